@@ -13,7 +13,7 @@ logs="$home/log"
 
 packages="g++ cmake ninja-build xz-utils
   libeigen3-dev catch2 libcli11-dev nlohmann-json3-dev libbenchmark-dev libpng-dev zlib1g-dev
-  librandom123-dev gnuplot-nox clang libclang-rt-dev libomp-dev clang-format"
+  librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format"
 
 say() { printf 'vrfm: %s\n' "$*"; }
 die() {
@@ -42,17 +42,22 @@ mkdir -p "$logs"
 
 # ---- packages ------------------------------------------------------------------------------------
 
-# What libFuzzer and the sanitizers need has the compiler's version in its name before LLVM 15.
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 available() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+
+# libFuzzer's and the sanitizers' runtime has the version of the default clang in its name.
 clang_runtime() {
-  version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
-  echo "libclang-rt-${version:-14}-dev"
+  apt-cache depends clang 2>/dev/null |
+    sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1
 }
 
+# Of "a|b", b is installed only where the distribution has no a.
 missing_packages() {
-  for package in $packages; do
-    [ "$package" = libclang-rt-dev ] && package=$(clang_runtime)
+  for package in $packages $(clang_runtime); do
+    installed "${package%|*}" && continue
+    case "$package" in
+      *'|'*) if available "${package%|*}"; then package=${package%|*}; else package=${package#*|}; fi ;;
+    esac
     installed "$package" || printf '%s ' "$package"
   done
 }
