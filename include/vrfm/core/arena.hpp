@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Arena: the one place working memory comes from. A step takes typed slices from a block that was
+// allocated once, before the first step. How large that block must be is not written down twice:
+// the step runs once against MeasureContext (linalg/context.hpp), whose verbs do nothing, with
+// Arena::measure(), and `peak()` is the answer.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+
+#include <vrfm/core/compat.hpp>
+#include <vrfm/core/matrix.hpp>
+
+namespace vrfm {
+
+/// Hands out slices of a caller-owned block of `capacity` numbers, first to last.
+/// Slices begin on 64-byte borders (if the block does); contents are undefined.
+template <class T>
+class Arena {
+ public:
+  KOKKOS_INLINE_FUNCTION Arena(T* block, std::size_t capacity)
+      : block_(block), capacity_(capacity) {}
+
+  /// An arena without memory that only counts.
+  KOKKOS_INLINE_FUNCTION static Arena measure() {
+    return Arena(nullptr, std::numeric_limits<std::size_t>::max() / 2);
+  }
+
+  /// An uninitialised `rows` x `cols` slice. Ends the program if the block is too small, which
+  /// means that the caller's measurement did not cover this step.
+  KOKKOS_INLINE_FUNCTION Matrix<T> take(int rows, int cols) {
+    const std::size_t first = used_;
+    used_ += padded(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
+    peak_ = math::max(peak_, used_);
+    if (used_ > capacity_) Kokkos::abort("vrfm::Arena::take: block smaller than measured need");
+    return Matrix<T>(block_ == nullptr ? nullptr : block_ + first, rows, cols, cols);
+  }
+
+  /// Numbers taken so far.
+  KOKKOS_INLINE_FUNCTION std::size_t used() const { return used_; }
+
+  /// Gives back everything taken since `used()` returned `mark`.
+  KOKKOS_INLINE_FUNCTION void rewind(std::size_t mark) { used_ = mark; }
+
+  /// The largest `used()` so far, in numbers.
+  KOKKOS_INLINE_FUNCTION std::size_t peak() const { return peak_; }
+
+  /// `count` rounded up so that the next slice starts on a 64-byte border.
+  KOKKOS_INLINE_FUNCTION static std::size_t padded(std::size_t count) {
+    constexpr std::size_t line = 64 / sizeof(T);
+    return (count + line - 1) / line * line;
+  }
+
+ private:
+  T* block_;
+  std::size_t capacity_;
+  std::size_t used_ = 0;
+  std::size_t peak_ = 0;
+};
+
+}  // namespace vrfm

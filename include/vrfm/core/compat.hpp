@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The few spellings that changed between Kokkos 3.4 and 5: mathematical functions left
+// Kokkos::Experimental at 3.7. Everything else the library uses is spelled alike in all of them.
+// The compiler hints of the element loops live here too.
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#if KOKKOS_VERSION < 30401
+#error "vrfm needs Kokkos 3.4.01 or later"
+#endif
+
+// A host-device template that may be instantiated with host-only callees (a launch, a host BLAS);
+// it is then called from the host only. Silences nvcc's check of that, nothing else.
+#if defined(__CUDACC__)
+#define VRFM_UNCHECKED_HOST_DEVICE _Pragma("nv_exec_check_disable")
+#else
+#define VRFM_UNCHECKED_HOST_DEVICE
+#endif
+
+// The iterations of the next loop are independent: lets the host compiler vectorise without
+// run-time alias checks.
+#if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
+#define VRFM_INDEPENDENT_ITERATIONS
+#elif defined(__clang__)
+#define VRFM_INDEPENDENT_ITERATIONS _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__) && !defined(__CUDACC__)
+#define VRFM_INDEPENDENT_ITERATIONS _Pragma("GCC ivdep")
+#else
+#define VRFM_INDEPENDENT_ITERATIONS
+#endif
+
+namespace vrfm::math {
+
+#if KOKKOS_VERSION >= 30700
+namespace backend = Kokkos;
+#else
+namespace backend = Kokkos::Experimental;
+#endif
+
+using backend::cos;
+using backend::erf;
+using backend::exp;
+using backend::fabs;
+using backend::log;
+using backend::log1p;
+using backend::pow;
+using backend::sin;
+using backend::sqrt;
+using backend::tanh;
+
+/// True unless `x` is an infinity or NaN (written without library calls: every backend has it).
+template <class T>
+KOKKOS_INLINE_FUNCTION bool is_finite(T x) {
+  return x - x == T(0);
+}
+
+/// The smaller argument; the first if either is NaN.
+template <class T>
+KOKKOS_INLINE_FUNCTION constexpr T min(T a, T b) {
+  return b < a ? b : a;
+}
+
+/// The larger argument; the first if either is NaN.
+template <class T>
+KOKKOS_INLINE_FUNCTION constexpr T max(T a, T b) {
+  return a < b ? b : a;
+}
+
+}  // namespace vrfm::math

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Matrix: a non-owning row-major slice, the currency of contexts, layers and integrators. A row
+// is a sample, a column a feature. It is cut from a Kokkos view or from the arena, and cutting it
+// further (rows, columns) is how batches are tiled and features concatenated without copies.
+#pragma once
+
+#include <type_traits>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/concepts.hpp>
+
+namespace vrfm {
+
+/// `rows` x `cols` numbers; element (i, j) is `data[i * stride + j]`. Default: no data, 0 x 0.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  int rows = 0;
+  int cols = 0;
+  int stride = 0;
+
+  Matrix() = default;
+
+  KOKKOS_INLINE_FUNCTION Matrix(T* first, int row_count, int col_count, int row_stride)
+      : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
+
+  KOKKOS_INLINE_FUNCTION operator Matrix<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, cols, stride};
+  }
+
+  KOKKOS_INLINE_FUNCTION T& operator()(int i, int j) const {
+    return data[static_cast<std::size_t>(i) * static_cast<std::size_t>(stride) +
+                static_cast<std::size_t>(j)];
+  }
+
+  KOKKOS_INLINE_FUNCTION T* row(int i) const { return &(*this)(i, 0); }
+
+  KOKKOS_INLINE_FUNCTION bool empty() const { return data == nullptr; }
+
+  /// Rows [first, first + count).
+  KOKKOS_INLINE_FUNCTION Matrix row_range(int first, int count) const {
+    return empty() ? Matrix(nullptr, count, cols, stride) : Matrix(row(first), count, cols, stride);
+  }
+
+  /// Columns [first, first + count).
+  KOKKOS_INLINE_FUNCTION Matrix col_range(int first, int count) const {
+    return Matrix(empty() ? nullptr : data + first, rows, count, stride);
+  }
+};
+
+/// A matrix that is only read. Not deduced in function templates, so that a Matrix<T> converts.
+template <class T>
+using ConstMatrix = std::type_identity_t<Matrix<const T>>;
+
+/// The matrix over a rank-2 view. Throws std::invalid_argument unless the view is row-major with
+/// adjacent columns.
+template <class View>
+auto matrix(const View& view) {
+  static_assert(View::rank == 2, "vrfm::matrix takes a rank-2 view");
+  expect(view.extent(1) <= 1 || view.stride(1) == 1, "view '", view.label(),
+         "' must be row-major (Kokkos::LayoutRight), but its columns are ", view.stride(1),
+         " elements apart");
+  return Matrix<typename View::value_type>(view.data(), static_cast<int>(view.extent(0)),
+                                           static_cast<int>(view.extent(1)),
+                                           static_cast<int>(view.stride(0)));
+}
+
+}  // namespace vrfm

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Dense: y = activation(x W^T + b), W of shape [outputs, inputs], b of shape [outputs] (PyTorch's
+// nn.Linear followed by an activation). Forward stores the activation's slope, so that backward
+// and tangent need no transcendental function.
+#pragma once
+
+#include <cmath>
+
+#include <vrfm/layers/activation.hpp>
+#include <vrfm/layers/layer.hpp>
+#include <vrfm/linalg/elementwise.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+/// Epilogue: y = activation(y + b).
+template <class T, class Act>
+struct BiasActivation {
+  const T* bias;
+  Matrix<T> y;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    y(i, j) = Act::evaluate(y(i, j) + bias[j]).value;
+  }
+};
+
+/// Epilogue: y = activation(y + b), slope = activation'(y + b).
+template <class T, class Act>
+struct BiasActivationSlope {
+  const T* bias;
+  Matrix<T> y;
+  Matrix<T> slope;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const auto result = Act::evaluate(y(i, j) + bias[j]);
+    y(i, j) = result.value;
+    slope(i, j) = result.slope;
+  }
+};
+
+/// out = slope * d
+template <class T>
+struct ApplySlope {
+  ConstMatrix<T> slope;
+  ConstMatrix<T> d;
+  Matrix<T> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { out(i, j) = slope(i, j) * d(i, j); }
+};
+
+}  // namespace detail
+
+template <Activation Act = Identity>
+class Dense {
+ public:
+  static constexpr bool has_parameters = true;
+
+  template <class T>
+  struct Saved {
+    Matrix<T> slope;  ///< activation'(x W^T + b); unused for Identity
+  };
+
+  Dense() = default;
+
+  /// Adds `name`.weight and `name`.bias to `list`, initialised as PyTorch's nn.Linear:
+  /// both U(-1/sqrt(inputs), 1/sqrt(inputs)). Throws std::invalid_argument for extents below 1.
+  Dense(ParameterList& list, const std::string& name, int inputs, int outputs)
+      : inputs_(inputs), outputs_(outputs) {
+    expect(inputs > 0 && outputs > 0, "dense layer '", name,
+           "' needs at least one input and one output, got ", inputs, " and ", outputs);
+    const auto rows = static_cast<std::size_t>(outputs), cols = static_cast<std::size_t>(inputs);
+    const auto bound = Initializer::uniform(1.0 / std::sqrt(static_cast<double>(inputs)));
+    weight_ = list.add(name + ".weight", {rows, cols}, bound);
+    bias_ = list.add(name + ".bias", {rows}, bound);
+  }
+
+  KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    if (saved == nullptr || linear) {
+      const detail::BiasActivation<T, Act> epilogue{p + bias_, y};
+      ctx.template gemm<Op::none, Op::transpose>(x, weight(p), y, Update::overwrite, epilogue);
+    } else {
+      saved->slope = arena.take(x.rows, outputs_);
+      const detail::BiasActivationSlope<T, Act> epilogue{p + bias_, y, saved->slope};
+      ctx.template gemm<Op::none, Op::transpose>(x, weight(p), y, Update::overwrite, epilogue);
+    }
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const ConstMatrix<T> dpre = before_activation(ctx, dy, saved, arena);
+    if (!g.ignored()) {
+      const auto update = g.accumulate ? Update::accumulate : Update::overwrite;
+      const Matrix<T> dweight(g.values + weight_, outputs_, inputs_, inputs_);
+      ctx.template gemm<Op::transpose, Op::none>(dpre, x, dweight, update);
+      ctx.column_sum(dpre, g.values + bias_, update);
+    }
+    if (!dx.empty()) {
+      ctx.template gemm<Op::none, Op::none>(dpre, weight(p), dx, Update::overwrite);
+    }
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>&) const {
+    if constexpr (linear) {
+      ctx.template gemm<Op::none, Op::transpose>(dx, weight(p), dy, Update::overwrite);
+    } else {
+      const Multiply<T> epilogue{saved.slope, dy};
+      ctx.template gemm<Op::none, Op::transpose>(dx, weight(p), dy, Update::overwrite, epilogue);
+    }
+  }
+
+ private:
+  static constexpr bool linear = std::is_same_v<Act, Identity>;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ConstMatrix<T> weight(const T* p) const {
+    return ConstMatrix<T>(p + weight_, outputs_, inputs_, inputs_);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_INLINE_FUNCTION ConstMatrix<T> before_activation(const Ctx& ctx, ConstMatrix<T> dy,
+                                                           const Saved<T>& saved,
+                                                           Arena<T>& arena) const {
+    if constexpr (linear) {
+      return dy;
+    } else {
+      const Matrix<T> dpre = arena.take(dy.rows, outputs_);
+      ctx.map(dy.rows, outputs_, detail::ApplySlope<T>{saved.slope, dy, dpre});
+      return dpre;
+    }
+  }
+
+  int inputs_ = 0;
+  int outputs_ = 0;
+  std::size_t weight_ = 0;
+  std::size_t bias_ = 0;
+};
+
+}  // namespace vrfm

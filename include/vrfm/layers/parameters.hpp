@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Parameters: a model's numbers are one flat array; a layer holds only offsets into it. The list
+// of slots says which part has which name (PyTorch's state-dict convention), shape and initial
+// distribution. So the optimiser, clipping, averaging and files are single passes over flat arrays.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/random.hpp>
+
+namespace vrfm {
+
+/// Where gradients go: added to `values`, replacing them, or nowhere (`values == nullptr`).
+template <class T>
+struct Gradient {
+  T* values = nullptr;
+  bool accumulate = false;
+
+  KOKKOS_INLINE_FUNCTION bool ignored() const { return values == nullptr; }
+};
+
+/// The distribution a slot starts from.
+struct Initializer {
+  enum class Kind { constant, uniform, normal };
+  Kind kind = Kind::constant;
+  double scale = 0;  ///< the constant, the bound of U(-scale, scale), or the standard deviation
+
+  static Initializer constant(double value) { return {Kind::constant, value}; }
+  static Initializer uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initializer normal(double deviation) { return {Kind::normal, deviation}; }
+};
+
+/// One named tensor inside the flat array.
+struct ParameterSlot {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::size_t offset = 0;
+  std::size_t count = 0;
+  Initializer initializer;
+};
+
+/// The slots of a model, in order and without gaps.
+class ParameterList {
+ public:
+  /// Appends a slot; returns its offset. Throws std::invalid_argument if `name` is taken or an
+  /// extent is zero.
+  std::size_t add(const std::string& name, const std::vector<std::size_t>& shape,
+                  Initializer initializer) {
+    std::size_t count = 1;
+    for (const std::size_t extent : shape) {
+      expect(extent > 0, "parameter '", name, "' has an extent of 0; every extent must be positive");
+      count *= extent;
+    }
+    for (const auto& slot : slots_) {
+      expect(slot.name != name, "parameter name '", name, "' is used twice");
+    }
+    slots_.push_back({name, shape, count_, count, initializer});
+    count_ += count;
+    return slots_.back().offset;
+  }
+
+  const std::vector<ParameterSlot>& slots() const { return slots_; }
+
+  /// Numbers in the flat array.
+  std::size_t count() const { return count_; }
+
+ private:
+  std::vector<ParameterSlot> slots_;
+  std::size_t count_ = 0;
+};
+
+namespace detail {
+
+/// Draws element `index` of a slot; the slot's position is the sample, the element its address.
+template <class T>
+struct InitializeSlot {
+  T* values;
+  Initializer initializer;
+  RandomStream stream;
+  std::uint64_t slot;
+
+  KOKKOS_FUNCTION void operator()(std::int64_t index) const {
+    const auto step = static_cast<std::uint32_t>(index >> 32);
+    const auto element = static_cast<std::uint32_t>(index);
+    const T scale = static_cast<T>(initializer.scale);
+    T value = scale;
+    if (initializer.kind == Initializer::Kind::uniform) {
+      value = scale * (T(2) * stream.uniform<T>(slot, step, element) - T(1));
+    } else if (initializer.kind == Initializer::Kind::normal) {
+      T pair[2];
+      stream.normal(slot, step, element & ~1u, 2, pair);
+      value = scale * pair[element & 1u];
+    }
+    values[index] = value;
+  }
+};
+
+}  // namespace detail
+
+/// Fills `values` (list.count() numbers) with the initial draws of `seed`. Asynchronous on `exec`.
+template <ExecutionSpace Exec, Real T>
+void initialize(const Exec& exec, const ParameterList& list, const Array<T, Exec>& values,
+                std::uint32_t seed) {
+  expect_same("the parameter array", values.extent(0), "the parameter list", list.count(),
+              "numbers");
+  const RandomStream stream(seed, Purpose::initialise);
+  std::uint64_t position = 0;
+  for (const auto& slot : list.slots()) {
+    Kokkos::parallel_for(
+        "vrfm::initialize",
+        Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
+            exec, 0, static_cast<std::int64_t>(slot.count)),
+        detail::InitializeSlot<T>{values.data() + slot.offset, slot.initializer, stream,
+                                  position++});
+  }
+}
+
+}  // namespace vrfm

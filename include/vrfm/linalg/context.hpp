@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The Context concept: the few verbs in which every layer, objective and integrator is written,
+// once. Three types meet it:
+//   BatchContext   each verb is a launch over the whole batch            (batch_context.hpp)
+//   TileContext    each verb runs inside one kernel, on a tile of rows    (tile_context.hpp)
+//   MeasureContext each verb does nothing: the dry run that sizes the arena (here)
+//
+// Verbs (all matrices are row-major slices, vrfm/core/matrix.hpp):
+//   gemm<OpA, OpB>(A, B, C, update, epilogue)
+//                           C = op(A) op(B), or C += ...; then epilogue(i, j) for each element of C
+//   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
+//   each_row(rows, f)       f(i) once for each row
+//   column_sum(X, out, update)  out[j] = sum_i X(i, j), or +=; summed in a fixed order
+// A verb's results are visible to the next verb. Function objects are trivially copyable structs
+// with `KOKKOS_FUNCTION operator() const`.
+#pragma once
+
+#include <vrfm/core/arena.hpp>
+#include <vrfm/core/matrix.hpp>
+
+namespace vrfm {
+
+/// How a gemm reads an operand.
+enum class Op { none, transpose };
+
+/// Whether a result replaces what its destination held or is added to it.
+enum class Update { overwrite, accumulate };
+
+/// The epilogue that does nothing.
+struct NoEpilogue {
+  KOKKOS_INLINE_FUNCTION void operator()(int, int) const {}
+};
+
+/// A row function that does nothing; names the shape in the concept below.
+struct NoRowFunction {
+  KOKKOS_INLINE_FUNCTION void operator()(int) const {}
+};
+
+template <class C>
+concept Context = requires(const C& ctx, Matrix<float> a, Matrix<float> c, float* sums) {
+  ctx.template gemm<Op::none, Op::transpose>(a, a, c, Update::overwrite, NoEpilogue{});
+  ctx.map(1, 1, NoEpilogue{});
+  ctx.each_row(1, NoRowFunction{});
+  ctx.column_sum(a, sums, Update::overwrite);
+};
+
+/// The context of a dry run: see arena.hpp.
+struct MeasureContext {
+  template <Op, Op, class T, class Epilogue = NoEpilogue>
+  void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update, const Epilogue& = {}) const {}
+
+  template <class F>
+  void map(int, int, const F&) const {}
+
+  template <class F>
+  void each_row(int, const F&) const {}
+
+  template <class T, class S>
+  void column_sum(const Matrix<T>&, S*, Update) const {}
+};
+
+}  // namespace vrfm

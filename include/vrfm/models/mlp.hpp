@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Mlp: a stack of dense layers, `Hidden` after all but the last and `Last` after the last.
+// Parameters are named <name>.0.weight, <name>.0.bias, <name>.1.weight, ...
+#pragma once
+
+#include <vector>
+
+#include <vrfm/layers/dense.hpp>
+
+namespace vrfm {
+
+template <Activation Hidden, Activation Last = Identity>
+class Mlp {
+ public:
+  static constexpr bool has_parameters = true;
+
+  /// The deepest stack. A fixed bound keeps the layer a plain value that kernels can carry.
+  static constexpr int max_depth = 8;
+
+  template <class T>
+  struct Saved {
+    typename Dense<Hidden>::template Saved<T> hidden[max_depth - 1];
+    typename Dense<Last>::template Saved<T> last;
+    Matrix<T> y[max_depth - 1];  ///< outputs of the hidden layers
+  };
+
+  Mlp() = default;
+
+  /// Layers widths[0] -> widths[1] -> ... Throws std::invalid_argument unless there are 1 to
+  /// max_depth layers.
+  Mlp(ParameterList& list, const std::string& name, const std::vector<int>& widths)
+      : depth_(static_cast<int>(widths.size()) - 1) {
+    expect(depth_ >= 1 && depth_ <= max_depth, "network '", name, "' needs 1 to ", max_depth,
+           " layers, got ", depth_);
+    for (int i = 0; i < depth_ - 1; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      hidden_[i] = Dense<Hidden>(list, text(name, '.', i), widths[k], widths[k + 1]);
+    }
+    const auto k = static_cast<std::size_t>(depth_ - 1);
+    last_ = Dense<Last>(list, text(name, '.', depth_ - 1), widths[k], widths[k + 1]);
+  }
+
+  KOKKOS_INLINE_FUNCTION int inputs() const {
+    return depth_ > 1 ? hidden_[0].inputs() : last_.inputs();
+  }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return last_.outputs(); }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    for (int i = 0; i < depth_ - 1; ++i) {
+      const Matrix<T> next = arena.take(x.rows, hidden_[i].outputs());
+      hidden_[i].forward(ctx, p, x, next, saved == nullptr ? nullptr : &saved->hidden[i], arena);
+      if (saved != nullptr) saved->y[i] = next;
+      x = next;
+    }
+    last_.forward(ctx, p, x, y, saved == nullptr ? nullptr : &saved->last, arena);
+    if (saved == nullptr) arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    const auto mark = arena.used();
+    ConstMatrix<T> d = dy;
+    for (int i = depth_ - 1; i >= 0; --i) {
+      const ConstMatrix<T> input = i > 0 ? ConstMatrix<T>(saved.y[i - 1]) : x;
+      const Matrix<T> previous = i > 0 ? arena.take(x.rows, hidden_[i - 1].outputs()) : dx;
+      if (i == depth_ - 1) {
+        last_.backward(ctx, p, g, input, d, previous, saved.last, arena);
+      } else {
+        hidden_[i].backward(ctx, p, g, input, d, previous, saved.hidden[i], arena);
+      }
+      d = previous;
+    }
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    for (int i = 0; i < depth_ - 1; ++i) {
+      const Matrix<T> next = arena.take(dx.rows, hidden_[i].outputs());
+      hidden_[i].tangent(ctx, p, dx, next, saved.hidden[i], arena);
+      dx = next;
+    }
+    last_.tangent(ctx, p, dx, dy, saved.last, arena);
+    arena.rewind(mark);
+  }
+
+ private:
+  int depth_ = 0;
+  Dense<Hidden> hidden_[max_depth - 1];
+  Dense<Last> last_;
+};
+
+}  // namespace vrfm
