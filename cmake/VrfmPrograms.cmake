@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# How this project's own programs (tests, examples, benchmarks) are compiled: the target
+# vrfm_program, which nothing that is installed ever links.
+if(TARGET vrfm_program)
+  return()
+endif()
+
+add_library(vrfm_program INTERFACE)
+target_link_libraries(vrfm_program INTERFACE vrfm::vrfm vrfm::io)
+target_compile_options(vrfm_program INTERFACE
+  "$<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Wall;-Wextra;-Wshadow>")
+if(VRFM_NATIVE)
+  target_compile_options(vrfm_program INTERFACE -march=native)
+endif()
