@@ -131,10 +131,26 @@ class BatchContext {
                          detail::ColumnSum<T, S>{x, out, update});
   }
 
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class S>
+  KOKKOS_FUNCTION S read(const S* number) const {
+    return copy_to_host(number);
+  }
+
  private:
   template <class Index>
   auto range(Index count) const {
     return Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec_, 0, count);
+  }
+
+  template <class S>
+  S copy_to_host(const S* number) const {
+    using Unmanaged = Kokkos::MemoryTraits<Kokkos::Unmanaged>;
+    S value;
+    Kokkos::deep_copy(exec_, Kokkos::View<S, Kokkos::HostSpace, Unmanaged>(&value),
+                      Kokkos::View<const S, typename Exec::memory_space, Unmanaged>(number));
+    exec_.fence();
+    return value;
   }
 
   template <Op OpA, Op OpB, class T, class Epilogue>

@@ -12,6 +12,8 @@
 //   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
 //   each_row(rows, f)       f(i) once for each row
 //   column_sum(X, out, update)  out[j] = sum_i X(i, j), or +=; summed in a fixed order
+//   read(p)                 the number at p in whoever runs this code, who may branch on it: the
+//                           only verb that waits for those before it
 // A verb's results are visible to the next verb. Function objects are trivially copyable structs
 // with `KOKKOS_FUNCTION operator() const`.
 #pragma once
@@ -43,6 +45,7 @@ concept Context = requires(const C& ctx, Matrix<float> a, Matrix<float> c, float
   ctx.map(1, 1, NoEpilogue{});
   ctx.each_row(1, NoRowFunction{});
   ctx.column_sum(a, sums, Update::overwrite);
+  { ctx.read(sums) } -> std::same_as<float>;
 };
 
 /// The context of a dry run: see arena.hpp.
@@ -58,6 +61,12 @@ struct MeasureContext {
 
   template <class T, class S>
   void column_sum(const Matrix<T>&, S*, Update) const {}
+
+  /// Always zero, so loops must end on it.
+  template <class S>
+  S read(const S*) const {
+    return S(0);
+  }
 };
 
 }  // namespace vrfm

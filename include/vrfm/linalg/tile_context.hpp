@@ -55,6 +55,11 @@ class TileContext<Exec> {
       for (int j = 0; j < x.cols; ++j) out[j] += static_cast<S>(row[j]);
     }
   }
+
+  template <class S>
+  KOKKOS_FUNCTION S read(const S* number) const {
+    return *number;
+  }
 };
 
 /// On a device: the threads of one team share the work; a barrier ends each verb.
@@ -94,6 +99,13 @@ class TileContext<Exec> {
       out[j] = sum;
     });
     member_.team_barrier();
+  }
+
+  template <class S>
+  KOKKOS_FUNCTION S read(const S* number) const {
+    const S value = *number;
+    member_.team_barrier();  // nobody overwrites the number before all have read it
+    return value;
   }
 
  private:
