@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Passes over flat arrays (optimiser, averaging, gradient sums): one launch, in blocks of fixed
+// length so that partial sums have a fixed shape for any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/compat.hpp>
+
+namespace vrfm {
+
+/// Elements a block.
+inline constexpr std::int64_t flat_block = 256;
+
+inline std::int64_t flat_blocks(std::int64_t count) { return (count + flat_block - 1) / flat_block; }
+
+namespace detail {
+
+/// One block on hosts (a vector loop inside), one element on devices.
+template <bool by_block, class F>
+struct FlatElements {
+  std::int64_t count;
+  F f;
+
+  KOKKOS_FUNCTION void operator()(std::int64_t index) const {
+    if constexpr (by_block) {
+      const std::int64_t first = index * flat_block;
+      const std::int64_t last = math::min(first + flat_block, count);
+      VRFM_INDEPENDENT_ITERATIONS
+      for (std::int64_t i = first; i < last; ++i) f(i);
+    } else {
+      f(index);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// f(i) for i = 0 ... count-1, all independent. Asynchronous.
+template <ExecutionSpace Exec, class F>
+void flat_map(const Exec& exec, const std::string& label, std::int64_t count, const F& f) {
+  constexpr bool by_block = is_host_space<Exec>;
+  Kokkos::parallel_for(label,
+                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
+                           exec, 0, by_block ? flat_blocks(count) : count),
+                       detail::FlatElements<by_block, F>{count, f});
+}
+
+
+}  // namespace vrfm

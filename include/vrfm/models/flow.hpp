@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Flow: a velocity network, its posterior if it is variational, and the flat array of their
+// parameters. latent = 0 is the rectified-flow baseline, latent > 0 variational rectified flow.
+#pragma once
+
+#include <vrfm/models/posterior_network.hpp>
+
+namespace vrfm {
+
+struct FlowOptions {
+  int dimension = 1;
+  int latent = 0;  ///< columns of z; 0: rectified flow
+  EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
+  EncoderOptions encoder = {};
+  int latent_width = 128;  ///< hidden width of z's encoder and of the posterior's head
+  int latent_depth = 3;
+  int decoder_width = 64;
+  int decoder_depth = 4;
+};
+
+/// The networks of a flow as one value that kernels carry.
+template <Activation Act>
+struct FlowNetworks {
+  VelocityNetwork<Act> velocity;
+  PosteriorNetwork<Act> posterior;  ///< empty if velocity.latent() == 0
+};
+
+template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, Activation Act = Gelu>
+class Flow {
+ public:
+  using value_type = T;
+  using execution_space = Exec;
+
+  /// Builds the networks and draws their parameters from `seed`.
+  /// Throws std::invalid_argument naming the first impossible option.
+  Flow(const Exec& exec, const FlowOptions& options, std::uint32_t seed) : exec_(exec) {
+    networks_.velocity = VelocityNetwork<Act>(
+        list_, "velocity",
+        {.dimension = options.dimension,
+         .latent = options.latent,
+         .encoder = options.encoder,
+         .latent_width = options.latent_width,
+         .latent_depth = options.latent_depth,
+         .decoder_width = options.decoder_width,
+         .decoder_depth = options.decoder_depth});
+    if (options.latent > 0) {
+      networks_.posterior =
+          PosteriorNetwork<Act>(list_, "posterior",
+                                {.dimension = options.dimension,
+                                 .latent = options.latent,
+                                 .input = options.encoder_input,
+                                 .encoder = options.encoder,
+                                 .head_width = options.latent_width,
+                                 .head_depth = options.latent_depth});
+    }
+    values_ = Array<T, Exec>("vrfm::Flow::parameters", list_.count());
+    initialize<Exec, T>(exec_, list_, values_, seed);
+  }
+
+  const Exec& exec() const { return exec_; }
+  int dimension() const { return networks_.velocity.dimension(); }
+  int latent() const { return networks_.velocity.latent(); }
+  const FlowNetworks<Act>& networks() const { return networks_; }
+  const ParameterList& parameters() const { return list_; }
+  /// The flat array; slot s begins at parameters().slots()[s].offset.
+  const Array<T, Exec>& values() const { return values_; }
+
+ private:
+  Exec exec_;
+  ParameterList list_;
+  FlowNetworks<Act> networks_;
+  Array<T, Exec> values_;
+};
+
+}  // namespace vrfm

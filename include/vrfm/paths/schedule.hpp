@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Schedules: the coefficients of the affine path x_t = alpha(t) x1 + sigma(t) x0 from noise (t = 0)
+// to data (t = 1), with their derivatives. Linear: rectified flow (Liu et al. 2023); the other two
+// as in Albergo, Boffi and Vanden-Eijnden 2023 and Song et al. 2021.
+#pragma once
+
+#include <concepts>
+
+#include <vrfm/core/compat.hpp>
+
+namespace vrfm {
+
+/// Values of a schedule at one time.
+template <class T>
+struct ScheduleValue {
+  T alpha;
+  T sigma;
+  T alpha_rate;  ///< d alpha / dt
+  T sigma_rate;  ///< d sigma / dt
+};
+
+template <class S>
+concept Schedule = requires(const S& schedule, float t, double u) {
+  { schedule.at(t) } -> std::same_as<ScheduleValue<float>>;
+  { schedule.at(u) } -> std::same_as<ScheduleValue<double>>;
+};
+
+/// alpha = t, sigma = 1 - t.
+struct LinearSchedule {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
+    return {t, T(1) - t, T(1), T(-1)};
+  }
+};
+
+/// alpha = sin(pi t / 2), sigma = cos(pi t / 2): alpha^2 + sigma^2 = 1.
+struct TrigonometricSchedule {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
+    const T half_pi = T(1.5707963267948966192);
+    const T s = math::sin(half_pi * t), c = math::cos(half_pi * t);
+    return {s, c, half_pi * c, -half_pi * s};
+  }
+};
+
+/// Variance preserving, with r = 1 - t the diffusion time:
+/// alpha = exp(-r^2 (beta_max - beta_min) / 4 - r beta_min / 2), sigma = sqrt(1 - alpha^2).
+/// sigma's rate is infinite at t = 1.
+struct VariancePreservingSchedule {
+  double beta_min = 0.1;
+  double beta_max = 20.0;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
+    const T low = static_cast<T>(beta_min), range = static_cast<T>(beta_max - beta_min);
+    const T r = T(1) - t;
+    const T alpha = math::exp(-r * r * range / T(4) - r * low / T(2));
+    const T alpha_rate = alpha * (r * range + low) / T(2);
+    const T sigma = math::sqrt((T(1) - alpha) * (T(1) + alpha));
+    return {alpha, sigma, alpha_rate, -alpha * alpha_rate / sigma};
+  }
+};
+
+}  // namespace vrfm

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Distributions of the training time t in (0, 1), one draw a sample.
+#pragma once
+
+#include <vrfm/core/random.hpp>
+
+namespace vrfm {
+
+template <class S>
+concept TimeSampler = requires(const S& sampler, const RandomStream& stream) {
+  { sampler.template draw<float>(stream, std::uint64_t{}, std::uint32_t{}) } -> std::same_as<float>;
+};
+
+/// t ~ U(0, 1).
+struct UniformTime {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const RandomStream& stream, std::uint64_t sample,
+                                std::uint32_t step) const {
+    return stream.uniform<T>(sample, step, 0);
+  }
+};
+
+/// t = 1 / (1 + exp(-(mean + deviation n))), n ~ N(0, 1) (Esser et al. 2024).
+struct LogitNormalTime {
+  double mean = 0;
+  double deviation = 1;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const RandomStream& stream, std::uint64_t sample,
+                                std::uint32_t step) const {
+    T n;
+    stream.normal(sample, step, 0, 1, &n);
+    return T(1) / (T(1) + math::exp(-static_cast<T>(mean) - static_cast<T>(deviation) * n));
+  }
+};
+
+}  // namespace vrfm

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Weights and checkpoints as safetensors files. A weights file holds one tensor a parameter under
+// its own name, so PyTorch loads it as a state dict. A checkpoint adds, under prefixes, the moments
+// and the moving average, and as metadata the step and the settings: with counter-based random
+// numbers that is the whole state of a run.
+#pragma once
+
+#include <charconv>
+#include <filesystem>
+#include <string_view>
+
+#include <vrfm/io/safetensors.hpp>
+#include <vrfm/training/trainer.hpp>
+
+namespace vrfm {
+
+/// Named settings of a run: whatever must be equal for a continued run to be the same run.
+using Settings = Metadata;
+
+namespace detail {
+
+inline constexpr std::string_view first_moment_prefix = "adam.first_moment.";
+inline constexpr std::string_view second_moment_prefix = "adam.second_moment.";
+inline constexpr std::string_view average_prefix = "ema.";
+inline constexpr std::string_view setting_prefix = "setting.";
+inline constexpr const char* step_key = "step";
+
+/// A flat array on the host, and its slots as tensors over it.
+template <class T>
+class HostParameters {
+ public:
+  template <ExecutionSpace Exec>
+  HostParameters(const Exec& exec, const ParameterList& list, const Array<T, Exec>& values)
+      : list_(list), host_(Kokkos::create_mirror_view(Kokkos::HostSpace(), values)) {
+    Kokkos::deep_copy(exec, host_, values);
+    exec.fence();
+  }
+
+  void append_to(std::vector<Tensor>& tensors, std::string_view prefix) const {
+    for (const auto& slot : list_.slots()) {
+      tensors.push_back(make_tensor(std::string(prefix) + slot.name, slot.shape,
+                                    std::span<const T>(host_.data() + slot.offset, slot.count)));
+    }
+  }
+
+ private:
+  const ParameterList& list_;
+  Kokkos::View<T*, Kokkos::HostSpace> host_;
+};
+
+/// Copies the tensors prefix + slot name of `file` into `values`; nothing if one does not fit.
+template <ExecutionSpace Exec, class T>
+void read_parameters(const Exec& exec, const SafetensorsFile& file, const ParameterList& list,
+                     std::string_view prefix, const Array<T, Exec>& values) {
+  Kokkos::View<T*, Kokkos::HostSpace> host("vrfm::read_parameters", list.count());
+  for (const auto& slot : list.slots()) {
+    const auto from = file.values<T>(std::string(prefix) + slot.name, slot.shape);
+    std::copy(from.begin(), from.end(), host.data() + slot.offset);
+  }
+  Kokkos::deep_copy(exec, values, host);
+  exec.fence();
+}
+
+/// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
+inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
+  for (const Tensor& tensor : file.tensors()) {
+    std::string_view name = tensor.name;
+    for (const auto prefix : {first_moment_prefix, second_moment_prefix, average_prefix}) {
+      if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    }
+    bool known = false;
+    for (const auto& slot : list.slots()) known = known || slot.name == name;
+    if (!known) {
+      throw std::runtime_error(text(file.name(), ": the model has no parameter '", name, "'"));
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Writes the flow's parameters under their names, with `settings` as metadata. Atomic: an earlier
+/// file stays until the new one is complete. Throws std::runtime_error if it cannot be written.
+template <class FlowType>
+void save_weights(const std::filesystem::path& path, const FlowType& flow,
+                  const Settings& settings = {}) {
+  using T = typename FlowType::value_type;
+  const detail::HostParameters<T> host(flow.exec(), flow.parameters(), flow.values());
+  std::vector<Tensor> tensors;
+  host.append_to(tensors, "");
+  write_safetensors(path, tensors, settings);
+}
+
+/// Fills the flow's parameters from a weights file or a checkpoint; returns the file's metadata.
+/// Throws std::runtime_error naming the tensor that is missing, unknown or of another shape; the
+/// flow is then unchanged.
+template <class FlowType>
+Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
+  const auto file = SafetensorsFile::read(path);
+  detail::reject_unknown(file, flow.parameters());
+  detail::read_parameters(flow.exec(), file, flow.parameters(), "", flow.values());
+  return file.metadata();
+}
+
+/// Writes the whole state of a run, atomically.
+template <class TrainerType>
+void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
+                     const Settings& settings) {
+  using T = typename TrainerType::T;
+  const auto& list = trainer.parameters();
+  const auto& exec = trainer.exec();
+  const detail::HostParameters<T> values(exec, list, trainer.values());
+  const detail::HostParameters<T> first(exec, list, trainer.first_moment());
+  const detail::HostParameters<T> second(exec, list, trainer.second_moment());
+  std::vector<Tensor> tensors;
+  values.append_to(tensors, "");
+  first.append_to(tensors, detail::first_moment_prefix);
+  second.append_to(tensors, detail::second_moment_prefix);
+  const bool averaged = trainer.options().ema_decay > 0;
+  const detail::HostParameters<T> average(exec, list,
+                                          averaged ? trainer.average() : trainer.values());
+  if (averaged) average.append_to(tensors, detail::average_prefix);
+  Metadata metadata{{detail::step_key, std::to_string(trainer.step())}};
+  for (const auto& [name, value] : settings) {
+    metadata[std::string(detail::setting_prefix) + name] = value;
+  }
+  write_safetensors(path, tensors, metadata);
+}
+
+/// Restores the state of a run; the next step is the one after the checkpoint's.
+/// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit.
+template <class TrainerType>
+void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
+                     const Settings& settings) {
+  const auto file = SafetensorsFile::read(path);
+  Settings stored;
+  for (const auto& [key, value] : file.metadata()) {
+    if (key.starts_with(detail::setting_prefix)) {
+      stored[key.substr(detail::setting_prefix.size())] = value;
+    }
+  }
+  for (const auto& [name, value] : settings) {
+    const auto found = stored.find(name);
+    const std::string before = found == stored.end() ? "no value" : '\'' + found->second + '\'';
+    if (before != '\'' + value + '\'') {
+      throw std::runtime_error(text(path.string(), ": setting '", name, "' is '", value,
+                                    "' but the checkpoint was made with ", before));
+    }
+    stored.erase(name);
+  }
+  if (!stored.empty()) {
+    throw std::runtime_error(text(path.string(), ": the checkpoint was made with the setting '",
+                                  stored.begin()->first, "', which this run does not have"));
+  }
+  const auto entry = file.metadata().find(detail::step_key);
+  std::int64_t step = -1;
+  if (entry != file.metadata().end()) {
+    const auto& digits = entry->second;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
+    if (error != std::errc() || end != digits.data() + digits.size()) step = -1;
+  }
+  if (step < 0) {
+    throw std::runtime_error(text(path.string(), ": expected the number of steps done as metadata '",
+                                  detail::step_key, "'; is this a checkpoint?"));
+  }
+  detail::reject_unknown(file, trainer.parameters());
+  const auto& exec = trainer.exec();
+  const auto& list = trainer.parameters();
+  if (trainer.options().ema_decay > 0) {
+    detail::read_parameters(exec, file, list, detail::average_prefix, trainer.average());
+  }
+  detail::read_parameters(exec, file, list, detail::second_moment_prefix, trainer.second_moment());
+  detail::read_parameters(exec, file, list, detail::first_moment_prefix, trainer.first_moment());
+  detail::read_parameters(exec, file, list, "", trainer.values());
+  trainer.resume_at(step);
+}
+
+}  // namespace vrfm

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The kernels of one training step. The batch is cut into tiles of fixed height and the tiles into
+// parts; each part has a gradient of its own, and the parts are added by a binary tree. The shape
+// of both depends on the batch size alone, so the sums are the same bits for any number of threads.
+#pragma once
+
+#include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/flat.hpp>
+#include <vrfm/linalg/tile_context.hpp>
+#include <vrfm/objectives/objective.hpp>
+#include <vrfm/paths/affine_path.hpp>
+#include <vrfm/paths/coupling.hpp>
+#include <vrfm/paths/time_sampler.hpp>
+
+namespace vrfm::detail {
+
+inline constexpr int training_tile_rows = 64;
+inline constexpr int training_max_parts = 64;
+
+/// What one step leaves behind, in numbers a row: velocity loss, KL, gradient norm.
+enum StepStatistic { statistic_velocity, statistic_kl, statistic_norm, statistic_count };
+
+/// Row function: draws x0, x1 and t.
+template <class T, class Coupling, class Times>
+struct DrawPairs {
+  Coupling coupling;
+  Times times;
+  Pairs<T> pairs;
+  DrawAddress address;
+
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const std::uint64_t sample = address.first_sample + static_cast<std::uint64_t>(i);
+    coupling.draw(sample, address.step, address.seed, pairs.x0.row(i), pairs.x1.row(i));
+    pairs.t(i, 0) = times.template draw<T>(RandomStream(address.seed, Purpose::time), sample,
+                                           address.step);
+  }
+};
+
+/// Draws `rows` samples, and evaluates the objective and its gradient on them. The whole of a step
+/// but the optimiser, for one tile or one batch.
+template <class T, class Networks, class Objective, class Coupling, class Path, class Times>
+struct EvaluateRows {
+  Networks networks;
+  Objective objective;
+  Coupling coupling;
+  Path schedule;
+  Times times;
+  const T* parameters;
+  double weight;
+  std::uint32_t seed;
+  std::uint32_t step;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int rows, std::uint64_t first_sample,
+                                  Gradient<T> gradient, double* losses, Update losses_update,
+                                  Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int dimension = coupling.dimension();
+    Pairs<T> pairs;
+    pairs.x0 = arena.take(rows, dimension);
+    pairs.x1 = arena.take(rows, dimension);
+    pairs.x_t = arena.take(rows, dimension);
+    pairs.u = arena.take(rows, dimension);
+    pairs.t = arena.take(rows, 1);
+    const Matrix<T> row_losses = arena.take(rows, 2);
+    const DrawAddress address{seed, step, first_sample};
+    ctx.each_row(rows, DrawPairs<T, Coupling, Times>{coupling, times, pairs, address});
+    ctx.each_row(rows, Interpolate<T, Path>{schedule, pairs.t, pairs.x0, pairs.x1, pairs.x_t,
+                                            pairs.u});
+    objective(ctx, networks, parameters, gradient, pairs, address, weight, row_losses, arena);
+    ctx.column_sum(row_losses, losses, losses_update);
+    arena.rewind(mark);
+  }
+};
+
+/// Tile kernel: worker w computes parts w, w + workers, ...
+template <class T, class Rows>
+struct EvaluateParts {
+  Rows rows;
+  int batch;
+  int parts;
+  int workers;
+  std::uint64_t first_sample;
+  T* gradients;  // parts x gradient_stride
+  std::size_t gradient_stride;
+  double* losses;  // parts x 2
+  T* memory;       // workers x memory_each
+  std::size_t memory_each;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
+    const int tiles = (batch + training_tile_rows - 1) / training_tile_rows;
+    Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
+    for (int part = worker; part < parts; part += workers) {
+      const int first_tile = static_cast<int>(std::int64_t(part) * tiles / parts);
+      const int last_tile = static_cast<int>(std::int64_t(part + 1) * tiles / parts);
+      T* gradient = gradients + static_cast<std::size_t>(part) * gradient_stride;
+      for (int tile = first_tile; tile < last_tile; ++tile) {
+        const int first = tile * training_tile_rows;
+        const bool accumulate = tile != first_tile;
+        rows(ctx, math::min(training_tile_rows, batch - first),
+             first_sample + static_cast<std::uint64_t>(first), Gradient<T>{gradient, accumulate},
+             losses + 2 * part, accumulate ? Update::accumulate : Update::overwrite, arena);
+      }
+    }
+  }
+};
+
+/// Block kernel: adds the parts of one block of the gradient into part 0; block 0 also the losses.
+template <class T>
+struct AddParts {
+  T* gradients;
+  std::size_t stride;
+  int parts;
+  std::int64_t count;
+  double* losses;  // parts x 2
+
+  KOKKOS_FUNCTION void operator()(std::int64_t block) const {
+    const std::int64_t first = block * flat_block;
+    const std::int64_t last = math::min(first + flat_block, count);
+    for (int distance = 1; distance < parts; distance *= 2) {
+      for (int part = 0; part + distance < parts; part += 2 * distance) {
+        T* into = gradients + static_cast<std::size_t>(part) * stride;
+        const T* from = gradients + static_cast<std::size_t>(part + distance) * stride;
+        VRFM_INDEPENDENT_ITERATIONS
+        for (std::int64_t i = first; i < last; ++i) into[i] += from[i];
+        if (block == 0) {
+          losses[2 * part] += losses[2 * (part + distance)];
+          losses[2 * part + 1] += losses[2 * (part + distance) + 1];
+        }
+      }
+    }
+  }
+};
+
+/// Block kernel: the sum of squares of each block of the gradient.
+template <class T>
+struct SumSquares {
+  const T* gradient;
+  std::int64_t count;
+  double* squares;  // one a block
+
+  KOKKOS_FUNCTION void operator()(std::int64_t block) const {
+    const std::int64_t first = block * flat_block;
+    const std::int64_t last = math::min(first + flat_block, count);
+    double sum = 0;
+    for (std::int64_t i = first; i < last; ++i) {
+      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
+    }
+    squares[block] = sum;
+  }
+};
+
+/// One work item: the step's statistics, the gradient's scale under global-norm clipping, and
+/// whether everything is finite.
+struct FinishStep {
+  const double* losses;  // velocity, KL: sums over the batch
+  double weight;
+  const double* squares;
+  std::int64_t blocks;
+  double clip_norm;  // <= 0: no clipping
+  double* statistics;
+  double* gradient_scale;
+  int* bad_step;  // 1 + the first step that was not finite
+  std::uint32_t step;
+
+  KOKKOS_FUNCTION void operator()(int) const {
+    if (*bad_step != 0) return;
+    double sum = 0;
+    for (std::int64_t i = 0; i < blocks; ++i) sum += squares[i];
+    const double norm = math::sqrt(sum);
+    statistics[statistic_velocity] = losses[0] * weight;
+    statistics[statistic_kl] = losses[1] * weight;
+    statistics[statistic_norm] = norm;
+    // PyTorch's clip_grad_norm_: the coefficient clip / (norm + 1e-6), at most 1.
+    *gradient_scale = clip_norm > 0 ? math::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
+    if (!math::is_finite(losses[0] + losses[1] + sum)) *bad_step = static_cast<int>(step) + 1;
+  }
+};
+
+/// Flat element: average = decay * average + (1 - decay) * value, unless a step went bad.
+template <class T>
+struct AverageElement {
+  const T* value;
+  T* average;
+  T decay;
+  const int* bad_step;
+
+  KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
+    if (*bad_step != 0) return;
+    average[i] = decay * average[i] + (T(1) - decay) * value[i];
+  }
+};
+
+}  // namespace vrfm::detail

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Trainer: fits a flow to a coupling. A step draws a batch, evaluates objective and gradient, adds
+// the gradients' parts, and applies the optimiser; it allocates nothing and waits for nothing. The
+// host looks at the results once a report.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include <vrfm/models/flow.hpp>
+#include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/velocity_loss.hpp>
+#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/training/adam.hpp>
+#include <vrfm/training/detail/step_kernels.hpp>
+
+namespace vrfm {
+
+/// How a step runs: one kernel over tiles of samples whose activations stay in cache (small
+/// networks), or one launch a verb over the whole batch (large networks).
+enum class Execution { tiles, batch };
+
+struct TrainerOptions {
+  int batch = 1000;        ///< global batch, over all ranks
+  std::uint32_t seed = 0;  ///< of pairs, times and posterior draws
+  double clip_norm = 0;    ///< largest global gradient norm; 0: no clipping
+  double ema_decay = 0;    ///< of the exponential moving average of the parameters; 0: none
+  Execution execution = Execution::tiles;
+};
+
+/// One step's losses, means over the batch.
+struct StepLosses {
+  std::int64_t step;
+  double velocity, kl, gradient_norm;
+};
+
+/// What the host sees now and then.
+struct TrainingReport {
+  std::int64_t step;                   ///< steps done
+  std::int64_t last_step;              ///< steps at which this run ends
+  std::span<const StepLosses> losses;  ///< of every step since the last report
+  double velocity, kl;                 ///< means over `losses`
+  double seconds;                      ///< since the run began
+  double samples_per_second;           ///< since the last report
+};
+
+/// The loss stopped being a number.
+class NotFiniteError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+template <class FlowType, class Objective, AdamOptimizer Optimizer, class Pairing,
+          Schedule Path = LinearSchedule, TimeSampler Times = UniformTime,
+          Communicator Comm = SelfCommunicator>
+class Trainer {
+ public:
+  using T = typename FlowType::value_type;
+  using Exec = typename FlowType::execution_space;
+
+  /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, moments and the
+  /// arena. Throws std::invalid_argument naming the first setting that does not fit.
+  Trainer(const FlowType& flow, const Objective& objective, const Optimizer& optimizer,
+          const Pairing& coupling, const TrainerOptions& options = {}, const Path& path = {},
+          const Times& times = {}, const Comm& communicator = {})
+      : exec_(flow.exec()),
+        parameters_(flow.parameters()),
+        values_(flow.values()),
+        optimizer_(optimizer),
+        options_(options),
+        communicator_(communicator),
+        rows_{flow.networks(), objective, coupling, path, times, values_.data(), 0, options.seed, 0} {
+    objective.check(flow.networks());
+    check(optimizer);
+    expect(options.batch >= 1, "batch must be at least 1, got ", options.batch);
+    expect(options.batch % communicator.size() == 0, "batch (", options.batch,
+           ") must be a multiple of the number of ranks (", communicator.size(), ")");
+    expect(options.clip_norm >= 0, "clip_norm must be >= 0, got ", options.clip_norm);
+    expect(options.ema_decay >= 0 && options.ema_decay < 1, "ema_decay must be in [0, 1), got ",
+           options.ema_decay);
+    expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
+                static_cast<std::size_t>(coupling.dimension()), "dimensions");
+    rows_.weight = 1.0 / options.batch;
+    allocate();
+  }
+
+  std::int64_t step() const { return step_; }
+  const Exec& exec() const { return exec_; }
+  const TrainerOptions& options() const { return options_; }
+  const ParameterList& parameters() const { return parameters_; }
+  const Array<T, Exec>& values() const { return values_; }
+  /// First and second moments of the gradient.
+  const Array<T, Exec>& first_moment() const { return first_moment_; }
+  const Array<T, Exec>& second_moment() const { return second_moment_; }
+  /// The moving average; empty unless ema_decay > 0.
+  const Array<T, Exec>& average() const { return average_; }
+
+  /// Continues from `step` steps done, after the arrays above were filled (see checkpoint.hpp).
+  void resume_at(std::int64_t step) { step_ = step; }
+
+  /// Trains until `last_step` steps are done. Calls on_report after every `report_every` steps and
+  /// at the end. Throws NotFiniteError naming the step if a loss or gradient is not finite; the
+  /// parameters are then those before that step.
+  void run(std::int64_t last_step, std::int64_t report_every = 100,
+           const std::function<void(const TrainingReport&)>& on_report = {}) {
+    expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
+    if (static_cast<std::int64_t>(statistics_.extent(0)) != report_every) {
+      statistics_ = Table<double, Exec>("vrfm::Trainer::statistics",
+                                        static_cast<std::size_t>(report_every),
+                                        detail::statistic_count);
+    }
+    Kokkos::Timer total, window;
+    while (step_ < last_step) {
+      const std::int64_t first = step_;
+      const std::int64_t last = math::min(last_step, first + report_every);
+      while (step_ < last) enqueue_step(static_cast<int>(step_ - first));
+      const auto losses = collect(first);
+      if (!on_report) continue;
+      TrainingReport report{step_, last_step, losses, 0, 0, total.seconds(), 0};
+      for (const auto& loss : losses) {
+        report.velocity += loss.velocity / static_cast<double>(losses.size());
+        report.kl += loss.kl / static_cast<double>(losses.size());
+      }
+      report.samples_per_second =
+          static_cast<double>(last - first) * options_.batch / window.seconds();
+      window.reset();
+      on_report(report);
+    }
+  }
+
+ private:
+  using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
+  using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing, Path, Times>;
+
+  void allocate() {
+    const std::size_t count = parameters_.count();
+    local_batch_ = options_.batch / communicator_.size();
+    const bool tiled = options_.execution == Execution::tiles;
+    const int tiles =
+        (local_batch_ + detail::training_tile_rows - 1) / detail::training_tile_rows;
+    parts_ = tiled ? math::min(tiles, detail::training_max_parts) : 1;
+    workers_ = tiled ? math::min(parts_, tile_concurrency(exec_)) : 1;
+    gradient_stride_ = Arena<T>::padded(count);
+
+    const int measured_rows =
+        tiled ? math::min(local_batch_, detail::training_tile_rows) : local_batch_;
+    Arena<T> measure = Arena<T>::measure();
+    double unused[2];
+    rows_(MeasureContext{}, measured_rows, 0, Gradient<T>{values_.data(), false}, unused,
+          Update::overwrite, measure);
+    memory_each_ = measure.peak();
+
+    const auto array = [](const std::string& name, std::size_t n) { return Array<T, Exec>(name, n); };
+    gradients_ = array("vrfm::Trainer::gradients",
+                       static_cast<std::size_t>(parts_) * gradient_stride_);
+    memory_ = array("vrfm::Trainer::memory", static_cast<std::size_t>(workers_) * memory_each_);
+    first_moment_ = array("vrfm::Trainer::first_moment", count);
+    second_moment_ = array("vrfm::Trainer::second_moment", count);
+    if (options_.ema_decay > 0) {
+      average_ = array("vrfm::Trainer::average", count);
+      Kokkos::deep_copy(exec_, average_, values_);
+    }
+    losses_ = Array<double, Exec>("vrfm::Trainer::losses", static_cast<std::size_t>(2 * parts_));
+    squares_ = Array<double, Exec>(
+        "vrfm::Trainer::squares",
+        static_cast<std::size_t>(flat_blocks(static_cast<std::int64_t>(count))));
+    scale_ = Array<double, Exec>("vrfm::Trainer::gradient_scale", 1);
+    bad_step_ = Array<int, Exec>("vrfm::Trainer::bad_step", 1);
+  }
+
+  /// Launches one step whose statistics go to row `row`.
+  void enqueue_step(int row) {
+    const auto count = static_cast<std::int64_t>(parameters_.count());
+    const auto step = static_cast<std::uint32_t>(step_);
+    rows_.step = step;
+    const auto first_sample = static_cast<std::uint64_t>(communicator_.rank()) *
+                              static_cast<std::uint64_t>(local_batch_);
+    if (options_.execution == Execution::tiles) {
+      launch_tiles(exec_, "vrfm::Trainer::evaluate", workers_,
+                   detail::EvaluateParts<T, Rows>{
+                       rows_, local_batch_, parts_, workers_, first_sample, gradients_.data(),
+                       gradient_stride_, losses_.data(), memory_.data(), memory_each_});
+    } else {
+      Arena<T> arena(memory_.data(), memory_each_);
+      rows_(BatchContext<Exec>(exec_), local_batch_, first_sample,
+            Gradient<T>{gradients_.data(), false}, losses_.data(), Update::overwrite, arena);
+    }
+    using Blocks = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
+    const std::int64_t blocks = flat_blocks(count);
+    Kokkos::parallel_for("vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks),
+                         detail::AddParts<T>{gradients_.data(), gradient_stride_, parts_, count,
+                                             losses_.data()});
+    communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
+    communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
+    Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks),
+                         detail::SumSquares<T>{gradients_.data(), count, squares_.data()});
+    Kokkos::parallel_for(
+        "vrfm::Trainer::finish", Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec_, 0, 1),
+        detail::FinishStep{losses_.data(), rows_.weight, squares_.data(), blocks,
+                           options_.clip_norm,
+                           statistics_.data() + std::ptrdiff_t(row) * detail::statistic_count,
+                           scale_.data(), bad_step_.data(), step});
+    const auto n = static_cast<double>(step_ + 1);
+    const double rate = optimizer_.learning_rate.at(step_);
+    flat_map(exec_, "vrfm::Trainer::adam", count,
+             detail::AdamElement<T, Optimizer::decoupled>{
+                 values_.data(), gradients_.data(), first_moment_.data(), second_moment_.data(),
+                 scale_.data(), bad_step_.data(), T(rate), T(optimizer_.beta1),
+                 T(optimizer_.beta2), T(optimizer_.epsilon), T(optimizer_.weight_decay),
+                 T(rate / (1 - std::pow(optimizer_.beta1, n))),
+                 T(std::sqrt(1 - std::pow(optimizer_.beta2, n)))});
+    if (options_.ema_decay > 0) {
+      flat_map(exec_, "vrfm::Trainer::average", count,
+               detail::AverageElement<T>{values_.data(), average_.data(), T(options_.ema_decay),
+                                         bad_step_.data()});
+    }
+    ++step_;
+  }
+
+  /// Waits for the steps since `first`, and returns their losses.
+  std::span<const StepLosses> collect(std::int64_t first) {
+    exec_.fence();
+    const auto bad = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), bad_step_);
+    const auto rows = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), statistics_);
+    host_losses_.clear();
+    for (std::int64_t s = first; s < step_; ++s) {
+      const auto i = static_cast<std::size_t>(s - first);
+      host_losses_.push_back({s, rows(i, detail::statistic_velocity),
+                              rows(i, detail::statistic_kl), rows(i, detail::statistic_norm)});
+    }
+    if (bad(0) != 0) {
+      const std::int64_t step = bad(0) - 1;
+      const auto& loss = host_losses_[static_cast<std::size_t>(step - first)];
+      step_ = step;
+      Kokkos::deep_copy(exec_, bad_step_, 0);
+      throw NotFiniteError(text("vrfm: step ", step, " is not finite: velocity loss ",
+                                loss.velocity, ", KL ", loss.kl, ", gradient norm ",
+                                loss.gradient_norm,
+                                "; the parameters are those before this step"));
+    }
+    return host_losses_;
+  }
+
+  Exec exec_;
+  ParameterList parameters_;
+  Array<T, Exec> values_, gradients_, memory_, first_moment_, second_moment_, average_;
+  Array<double, Exec> losses_, squares_, scale_;
+  Array<int, Exec> bad_step_;
+  Table<double, Exec> statistics_;
+  std::vector<StepLosses> host_losses_;
+  Optimizer optimizer_;
+  TrainerOptions options_;
+  Comm communicator_;
+  Rows rows_;
+  int local_batch_ = 0, parts_ = 0, workers_ = 0;
+  std::size_t gradient_stride_ = 0, memory_each_ = 0;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace vrfm
