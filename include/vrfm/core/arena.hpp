@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <limits>
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/matrix.hpp>
@@ -24,7 +23,7 @@ class Arena {
 
   /// An arena without memory that only counts.
   KOKKOS_INLINE_FUNCTION static Arena measure() {
-    return Arena(nullptr, std::numeric_limits<std::size_t>::max() / 2);
+    return Arena(nullptr, ~std::size_t(0) / 2);
   }
 
   /// An uninitialised `rows` x `cols` slice. Ends the program if the block is too small, which

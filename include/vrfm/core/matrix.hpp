@@ -25,9 +25,10 @@ struct Matrix {
   KOKKOS_INLINE_FUNCTION Matrix(T* first, int row_count, int col_count, int row_stride)
       : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
 
-  KOKKOS_INLINE_FUNCTION operator Matrix<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  /// A matrix of variables may be read as one of constants.
+  template <class C>
+    requires(!std::is_const_v<T> && std::is_same_v<C, const T>)
+  KOKKOS_INLINE_FUNCTION operator Matrix<C>() const {
     return {data, rows, cols, stride};
   }
 
