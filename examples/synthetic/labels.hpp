@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How variants and solvers are named and coloured, once for the figures (gnuplot's enhanced text)
+// and the report (HTML). Colours are Okabe and Ito's, which stay apart under colour blindness.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <examples/synthetic/results.hpp>
+#include <examples/synthetic/summary.hpp>
+
+namespace synthetic {
+
+/// Where a text will be read.
+enum class Markup { gnuplot, html };
+
+/// `text` with everything that has a meaning in `markup` made literal.
+inline std::string escape(const std::string& text, Markup markup) {
+  std::string result;
+  for (const char c : text) {
+    if (markup == Markup::gnuplot) {
+      if (static_cast<unsigned char>(c) < ' ') continue;
+      if (std::string("^_{}@&~\\").find(c) != std::string::npos) result += '\\';
+      result += c;
+    } else if (c == '&') {
+      result += "&amp;";
+    } else if (c == '<') {
+      result += "&lt;";
+    } else if (c == '>') {
+      result += "&gt;";
+    } else if (c == '"') {
+      result += "&quot;";
+    } else if (c == '\'') {
+      result += "&#39;";
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
+/// "x0+x1+x_t" as x_0, x_1, x_t with real subscripts.
+inline std::string encoder_label(const std::string& encoder_input, Markup markup) {
+  std::string label;
+  for (std::size_t begin = 0; begin < encoder_input.size();) {
+    const std::size_t end = std::min(encoder_input.find('+', begin), encoder_input.size());
+    const std::string token = encoder_input.substr(begin, end - begin);
+    begin = end + 1;
+    if (!label.empty()) label += ", ";
+    if (token == "x0" || token == "x1" || token == "x_t" || token == "xt")
+      label += markup == Markup::html ? std::string("x<sub>") + token.back() + "</sub>"
+                                      : std::string("x_") + token.back();
+    else
+      label += escape(token, markup);
+  }
+  return label;
+}
+
+/// Names the encoder input only where several are compared.
+inline std::string variant_label(const Results& results, const Variant& variant, Markup markup) {
+  if (variant.model == "truth") return "Ground truth";
+  if (variant.model == "rfm") return "RFM";
+  if (variant.model != "vrfm") return escape(variant.model, markup);
+  const std::vector<Variant> all = variants(results);
+  const auto is_variational = [](const Variant& other) { return other.model == "vrfm"; };
+  if (std::count_if(all.begin(), all.end(), is_variational) < 2) return "V-RFM";
+  return "V-RFM (" + encoder_label(variant.encoder_input, markup) + ")";
+}
+
+inline std::string variant_colour(const Results& results, const Variant& variant) {
+  if (variant.model == "truth") return "#5f6670";
+  if (variant.model == "rfm") return "#d55e00";
+  static const char* const colours[] = {"#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
+  std::size_t index = 0;
+  for (const Variant& other : variants(results)) {
+    if (other == variant) break;
+    if (other.model != "rfm") ++index;
+  }
+  return colours[index % std::size(colours)];
+}
+
+inline std::string solver_label(const std::string& solver, Markup markup) {
+  if (solver == "euler") return "Euler";
+  if (solver == "midpoint") return "midpoint";
+  if (solver == "heun") return "Heun";
+  if (solver == "rk4") return "RK4";
+  if (solver == "dopri5") return "Dormand-Prince";
+  return escape(solver, markup);
+}
+
+}  // namespace synthetic

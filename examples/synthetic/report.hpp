@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// report.html: one page without outside resources that tells what was run, what came out, and what
+// to look for in each picture, for a reader who sees the method for the first time.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <vrfm/io/file.hpp>
+
+#include <examples/synthetic/figures.hpp>
+#include <examples/synthetic/labels.hpp>
+#include <examples/synthetic/report/findings.hpp>
+#include <examples/synthetic/report/format.hpp>
+#include <examples/synthetic/report/style.hpp>
+#include <examples/synthetic/report/tables.hpp>
+#include <examples/synthetic/results.hpp>
+#include <examples/synthetic/summary.hpp>
+
+namespace synthetic {
+
+namespace detail {
+
+inline std::string introduction(const Results& results) {
+  bool baseline = false, variational = false;
+  for (const Variant& variant : variants(results)) {
+    baseline = baseline || variant.model == "rfm";
+    variational = variational || variant.model == "vrfm";
+  }
+  std::string html = "<p>";
+  if (baseline) html += "Rectified flow matching (RFM)";
+  if (baseline && variational) html += " and variational rectified flow matching (V-RFM)";
+  if (!baseline) html += "Variational rectified flow matching (V-RFM)";
+  html += baseline && variational ? " were" : " was";
+  html += " trained for " + grouped(results.iterations) + " iterations with " +
+          plural(results.seeds.size(), "seed") + " on the " +
+          (results.experiment == "1d"   ? "one-dimensional"
+           : results.experiment == "2d" ? "two-dimensional"
+                                        : escape(results.experiment, Markup::html)) +
+          " synthetic data. The whole run took " + duration(results.seconds) + " on " +
+          escape(results.backend, Markup::html) + ".</p>\n";
+  html +=
+      "<p class=\"soft\">Both learn a velocity that carries samples of a simple source (at time "
+      "t = 0) to samples of the target (at t = 1). RFM learns the mean of all velocities that "
+      "meet at a place, so its paths must bend and need many steps to follow. V-RFM draws a "
+      "latent once per sample that chooses among those velocities, so its paths can cross and "
+      "stay nearly straight, and few steps should do.</p>\n";
+  return html;
+}
+
+inline const char* glossary() {
+  return "<dl>"
+         "<dt>True log-likelihood</dt><dd>Mean log-density of generated samples under the known "
+         "target. Rewards samples that only sit on the modes, so read it beside the others; best "
+         "is "
+         "to match exact target samples.</dd>"
+         "<dt>Parzen log-likelihood</dt><dd>Mean log-density of fresh target samples under a "
+         "kernel "
+         "estimate made from the generated ones. Higher is better; missing a mode is "
+         "punished.</dd>"
+         "<dt>Wasserstein-1</dt><dd>Mean distance that generated samples must be moved to become "
+         "target samples (sliced in two dimensions). Lower is better.</dd>"
+         "<dt>Straightness</dt><dd>Mean squared difference between the velocity along a path and "
+         "its displacement. 0 is straight.</dd>"
+         "<dt>Path ratio</dt><dd>Median length of a path over the distance between its ends. 1 is "
+         "straight.</dd></dl>\n";
+}
+
+inline std::string figure_section(const Figures& figures) {
+  std::string html = "<h2>Figures</h2>\n";
+  for (const std::string& notice : figures.notices)
+    html += "<div class=\"notice\">" + escape(notice, Markup::html) + "</div>\n";
+  if (!figures.drawn.empty())
+    html +=
+        "<p class=\"soft\">Each figure is also a PNG file in the folder <code>figures</code>.</p>";
+  for (std::size_t n = 0; n < figures.drawn.size(); ++n) {
+    const Figure& figure = figures.drawn[n];
+    html += "<figure id=\"figure-" + figure.name + "\"><h3>Figure " + std::to_string(n + 1) + ". " +
+            escape(figure.title, Markup::html) + "</h3>\n<div class=\"picture\">\n" + figure.svg +
+            "\n</div>\n<figcaption>" + figure.caption + "</figcaption></figure>\n";
+  }
+  return html;
+}
+
+}  // namespace detail
+
+/// The page as text.
+inline std::string report_html(const Results& results, const Figures& figures) {
+  const std::string title =
+      "Rectified flows on synthetic " +
+      (results.experiment == "1d"   ? std::string("1D")
+       : results.experiment == "2d" ? std::string("2D")
+                                    : escape(results.experiment, Markup::html)) +
+      " data";
+  std::string html =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>" +
+      title + "</title>\n<style>" + report_style + "</style></head>\n<body><main>\n";
+  html += "<h1>" + title + "</h1>\n" + detail::introduction(results);
+  const std::vector<std::string> sentences = findings(results);
+  if (!sentences.empty()) {
+    html += "<div class=\"result\">";
+    for (const std::string& sentence : sentences) html += "<p>" + sentence + "</p>";
+    html += "</div>\n";
+  }
+  html += detail::figure_section(figures);
+  html += "<h2>Metrics</h2>\n<p class=\"soft\">Mean";
+  if (results.seeds.size() > 1) html += " ± sample standard deviation over seeds";
+  html +=
+      "; the best of each step count is bold, for the true log-likelihood the one nearest to "
+      "exact target samples.</p>\n" +
+      metrics_table(results) + detail::glossary();
+  if (!results.train.empty()) html += "<h2>Training</h2>\n" + training_table(results);
+  if (!results.settings.empty()) html += "<h2>Settings</h2>\n" + settings_table(results);
+  if (!results.command_line.empty())
+    html += "<h2>Run it again</h2>\n<pre><code>" + escape(results.command_line, Markup::html) +
+            "</code></pre>\n";
+  return html + "</main></body></html>\n";
+}
+
+/// Replaces `path` in one step. Throws std::runtime_error if it cannot be written.
+inline void write_report(const std::filesystem::path& path, const Results& results,
+                         const Figures& figures) {
+  vrfm::write_file_atomically(path, report_html(results, figures));
+}
+
+}  // namespace synthetic

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Everything one run of vrfm_synthetic found out, as plain host values: what was run, the metrics
+// of every sampling, the training curves, and the samples that the figures show. The pictures, the
+// report and metrics.json are functions of this alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace synthetic {
+
+/// What a number or a picture belongs to.
+struct Variant {
+  /// "rfm", "vrfm", or "truth" for the straight paths between independent pairs.
+  std::string model;
+  /// What the posterior sees, joined by '+': "x0+x1+x_t". Empty for every other model.
+  std::string encoder_input;
+
+  friend bool operator==(const Variant&, const Variant&) = default;
+};
+
+/// One sampling of one trained model.
+struct Run {
+  Variant variant;
+  std::uint64_t seed = 0;
+  std::string solver;
+  int steps = 0;  ///< 0 where the solver chooses its own
+  std::int64_t evaluations = 0;
+  double true_ll = 0;
+  double parzen_ll = 0;
+  double wasserstein1 = 0;
+  double straightness = 0;
+  double path_ratio = 0;  ///< median over samples of path length / displacement
+};
+
+/// The same figures for exact target samples, the level that no sampler should be expected to beat.
+struct Exact {
+  double true_ll = 0;
+  double parzen_ll = 0;
+  double wasserstein1 = 0;
+};
+
+/// One finished training; final_kl is 0 for a model without a latent.
+struct Training {
+  Variant variant;
+  std::uint64_t seed = 0;
+  double final_velocity_loss = 0;
+  double final_kl = 0;
+  double seconds = 0;
+  double samples_per_second = 0;
+};
+
+/// Losses along one training, three vectors of one length; kl is empty for a model without a latent.
+struct LossCurve {
+  Variant variant;
+  std::uint64_t seed = 0;
+  std::vector<double> iteration;
+  std::vector<double> velocity_loss;
+  std::vector<double> kl;
+};
+
+/// Samples followed from t = 0 to t = 1: positions[(time * paths + path) * dimension + axis].
+struct Trajectories {
+  Variant variant;
+  std::vector<double> times;
+  std::size_t paths = 0;
+  std::vector<double> positions;
+};
+
+/// Where in (x, t) a velocity histogram was taken.
+struct Probe {
+  double x = 0;
+  double t = 0;
+};
+
+/// One variant's share of the velocity-ambiguity map.
+struct AmbiguityMap {
+  Variant variant;
+  /// Standard deviation of the velocity, deviation[time_bin * position_bins + position_bin]; NaN
+  /// where a bin holds too few samples.
+  std::vector<double> deviation;
+  /// Counts over equal velocity bins, one vector per probe; all zero or empty where nothing passed.
+  std::vector<std::vector<double>> histograms;
+};
+
+/// How many velocities meet at one place, over (t, x); one dimension only. Time bins split [0, 1].
+struct Ambiguity {
+  std::size_t time_bins = 0;
+  std::size_t position_bins = 0;
+  double position_lower = 0;
+  double position_upper = 0;
+  double velocity_lower = 0;
+  double velocity_upper = 0;
+  std::vector<Probe> probes;
+  std::vector<AmbiguityMap> maps;
+};
+
+/// A setting as the report's table shows it.
+struct Setting {
+  std::string name;
+  std::string value;
+};
+
+struct Results {
+  std::string experiment;  ///< "1d" or "2d"
+  std::size_t dimension = 0;
+  std::int64_t iterations = 0;
+  std::vector<std::uint64_t> seeds;
+  std::string backend;       ///< for instance "OpenMP, 2 threads"
+  std::string command_line;  ///< what reproduces this run
+  double seconds = 0;        ///< wall time of everything before the report
+  std::vector<Setting> settings;
+
+  std::vector<Run> runs;
+  Exact exact;
+  std::vector<Training> train;
+
+  std::vector<LossCurve> loss_curves;
+  std::vector<Trajectories> trajectories;
+  std::vector<double> source;  ///< points of p0, [count][dimension]
+  std::vector<double> target;  ///< points of p1, [count][dimension]
+  Ambiguity ambiguity;         ///< no maps: the figure is left out
+};
+
+}  // namespace synthetic
