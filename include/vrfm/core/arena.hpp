@@ -21,9 +21,10 @@ class Arena {
   KOKKOS_INLINE_FUNCTION Arena(T* block, std::size_t capacity)
       : block_(block), capacity_(capacity) {}
 
-  /// An arena without memory that only counts.
+  /// An arena without memory that only counts. Its slices may not be read, yet they are not empty:
+  /// an empty matrix means "not wanted" and would change what is measured.
   KOKKOS_INLINE_FUNCTION static Arena measure() {
-    return Arena(nullptr, ~std::size_t(0) / 2);
+    return Arena(reinterpret_cast<T*>(std::size_t(64)), ~std::size_t(0) / 2);
   }
 
   /// An uninitialised `rows` x `cols` slice. Ends the program if the block is too small, which
@@ -33,7 +34,7 @@ class Arena {
     used_ += padded(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
     peak_ = math::max(peak_, used_);
     if (used_ > capacity_) Kokkos::abort("vrfm::Arena::take: block smaller than measured need");
-    return Matrix<T>(block_ == nullptr ? nullptr : block_ + first, rows, cols, cols);
+    return Matrix<T>(block_ + first, rows, cols, cols);
   }
 
   /// Numbers taken so far.

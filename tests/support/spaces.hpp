@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The execution spaces that this Kokkos was built with, as lists of types for
+// TEMPLATE_LIST_TEST_CASE: every test of device code runs in each of them.
+#pragma once
+
+#include <tuple>
+#include <utility>
+
+#include <Kokkos_Core.hpp>
+
+namespace vrfm::test {
+
+using Spaces = decltype(std::tuple_cat(
+#if defined(KOKKOS_ENABLE_SERIAL)
+    std::declval<std::tuple<Kokkos::Serial>>(),
+#endif
+#if defined(KOKKOS_ENABLE_OPENMP)
+    std::declval<std::tuple<Kokkos::OpenMP>>(),
+#endif
+#if defined(KOKKOS_ENABLE_THREADS)
+    std::declval<std::tuple<Kokkos::Threads>>(),
+#endif
+#if defined(KOKKOS_ENABLE_CUDA)
+    std::declval<std::tuple<Kokkos::Cuda>>(),
+#endif
+#if defined(KOKKOS_ENABLE_HIP) && KOKKOS_VERSION >= 40000
+    std::declval<std::tuple<Kokkos::HIP>>(),
+#endif
+    std::declval<std::tuple<>>()));
+
+/// One execution space with one number type.
+template <class E, class T>
+struct Case {
+  using Exec = E;
+  using Real = T;
+};
+
+namespace detail {
+
+template <class List>
+struct WithReals;
+
+template <class... E>
+struct WithReals<std::tuple<E...>> {
+  using type = std::tuple<Case<E, float>..., Case<E, double>...>;
+};
+
+}  // namespace detail
+
+/// Every space with float and with double.
+using SpacesAndReals = typename detail::WithReals<Spaces>::type;
+
+}  // namespace vrfm::test
