@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs a program of trajectories on a number of samples: in tiles, one kernel in all, or as launches
+// over the whole batch. The program is measured on a dry run, so it states nowhere what memory it
+// needs. A row's number does not depend on its neighbours or its place, so neither does a sample's
+// on the tile it falls into; tiles are padded because a matrix product's remainder rows may round
+// differently.
+#pragma once
+
+#include <vrfm/integrators/grid.hpp>
+#include <vrfm/integrators/status.hpp>
+#include <vrfm/integrators/velocity.hpp>
+#include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/tile_context.hpp>
+
+namespace vrfm {
+
+/// How trajectories run. Tiles: one kernel, memory that does not grow with the samples; for small
+/// networks. Batch: a launch for every verb, memory for all samples at once; for large networks.
+enum class Launch { tiles, batch };
+
+namespace detail {
+
+inline constexpr int trajectory_tile_rows = 64;
+inline constexpr int trajectory_row_multiple = 8;
+
+/// Tile kernel: worker w runs tiles w, w + workers, ...
+template <class T, class Program>
+struct TileTrajectories {
+  Program program;
+  std::uint32_t seed;
+  std::uint64_t first_id;
+  int samples;
+  int tile_rows;
+  int workers;
+  Status* status;
+  T* memory;  // workers x memory_each
+  std::size_t memory_each;
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
+    Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
+    for (int first = worker * tile_rows; first < samples; first += workers * tile_rows) {
+      const SampleBlock block{seed,      first_id + static_cast<std::uint64_t>(first),
+                              first,     math::min(tile_rows, samples - first),
+                              tile_rows, 0};
+      program(ctx, block, status + first, arena);
+    }
+  }
+};
+
+/// The books of all trajectories, from the first to the last.
+template <class View>
+Result summarize(const View& statuses, int samples, std::uint64_t first_id) {
+  Result result;
+  result.samples = static_cast<std::uint64_t>(samples);
+  std::int64_t steps = 0, evaluations = 0;
+  for (int i = 0; i < samples; ++i) {
+    const Status& status = statuses(i);
+    if (status.reason != Reason::finished) {
+      if (result.failed == 0) result.first_failed = first_id + static_cast<std::uint64_t>(i);
+      result.failed += 1;
+    }
+    result.reason = math::max(result.reason, status.reason);
+    result.max_steps = math::max(result.max_steps, status.steps);
+    result.max_evaluations = math::max(result.max_evaluations, status.evaluations);
+    steps += status.steps;
+    evaluations += status.evaluations;
+  }
+  result.mean_steps = samples > 0 ? static_cast<double>(steps) / samples : 0;
+  result.mean_evaluations = samples > 0 ? static_cast<double>(evaluations) / samples : 0;
+  return result;
+}
+
+/// Calls program(ctx, block, status, arena) until every one of `samples` samples was in one block.
+/// Waits for the end.
+template <class T, ExecutionSpace Exec, class Program>
+Result run_trajectories(const Exec& exec, const std::string& label, const Program& program,
+                        std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
+                        Launch launch) {
+  expect(samples <= static_cast<std::size_t>(std::numeric_limits<int>::max() / 2),
+         "one call integrates at most ", std::numeric_limits<int>::max() / 2, " samples, got ",
+         samples);
+  if (samples == 0) return {};
+  const int count = static_cast<int>(samples);
+  const int multiple = trajectory_row_multiple;
+  const int padded = (count + multiple - 1) / multiple * multiple;
+  const int rows = launch == Launch::batch ? padded : math::min(padded, trajectory_tile_rows);
+  const int tiles = (count + rows - 1) / rows;
+  const int workers = launch == Launch::batch ? 1 : math::min(tiles, tile_concurrency(exec));
+
+  Arena<T> measured = Arena<T>::measure();
+  program(MeasureContext{}, SampleBlock{seed, first_id, 0, math::min(rows, count), rows, 0},
+          static_cast<Status*>(nullptr), measured);
+  const std::size_t memory_each = measured.peak();
+  const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
+                              memory_each * static_cast<std::size_t>(workers));
+  const Kokkos::View<Status*, typename Exec::memory_space> statuses(
+      label + "::status", static_cast<std::size_t>(tiles) * static_cast<std::size_t>(rows));
+
+  if (launch == Launch::batch) {
+    Arena<T> arena(memory.data(), memory_each);
+    program(BatchContext<Exec>(exec), SampleBlock{seed, first_id, 0, count, rows, 0},
+            statuses.data(), arena);
+  } else {
+    launch_tiles(exec, label, workers,
+                 TileTrajectories<T, Program>{program, seed, first_id, count, rows, workers,
+                                              statuses.data(), memory.data(), memory_each});
+  }
+  const auto on_host = Kokkos::create_mirror_view(statuses);
+  Kokkos::deep_copy(exec, on_host, statuses);
+  exec.fence();
+  return summarize(on_host, count, first_id);
+}
+
+}  // namespace detail
+
+}  // namespace vrfm

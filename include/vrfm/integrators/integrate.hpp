@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The time loop: moves the rows of x along dx/dt = v(x, t) through a time grid. Written against a
+// Context, so a whole trajectory is one kernel on a tile of samples, in memory that does not depend
+// on the number of steps, or a sequence of launches over the whole batch.
+#pragma once
+
+#include <vrfm/integrators/detail/adaptive_rows.hpp>
+#include <vrfm/integrators/detail/fixed_rows.hpp>
+
+namespace vrfm {
+
+/// A solver of fixed steps: see RungeKutta, EulerMaruyama.
+template <class S>
+concept FixedSolver = requires(const S& solver, const GridView& grid) {
+  { solver.plan(grid) } -> std::same_as<StepPlan>;
+  S::evaluations_per_step;
+};
+
+/// A solver that chooses its steps: see AdaptiveRungeKutta.
+template <class S>
+concept AdaptiveSolver = requires(const S& solver) {
+  solver.norm;
+  S::Tableau::error;
+  S::Tableau::dense;
+};
+
+/// Moves x (block.rows x field.dimension()) from the beginning to the end of `grid` by fixed steps
+/// and adds to status[0 ... block.rows).
+template <class Ctx, Velocity Field, FixedSolver Solver, class T, Saver<T> S>
+KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
+                               const GridView& grid, const SampleBlock& block, Matrix<T> x,
+                               const S& saver, Status* status, Arena<T>& arena) {
+  const auto mark = arena.used();
+  const StepPlan plan = solver.plan(grid);
+  const int count = plan.count();
+  const typename Solver::template Memory<T> memory(x.rows, x.cols, arena);
+  const Matrix<T> t = arena.take(x.rows, 1), h = arena.take(x.rows, 1);
+  detail::SaveFixed<T, S>{saver, plan, block, x, 0}.run(ctx);
+  for (int n = 0; n < count; ++n) {
+    ctx.map(x.rows, 1, detail::SetStep<T>{plan, t, h, n});
+    const StepAddress address{block, static_cast<std::uint32_t>(n), n + 1 == count};
+    solver.step(ctx, field, address, t, h, x, memory, arena);
+    detail::SaveFixed<T, S>{saver, plan, block, x, n + 1}.run(ctx);
+  }
+  ctx.each_row(x.rows,
+               detail::FinishFixed<T>{x, status, count, count * Solver::evaluations_per_step,
+                                      grid.intervals + 1});
+  arena.rewind(mark);
+}
+
+/// The same by adaptive steps; each row has its own time and step. Points of the grid are
+/// interpolated to the order of the error estimate.
+template <class Ctx, Velocity Field, AdaptiveSolver Solver, class T, Saver<T> S>
+KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
+                               const GridView& grid, const SampleBlock& block, Matrix<T> x,
+                               const S& saver, Status* status, Arena<T>& arena) {
+  using Tableau = typename Solver::Tableau;
+  static_assert(Tableau::first_same_as_last);
+  constexpr int last = Tableau::stages - 1;
+  const auto mark = arena.used();
+  const detail::StageMemory<T, Tableau::stages> memory(x.rows, x.cols, arena);
+  const Matrix<T> x_new = arena.take(x.rows, x.cols);
+  const detail::AdaptiveRows<T> rows(x.rows, arena);
+  const detail::Tolerance<T> tolerance{static_cast<T>(solver.absolute),
+                                       static_cast<T>(solver.relative)};
+  const auto& stages = memory.stages;
+
+  ctx.each_row(x.rows, detail::BeginAdaptive<T, S>{saver, grid, block, x, rows, status});
+  field(ctx, rows.t, x, stages.k[0], arena);
+  detail::choose_first_step(ctx, field, solver, grid, tolerance, x, memory, x_new, rows, status,
+                            arena);
+  do {
+    detail::evaluate_stages<Tableau, 1, last>(ctx, field, rows.t, rows.h, Matrix<const T>(x),
+                                              memory, x_new, arena);
+    ctx.map(x.rows, x.cols,
+            detail::ScaledError<Tableau, T>{tolerance, stages, rows.h, x, x_new, memory.x});
+    detail::mean_squares(ctx, solver.norm, Matrix<const T>(memory.x), rows.error, rows.total);
+    ctx.each_row(x.rows, detail::ControlStep<Solver, T>{solver, grid, rows, status});
+    ctx.each_row(x.rows, detail::SaveCrossed<Tableau, T, S>{saver, grid, block, stages, rows, x,
+                                                            x_new, memory.x, status});
+    ctx.map(x.rows, x.cols, detail::AcceptStep<T>{rows, x_new, stages.k[last], x, stages.k[0]});
+    ctx.column_sum(rows.active, rows.total.data, Update::overwrite);
+  } while (ctx.read(rows.total.data) > T(0));
+  arena.rewind(mark);
+}
+
+}  // namespace vrfm

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sampling: draws x0 from a source and moves it along a velocity field; or moves a caller's own
+// samples. The numbers depend on (seed, id of the sample) alone: not on threads, nor on how samples
+// are split over calls.
+#pragma once
+
+#include <vrfm/integrators/detail/trajectories.hpp>
+#include <vrfm/integrators/integrate.hpp>
+#include <vrfm/integrators/network_velocity.hpp>
+#include <vrfm/paths/coupling.hpp>
+
+namespace vrfm {
+
+struct IntegrationOptions {
+  TimeGrid grid = {};          ///< from 0 to 1
+  std::uint32_t seed = 0;      ///< of z and of diffusion
+  std::uint64_t first_id = 0;  ///< id of row 0
+  Launch launch = Launch::tiles;
+};
+
+struct SampleOptions {
+  std::size_t count = 1;
+  TimeGrid grid = {};          ///< from 0 to 1
+  std::uint32_t seed = 0;      ///< of x0, z and diffusion
+  std::uint64_t first_id = 0;  ///< id of the first sample: continue a series with the next call
+  Launch launch = Launch::tiles;
+};
+
+namespace detail {
+
+/// Row: x = draw of `source`.
+template <class Source, class T>
+struct DrawSource {
+  Source source;
+  SampleBlock block;
+  Matrix<T> x;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    source.draw(block.id(i), 0, RandomStream(block.seed, Purpose::source), x.row(i));
+  }
+};
+
+/// Element: a row of `table`; padding repeats the last.
+template <class T>
+struct ReadBlock {
+  ConstMatrix<T> table;
+  SampleBlock block;
+  Matrix<T> x;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    x(i, j) = table(math::min(block.first_row + i, table.rows - 1), j);
+  }
+};
+
+/// Trajectories begin at draws of `source`.
+template <class Source, class T>
+struct BeginAtSource {
+  Source source;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Matrix<T> x) const {
+    ctx.each_row(x.rows, DrawSource<Source, T>{source, block, x});
+  }
+};
+
+/// Trajectories begin at the rows of `table`.
+template <class T>
+struct BeginAtTable {
+  Matrix<const T> table;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Matrix<T> x) const {
+    ctx.map(x.rows, x.cols, ReadBlock<T>{table, block, x});
+  }
+};
+
+/// The program of run_trajectories that ends with x in a table.
+template <class Field, class Begin, class Solver, class S, class T>
+struct TransportSamples {
+  Field field;
+  Begin begin;
+  Solver solver;
+  GridView grid;
+  S saver;
+  Matrix<T> result;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
+                                  Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> x = arena.take(block.rows, field.dimension());
+    begin(ctx, block, x);
+    const auto bound = bind_velocity(ctx, field, block, arena);
+    integrate(ctx, bound, solver, grid, block, x, saver, status, arena);
+    ctx.map(block.count, x.cols, Copy<T>{x, result.row_range(block.first_row, block.count)});
+    arena.rewind(mark);
+  }
+};
+
+template <class Exec, class Field, class Begin, class Solver, class S, class T, class Options>
+Result transport(const Exec& exec, const Field& field, const Begin& begin, const Solver& solver,
+                 const S& saver, Matrix<T> x, const Options& options) {
+  solver.check(options.grid);
+  if constexpr (AdaptiveSolver<Solver>) {
+    expect(solver.norm == ErrorNorm::sample || options.launch == Launch::batch,
+           "an error norm over the batch needs Launch::batch, got Launch::tiles");
+  }
+  expect_same("the table of samples", static_cast<std::size_t>(x.cols), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
+  const DeviceGrid<Exec> grid(exec, options.grid);
+  const TransportSamples<Field, Begin, Solver, S, T> program{field,       begin, solver,
+                                                             grid.view(), saver, x};
+  return run_trajectories<T>(exec, "vrfm::integrate", program, static_cast<std::size_t>(x.rows),
+                             options.seed, options.first_id, options.launch);
+}
+
+}  // namespace detail
+
+/// Moves the rows of `x` (samples x field.dimension(), row-major) in place from the beginning to
+/// the end of the grid. A failed trajectory is in the result, and its row is where it stopped.
+/// Throws std::invalid_argument for impossible settings and extents. Waits for the end.
+template <ExecutionSpace Exec, VelocityField Field, class View, class Solver,
+          Saver<typename Field::value_type> S = NoSaver>
+[[nodiscard]] Result integrate_all(const Exec& exec, const Field& field, const View& x,
+                                   const Solver& solver, const IntegrationOptions& options = {},
+                                   const S& saver = {}) {
+  using T = typename Field::value_type;
+  const Matrix<T> table = matrix(x);
+  return detail::transport(exec, field, detail::BeginAtTable<T>{table}, solver, saver, table,
+                           options);
+}
+
+/// Writes one sample to every row of `x`: a draw of `source`, moved to the end of the grid.
+/// As integrate_all, and options.count must be the number of rows.
+template <ExecutionSpace Exec, VelocityField Field, Distribution<typename Field::value_type> Source,
+          class View, class Solver, Saver<typename Field::value_type> S = NoSaver>
+[[nodiscard]] Result sample_into(const Exec& exec, const Field& field, const Source& source,
+                                 const View& x, const Solver& solver, const SampleOptions& options,
+                                 const S& saver = {}) {
+  using T = typename Field::value_type;
+  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
+  expect_same("the table of samples", x.extent(0), "the call", options.count, "rows");
+  return detail::transport(exec, field, detail::BeginAtSource<Source, T>{source}, solver, saver,
+                           matrix(x), options);
+}
+
+/// options.count samples, one a row. Throws std::runtime_error if a trajectory did not finish.
+template <ExecutionSpace Exec, VelocityField Field, Distribution<typename Field::value_type> Source,
+          class Solver, Saver<typename Field::value_type> S = NoSaver>
+Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& field,
+                                               const Source& source, const Solver& solver,
+                                               const SampleOptions& options, const S& saver = {}) {
+  Table<typename Field::value_type, Exec> x(
+      Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::sample"), options.count,
+      static_cast<std::size_t>(field.dimension()));
+  sample_into(exec, field, source, x, solver, options, saver).expect_finished();
+  return x;
+}
+
+/// Samples of a flow; each draws its own z.
+template <Real T, ExecutionSpace Exec, Activation Act, Distribution<T> Source, class Solver>
+Table<T, Exec> sample(const Flow<T, Exec, Act>& flow, const Source& source, const Solver& solver,
+                      const SampleOptions& options) {
+  return sample(flow.exec(), velocity_of(flow), source, solver, options);
+}
+
+}  // namespace vrfm

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Velocity fields dx/dt = v(x, t): what integrators move samples with. Every sample is a row and has
+// its own time. A field that draws or prepares something once for a whole trajectory (a flow's z)
+// does so in `bind`; everything else is a bound field already.
+//
+// A bound field over numbers `value_type` = T offers
+//   dimension()                                 columns of x and v
+//   field(ctx, t, x, v, arena)                  v = v(x, t); t: rows x 1
+// and, where likelihoods are wanted (DifferentiableVelocity),
+//   Saved, linearize(ctx, t, x, v, saved, arena)   as above, keeping what tangent reads in `arena`
+//   tangent(ctx, dx, dv, saved, arena)             dv = (dv/dx) dx at that point
+#pragma once
+
+#include <cstdint>
+
+#include <vrfm/linalg/context.hpp>
+
+namespace vrfm {
+
+/// The samples whose trajectories one call integrates: row i is sample `first + i`.
+struct SampleBlock {
+  std::uint32_t seed = 0;   ///< of every random draw along the trajectories
+  std::uint64_t first = 0;  ///< global id of row 0
+  int first_row = 0;        ///< position of row 0 in the caller's tables
+  int count = 0;            ///< rows that are wanted
+  int rows = 0;             ///< rows that are computed; those after `count` are padding
+  std::uint32_t draw = 0;   ///< which trajectory of the same sample: a draw of z of its own
+
+  KOKKOS_INLINE_FUNCTION std::uint64_t id(int row) const {
+    return first + static_cast<std::uint64_t>(row);
+  }
+};
+
+template <class F>
+concept Velocity = Real<typename F::value_type> &&
+    requires(const F& field, const MeasureContext& ctx, Matrix<const typename F::value_type> in,
+             Matrix<typename F::value_type> out, Arena<typename F::value_type>& arena) {
+  { field.dimension() } -> std::same_as<int>;
+  field(ctx, in, in, out, arena);
+};
+
+template <class F>
+concept DifferentiableVelocity = Velocity<F> &&
+    requires(const F& field, const MeasureContext& ctx, Matrix<const typename F::value_type> in,
+             Matrix<typename F::value_type> out, typename F::Saved& saved,
+             Arena<typename F::value_type>& arena) {
+  field.linearize(ctx, in, in, out, saved, arena);
+  field.tangent(ctx, in, out, saved, arena);
+};
+
+/// A field that becomes a Velocity by `bind(ctx, block, arena)`; what it holds lives in the arena.
+template <class F>
+concept BindableVelocity = Real<typename F::value_type> &&
+    requires(const F& field, const MeasureContext& ctx, const SampleBlock& block,
+             Arena<typename F::value_type>& arena) {
+  { field.dimension() } -> std::same_as<int>;
+  { field.bind(ctx, block, arena) } -> Velocity;
+};
+
+template <class F>
+concept VelocityField = Velocity<F> || BindableVelocity<F>;
+
+/// The bound form of `field` for the trajectories of `block`.
+template <class Ctx, VelocityField F>
+KOKKOS_FUNCTION auto bind_velocity(const Ctx& ctx, const F& field, const SampleBlock& block,
+                                   Arena<typename F::value_type>& arena) {
+  if constexpr (BindableVelocity<F>) {
+    return field.bind(ctx, block, arena);
+  } else {
+    return field;
+  }
+}
+
+namespace detail {
+
+template <class T, class F>
+struct EvaluatePoint {
+  F f;
+  ConstMatrix<T> t, x;
+  Matrix<T> v;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const { f(t(i, 0), x.row(i), v.row(i)); }
+};
+
+template <class T, class F>
+struct DifferentiatePoint {
+  F f;
+  ConstMatrix<T> t, x, dx;
+  Matrix<T> dv;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    f.tangent(t(i, 0), x.row(i), dx.row(i), dv.row(i));
+  }
+};
+
+}  // namespace detail
+
+/// A field given by a function of one sample: f(t, const T* x, T* v). If f also has
+/// tangent(t, const T* x, const T* dx, T* dv), writing (dv/dx) dx, likelihoods can be computed.
+template <Real T, class F>
+class PointwiseVelocity {
+ public:
+  using value_type = T;
+
+  struct Saved {
+    Matrix<const T> t, x;
+  };
+
+  /// Throws std::invalid_argument unless dimension >= 1.
+  PointwiseVelocity(const F& f, int dimension) : f_(f), dimension_(dimension) {
+    expect(dimension >= 1, "a velocity field needs dimension >= 1, got ", dimension);
+  }
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return dimension_; }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                  Arena<T>&) const {
+    ctx.each_row(x.rows, detail::EvaluatePoint<T, F>{f_, t, x, v});
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void linearize(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                 Saved& saved, Arena<T>& arena) const {
+    saved = {t, x};
+    (*this)(ctx, t, x, v, arena);
+  }
+
+  template <class Ctx>
+  requires requires(const F& f, const T* in, T* out) { f.tangent(T(0), in, in, out); }
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, Matrix<const T> dx, Matrix<T> dv, const Saved& saved,
+                               Arena<T>&) const {
+    ctx.each_row(dx.rows, detail::DifferentiatePoint<T, F>{f_, saved.t, saved.x, dx, dv});
+  }
+
+ private:
+  F f_;
+  int dimension_;
+};
+
+/// The field of `dimension` columns that f(t, const T* x, T* v) gives for each sample.
+template <Real T, class F>
+PointwiseVelocity<T, F> pointwise(const F& f, int dimension) {
+  return PointwiseVelocity<T, F>(f, dimension);
+}
+
+}  // namespace vrfm
