@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// draw_all: a table of samples from anything that draws one sample at a time by its address, such
+// as data/mixture.hpp.
+#pragma once
+
+#include <cstdint>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/random.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+template <class Source, class Rows>
+struct DrawRow {
+  Source source;
+  RandomStream stream;
+  std::uint64_t first;
+  std::uint32_t step;
+  Rows out;
+
+  KOKKOS_FUNCTION void operator()(int row) const {
+    source.draw(first + static_cast<std::uint64_t>(row), step, stream, &out(row, 0));
+  }
+};
+
+}  // namespace detail
+
+/// Samples first ... first + count - 1 of `source` at `step`, as [count][dimension]. Which sample a
+/// row holds depends on its address alone: two calls that split the range draw the same numbers as
+/// one. Does not fence. Throws std::invalid_argument if `count` is negative.
+template <ExecutionSpace Exec, class Source>
+Table<typename Source::value_type, Exec> draw_all(const Exec& exec, const Source& source, int count,
+                                                  std::uint32_t seed, Purpose purpose,
+                                                  std::uint64_t first = 0, std::uint32_t step = 0) {
+  using Rows = Table<typename Source::value_type, Exec>;
+  expect(count >= 0, "draw_all: the number of samples must not be negative, but is ", count);
+  Rows out(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing), count,
+           source.dimension());
+  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
+  Kokkos::parallel_for(
+      "vrfm::draw_all", Policy(exec, 0, count),
+      detail::DrawRow<Source, Rows>{source, RandomStream(seed, purpose), first, step, out});
+  return out;
+}
+
+}  // namespace vrfm

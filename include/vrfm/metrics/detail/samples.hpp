@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The entrance of every metric: a view of samples, checked. A number that is not finite would turn
+// a whole metric into NaN, so it is an error that names where it is.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+
+#include <vrfm/core/compat.hpp>
+#include <vrfm/core/matrix.hpp>
+
+namespace vrfm::detail::metrics {
+
+template <class View>
+using Value = std::remove_const_t<typename View::value_type>;
+
+/// Reduces to the smallest index for which `bad(index)` holds.
+template <class Bad>
+struct FirstBad {
+  Bad bad;
+
+  KOKKOS_FUNCTION void operator()(std::int64_t index, std::int64_t& first) const {
+    if (index < first && bad(index)) first = index;
+  }
+};
+
+/// The smallest index below `count` for which `bad(index)` holds, or `count`. Fences `exec`.
+template <ExecutionSpace Exec, class Bad>
+std::int64_t first_bad(const Exec& exec, std::int64_t count, const Bad& bad) {
+  std::int64_t first = count;
+  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
+  Kokkos::parallel_reduce("vrfm::metrics::first_bad", Policy(exec, 0, count), FirstBad<Bad>{bad},
+                          Kokkos::Min<std::int64_t>(first));
+  return first < count ? first : count;
+}
+
+template <class T>
+struct RowNotFinite {
+  Matrix<const T> x;
+
+  KOKKOS_FUNCTION bool operator()(std::int64_t row) const {
+    bool finite = true;
+    for (int j = 0; j < x.cols; ++j)
+      finite = finite && math::is_finite(x(static_cast<int>(row), j));
+    return !finite;
+  }
+};
+
+/// The matrix over `view` [N][D]. Throws std::invalid_argument, naming `name`, if there are no
+/// samples or one of them is not finite.
+template <ExecutionSpace Exec, class View>
+Matrix<const Value<View>> samples(const Exec& exec, std::string_view name, const View& view) {
+  using T = Value<View>;
+  static_assert(Real<T>, "samples are float or double");
+  static_assert(Kokkos::SpaceAccessibility<Exec, typename View::memory_space>::accessible,
+                "the samples' memory must be accessible from the execution space");
+  const Matrix<const T> x = matrix(view);
+  expect(x.rows > 0 && x.cols > 0, name, ": expected at least one sample, but got ", x.rows,
+         " rows of ", x.cols, " columns");
+  const std::int64_t bad = first_bad(exec, x.rows, RowNotFinite<T>{x});
+  expect(bad == x.rows, name, ": row ", bad, " holds a number that is not finite");
+  return x;
+}
+
+}  // namespace vrfm::detail::metrics

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sorts each row of a table. On hosts each row is one std::sort. Elsewhere all rows pass together
+// through a bitonic network (Batcher, "Sorting networks and their applications", 1968), one launch
+// a stage, for which a row's length must be a power of two: row_capacity, the rest filled with
+// infinity.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include <vrfm/core/compat.hpp>
+#include <vrfm/core/matrix.hpp>
+
+namespace vrfm::detail::metrics {
+
+/// How long the rows of a table must be in which `count` numbers a row are to be sorted.
+template <ExecutionSpace Exec>
+int row_capacity(int count) {
+  if constexpr (is_host_space<Exec>) return count;
+  int capacity = 1;
+  while (capacity < count) capacity *= 2;
+  return capacity;
+}
+
+template <class T>
+struct SortRow {
+  Matrix<T> table;
+
+  // Not a device function: std::sort is none.
+  void operator()(int row) const { std::sort(table.row(row), table.row(row) + table.cols); }
+};
+
+/// Compare-exchange of the elements whose index differs in the bit `distance`; `run` is the length
+/// of the sorted runs that this phase of the network makes.
+template <class T>
+struct BitonicStage {
+  Matrix<T> table;
+  int run, distance;
+
+  KOKKOS_FUNCTION void operator()(std::int64_t index) const {
+    const std::int64_t half = table.cols / 2;
+    T* row = table.row(static_cast<int>(index / half));
+    const int k = static_cast<int>(index % half);
+    const int left = (k / distance) * 2 * distance + k % distance;
+    const int right = left + distance;
+    const bool ascending = (left & run) == 0;
+    if ((row[right] < row[left]) == ascending) {
+      const T swapped = row[left];
+      row[left] = row[right];
+      row[right] = swapped;
+    }
+  }
+};
+
+/// Sorts each row of `table`, whose rows have a length given by row_capacity. No NaN. No fence.
+template <ExecutionSpace Exec, class T>
+void sort_rows(const Exec& exec, const Matrix<T>& table) {
+  const std::string label = "vrfm::metrics::sort_rows";
+  if constexpr (is_host_space<Exec>) {
+    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
+    Kokkos::parallel_for(label, Policy(exec, 0, table.rows), SortRow<T>{table});
+  } else {
+    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
+    const std::int64_t exchanges = std::int64_t(table.rows) * (table.cols / 2);
+    for (int run = 2; run <= table.cols; run *= 2)
+      for (int distance = run / 2; distance > 0; distance /= 2)
+        Kokkos::parallel_for(label, Policy(exec, 0, exchanges),
+                             BitonicStage<T>{table, run, distance});
+  }
+}
+
+}  // namespace vrfm::detail::metrics
