@@ -12,9 +12,9 @@ namespace vrfm {
 
 /// A solver of fixed steps: see RungeKutta, EulerMaruyama.
 template <class S>
-concept FixedSolver = requires(const S& solver, const GridView& grid) {
+concept FixedSolver = requires(const S& solver, const GridView& grid, const StepPlan& plan) {
   { solver.plan(grid) } -> std::same_as<StepPlan>;
-  S::evaluations_per_step;
+  { solver.evaluations(plan) } -> std::same_as<int>;
 };
 
 /// A solver that chooses its steps: see AdaptiveRungeKutta.
@@ -43,9 +43,8 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
     solver.step(ctx, field, address, t, h, x, memory, arena);
     detail::SaveFixed<T, S>{saver, plan, block, x, n + 1}.run(ctx);
   }
-  ctx.each_row(x.rows,
-               detail::FinishFixed<T>{x, status, count, count * Solver::evaluations_per_step,
-                                      grid.intervals + 1});
+  const int evaluations = solver.evaluations(plan);
+  ctx.each_row(x.rows, detail::FinishFixed<T>{x, status, count, evaluations, grid.intervals + 1});
   arena.rewind(mark);
 }
 

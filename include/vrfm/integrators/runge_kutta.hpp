@@ -131,7 +131,6 @@ struct RungeKutta {
 
   /// The stages that the result needs: without the one that only serves the next step.
   static constexpr int stages = Tableau::stages - (Tableau::first_same_as_last ? 1 : 0);
-  static constexpr int evaluations_per_step = stages;
 
   template <class T>
   using Memory = detail::StageMemory<T, Tableau::stages>;
@@ -140,6 +139,9 @@ struct RungeKutta {
   void check(const TimeGrid& grid) const { check_steps(steps, grid); }
 
   KOKKOS_INLINE_FUNCTION StepPlan plan(const GridView& grid) const { return {grid, steps, 0}; }
+  KOKKOS_INLINE_FUNCTION int evaluations(const StepPlan& plan) const {
+    return stages * plan.count();
+  }
 
   /// Moves x from t to t + h (rows x 1 each).
   template <class Ctx, class Field, class T>

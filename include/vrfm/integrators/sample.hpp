@@ -5,8 +5,8 @@
 // are split over calls.
 #pragma once
 
+#include <vrfm/integrators/detail/sample_programs.hpp>
 #include <vrfm/integrators/detail/trajectories.hpp>
-#include <vrfm/integrators/integrate.hpp>
 #include <vrfm/integrators/network_velocity.hpp>
 #include <vrfm/paths/coupling.hpp>
 
@@ -29,79 +29,19 @@ struct SampleOptions {
 
 namespace detail {
 
-/// Row: x = draw of `source`.
-template <class Source, class T>
-struct DrawSource {
-  Source source;
-  SampleBlock block;
-  Matrix<T> x;
-  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    source.draw(block.id(i), 0, RandomStream(block.seed, Purpose::source), x.row(i));
+template <class Solver>
+void check_solver(const Solver& solver, const TimeGrid& grid, Launch launch) {
+  solver.check(grid);
+  if constexpr (AdaptiveSolver<Solver>) {
+    expect(solver.norm == ErrorNorm::sample || launch == Launch::batch,
+           "an error norm over the batch needs Launch::batch, got Launch::tiles");
   }
-};
-
-/// Element: a row of `table`; padding repeats the last.
-template <class T>
-struct ReadBlock {
-  ConstMatrix<T> table;
-  SampleBlock block;
-  Matrix<T> x;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    x(i, j) = table(math::min(block.first_row + i, table.rows - 1), j);
-  }
-};
-
-/// Trajectories begin at draws of `source`.
-template <class Source, class T>
-struct BeginAtSource {
-  Source source;
-  template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Matrix<T> x) const {
-    ctx.each_row(x.rows, DrawSource<Source, T>{source, block, x});
-  }
-};
-
-/// Trajectories begin at the rows of `table`.
-template <class T>
-struct BeginAtTable {
-  Matrix<const T> table;
-  template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Matrix<T> x) const {
-    ctx.map(x.rows, x.cols, ReadBlock<T>{table, block, x});
-  }
-};
-
-/// The program of run_trajectories that ends with x in a table.
-template <class Field, class Begin, class Solver, class S, class T>
-struct TransportSamples {
-  Field field;
-  Begin begin;
-  Solver solver;
-  GridView grid;
-  S saver;
-  Matrix<T> result;
-
-  template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
-                                  Arena<T>& arena) const {
-    const auto mark = arena.used();
-    const Matrix<T> x = arena.take(block.rows, field.dimension());
-    begin(ctx, block, x);
-    const auto bound = bind_velocity(ctx, field, block, arena);
-    integrate(ctx, bound, solver, grid, block, x, saver, status, arena);
-    ctx.map(block.count, x.cols, Copy<T>{x, result.row_range(block.first_row, block.count)});
-    arena.rewind(mark);
-  }
-};
+}
 
 template <class Exec, class Field, class Begin, class Solver, class S, class T, class Options>
 Result transport(const Exec& exec, const Field& field, const Begin& begin, const Solver& solver,
                  const S& saver, Matrix<T> x, const Options& options) {
-  solver.check(options.grid);
-  if constexpr (AdaptiveSolver<Solver>) {
-    expect(solver.norm == ErrorNorm::sample || options.launch == Launch::batch,
-           "an error norm over the batch needs Launch::batch, got Launch::tiles");
-  }
+  check_solver(solver, options.grid, options.launch);
   expect_same("the table of samples", static_cast<std::size_t>(x.cols), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
   const DeviceGrid<Exec> grid(exec, options.grid);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Log densities under a flow. With a = integral of div v dt along a trajectory from one end to the
+// other, log p_end(x_end) = log p_begin(x_begin) - a in either direction of time, so the density of
+// a given point comes from integrating it back to the source, and that of a sample comes along with
+// it. Where trajectories have a latent z, the density of a point is the mean over draws of z,
+//   log p(x) = log 1/M sum_m p(x | z_m),
+// whose effective number of draws is (sum p)^2 / sum p^2, between 1 and M.
+#pragma once
+
+#include <vrfm/integrators/detail/density_programs.hpp>
+#include <vrfm/integrators/sample.hpp>
+
+namespace vrfm {
+
+/// A distribution whose log density, in nats, can be computed inside a kernel.
+template <class D, class T>
+concept LogDensity = requires(const D& density, const T* x) {
+  { density.dimension() } -> std::convertible_to<int>;
+  { density.log_density(x) } -> std::convertible_to<T>;
+};
+
+struct LikelihoodOptions {
+  double source_time = 0;
+  double data_time = 1;
+  Divergence divergence = Divergence::exact;
+  int probes = 1;              ///< of an estimated divergence
+  int draws = 1;               ///< M: draws of z; each is a trajectory
+  std::uint32_t seed = 0;      ///< of z and of the probes
+  std::uint64_t first_id = 0;  ///< id of row 0
+  Launch launch = Launch::tiles;
+};
+
+/// A number for each point; NaN where a trajectory failed.
+template <Real T, ExecutionSpace Exec>
+struct Likelihood {
+  Array<T, Exec> log_density;      ///< nats
+  Array<T, Exec> effective_draws;  ///< (sum p)^2 / sum p^2; 0 where the density is 0
+  Result result;                   ///< steps and evaluations are summed over the draws
+};
+
+/// Samples with the log densities that they were drawn with: under their own z, if there is one.
+template <Real T, ExecutionSpace Exec>
+struct SamplesWithDensity {
+  Table<T, Exec> x;
+  Array<T, Exec> log_density;
+  Result result;
+};
+
+/// Log densities of `points` (points x field.dimension(), row-major) at options.data_time under the
+/// flow that begins as `source` at options.source_time. Waits for the end. Throws
+/// std::invalid_argument for impossible settings and extents.
+template <ExecutionSpace Exec, VelocityField Field, LogDensity<typename Field::value_type> Source,
+          class View, class Solver>
+Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const Field& field,
+                                                         const Source& source, const View& points,
+                                                         const Solver& solver,
+                                                         const LikelihoodOptions& options = {}) {
+  using T = typename Field::value_type;
+  const TimeGrid grid(options.data_time, options.source_time);
+  detail::check_solver(solver, grid, options.launch);
+  expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
+  expect_same("the table of points", points.extent(1), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
+  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
+  Likelihood<T, Exec> out;
+  out.log_density = Array<T, Exec>("vrfm::log_density", points.extent(0));
+  out.effective_draws = Array<T, Exec>("vrfm::log_density::effective_draws", points.extent(0));
+  const detail::EvaluateDensities<Field, Source, Solver, T> program{
+      {field, options.divergence, options.probes},
+      source,
+      solver,
+      GridView{grid.begin(), grid.end(), grid.intervals()},
+      matrix(points),
+      options.draws,
+      out.log_density.data(),
+      out.effective_draws.data()};
+  out.result = detail::run_trajectories<T>(exec, "vrfm::log_density", program, points.extent(0),
+                                           options.seed, options.first_id, options.launch);
+  return out;
+}
+
+/// `options.count` samples with their log densities at the end of the grid. Failures as in Likelihood.
+template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver>
+requires Distribution<Source, typename Field::value_type> &&
+    LogDensity<Source, typename Field::value_type>
+        SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
+            const Exec& exec, const Field& field, const Source& source, const Solver& solver,
+            const SampleOptions& options, Divergence divergence = Divergence::exact,
+            int probes = 1) {
+  using T = typename Field::value_type;
+  detail::check_solver(solver, options.grid, options.launch);
+  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
+  SamplesWithDensity<T, Exec> out;
+  out.x = Table<T, Exec>("vrfm::sample_with_density", options.count,
+                         static_cast<std::size_t>(field.dimension()));
+  out.log_density = Array<T, Exec>("vrfm::sample_with_density::log_density", options.count);
+  const DeviceGrid<Exec> grid(exec, options.grid);
+  const detail::SampleDensities<Field, Source, Solver, T> program{
+      {field, divergence, probes}, source, solver, grid.view(), matrix(out.x),
+      out.log_density.data()};
+  out.result =
+      detail::run_trajectories<T>(exec, "vrfm::sample_with_density", program, options.count,
+                                  options.seed, options.first_id, options.launch);
+  return out;
+}
+
+}  // namespace vrfm

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Stochastic differential equations with additive noise, dx = f(x, t) dt + g(t) dW, as a velocity
+// field v and a system that makes f and g of it. For an affine path from Gaussian noise the system
+//   f = v + w(t) s,  g = sqrt(2 w(t)),  s the score of p_t,
+// leaves every p_t as it is (Ma et al. 2024, "SiT", eq. 5); w = rate(t) sigma(t) keeps w s finite
+// up to t = 1.
+#pragma once
+
+#include <vrfm/integrators/velocity.hpp>
+#include <vrfm/paths/affine_path.hpp>
+
+namespace vrfm {
+
+/// f(t, x, v) of each element, where v is the velocity at (t, x), and g(t).
+template <class S, class T>
+concept StochasticSystem = requires(const S& system, T number) {
+  { system.drift(number, number, number) } -> std::same_as<T>;
+  { system.noise(number) } -> std::same_as<T>;
+};
+
+/// f = v, g(t) given by a function.
+template <class G>
+struct AdditiveNoise {
+  G g;
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T drift(T, T, T v) const {
+    return v;
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T noise(T t) const {
+    return g(t);
+  }
+};
+
+/// The function that is `value` everywhere.
+struct Constant {
+  double value = 1;
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T operator()(T) const {
+    return static_cast<T>(value);
+  }
+};
+
+/// f = v + w s, g = sqrt(2 w), w(t) = rate(t) sigma(t); for the linear schedule w = rate(t) (1 - t).
+template <Schedule S = LinearSchedule, class Rate = Constant>
+struct ScoreDiffusion {
+  S schedule = {};
+  Rate rate = {};
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T drift(T t, T x, T v) const {
+    return v - rate(t) * noise_from_velocity(schedule.at(t), x, v);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T noise(T t) const {
+    return math::sqrt(T(2) * rate(t) * schedule.at(t).sigma);
+  }
+};
+
+namespace detail {
+
+/// Element: v = f(t, x, v)
+template <class T, class System>
+struct ApplyDrift {
+  System system;
+  ConstMatrix<T> t, x;
+  Matrix<T> v;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    v(i, j) = system.drift(t(i, 0), x(i, j), v(i, j));
+  }
+};
+
+}  // namespace detail
+
+/// A bound field whose values are f, with its system.
+template <Velocity Field, class System>
+struct BoundStochasticVelocity {
+  using value_type = typename Field::value_type;
+  using T = value_type;
+
+  Field field;
+  System system;
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return field.dimension(); }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                  Arena<T>& arena) const {
+    field(ctx, t, x, v, arena);
+    ctx.map(x.rows, x.cols, detail::ApplyDrift<T, System>{system, t, x, v});
+  }
+};
+
+/// The field of the stochastic solvers.
+template <VelocityField Field, StochasticSystem<typename Field::value_type> System>
+class StochasticVelocity {
+ public:
+  using value_type = typename Field::value_type;
+
+  StochasticVelocity(const Field& field, const System& system) : field_(field), system_(system) {}
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return field_.dimension(); }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block,
+                            Arena<value_type>& arena) const {
+    const auto bound = bind_velocity(ctx, field_, block, arena);
+    return BoundStochasticVelocity<std::remove_const_t<decltype(bound)>, System>{bound, system_};
+  }
+
+ private:
+  Field field_;
+  System system_;
+};
+
+}  // namespace vrfm
