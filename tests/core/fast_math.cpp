@@ -65,9 +65,9 @@ Results<T> evaluate(const std::vector<T>& x) {
   for (std::size_t i = 0; i < n; ++i) host_in(i) = x[i];
   Kokkos::deep_copy(in, host_in);
   const Exec exec;
-  Kokkos::parallel_for(
-      "evaluate_all", Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, int(n)),
-      EvaluateAll<T>{in.data(), out.data(), int(n)});
+  Kokkos::parallel_for("evaluate_all",
+                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, int(n)),
+                       EvaluateAll<T>{in.data(), out.data(), int(n)});
   exec.fence();
   Kokkos::deep_copy(host_out, out);
   return {x, std::vector<T>(host_out.data(), host_out.data() + host_out.extent(0))};
@@ -80,7 +80,8 @@ std::vector<float> all_floats(int each) {
   for (std::uint32_t head = 0; head < 512; ++head) {
     if (head % 256 == 255) continue;  // infinities and NaN
     for (int k = 0; k < each; ++k) {
-      x.push_back(std::bit_cast<float>(head << 23 | static_cast<std::uint32_t>(engine() & 0x7fffffu)));
+      x.push_back(
+          std::bit_cast<float>(head << 23 | static_cast<std::uint32_t>(engine() & 0x7fffffu)));
     }
     x.push_back(std::bit_cast<float>(head << 23));
     x.push_back(std::bit_cast<float>(head << 23 | 0x7fffffu));
@@ -131,7 +132,8 @@ using namespace vrfm::test;
 
 TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast_math]", Spaces) {
   const auto r = evaluate<TestType>(all_floats(2000));
-  Worst exp_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative, pdf_absolute, wave;
+  Worst exp_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative, pdf_absolute,
+      wave;
   int wrong_limit = 0;
   for (std::size_t i = 0; i < r.x.size(); ++i) {
     const double x = static_cast<double>(r.x[i]);
@@ -238,8 +240,8 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("double functions are the standard ones to a few ulp",
-                        "[core][fast_math]", Spaces) {
+TEMPLATE_LIST_TEST_CASE("double functions are the standard ones to a few ulp", "[core][fast_math]",
+                        Spaces) {
   using F = EvaluateAll<double>;
   std::vector<double> x;
   for (int k = -40000; k <= 40000; ++k) x.push_back(k / 1000.0);

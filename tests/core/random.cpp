@@ -83,8 +83,7 @@ using namespace vrfm::test;
 TEST_CASE("Philox4x32-10 gives the published vectors", "[core][random]") {
   using Words = std::array<std::uint32_t, 4>;
   // kat_vectors of Random123: counter, key, result.
-  CHECK(philox({{0, 0, 0, 0}}, 0, 0) ==
-        Words{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u});
+  CHECK(philox({{0, 0, 0, 0}}, 0, 0) == Words{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u});
   CHECK(philox({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u) ==
         Words{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu});
   CHECK(philox({{0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}}, 0xa4093822u, 0x299f31d0u) ==
@@ -142,8 +141,7 @@ TEMPLATE_TEST_CASE("uniform numbers use their words' upper bits and stay inside 
   CHECK((T(std::ldexp(1.0, bits) - 1) + T(0.5)) * T(std::ldexp(1.0, -bits)) < T(1));
 }
 
-TEMPLATE_TEST_CASE("uniform numbers are uniform and independent", "[core][random]", float,
-                   double) {
+TEMPLATE_TEST_CASE("uniform numbers are uniform and independent", "[core][random]", float, double) {
   const RandomStream stream(2024, Purpose::user);
   constexpr int n = 200000;
   std::vector<double> values, centred, next_sample, next_step, next_element;
@@ -206,8 +204,8 @@ TEMPLATE_TEST_CASE("normal numbers have the normal's moments and distribution", 
   CHECK(std::fabs(correlation(first, second)) < 5);
   CHECK(std::fabs(correlation(product_first, product_second)) < 5);
   // A tail needs small uniforms: the expected number beyond 4 is 12.7.
-  const auto beyond = std::count_if(values.begin(), values.end(),
-                                    [](double x) { return std::fabs(x) > 4; });
+  const auto beyond =
+      std::count_if(values.begin(), values.end(), [](double x) { return std::fabs(x) > 4; });
   CHECK((beyond > 0 && beyond < 40));
 }
 

@@ -36,8 +36,6 @@ struct Case {
   using Real = T;
 };
 
-namespace detail {
-
 template <class List>
 struct WithReals;
 
@@ -46,9 +44,7 @@ struct WithReals<std::tuple<E...>> {
   using type = std::tuple<Case<E, float>..., Case<E, double>...>;
 };
 
-}  // namespace detail
-
 /// Every space with float and with double.
-using SpacesAndReals = typename detail::WithReals<Spaces>::type;
+using SpacesAndReals = typename WithReals<Spaces>::type;
 
 }  // namespace vrfm::test
