@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// vrfm_synthetic: the paper's synthetic experiments from data to report.
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <examples/synthetic/experiment.hpp>
+#include <examples/synthetic/report.hpp>
+#include <examples/synthetic/report/metrics_json.hpp>
+
+namespace {
+
+/// The command line again, quoted where a shell needs it.
+std::string command_line(int argc, char** argv) {
+  std::string line = "vrfm_synthetic";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const bool plain = argument.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                           "_-+=.,/:") == std::string::npos;
+    line += plain && !argument.empty() ? ' ' + argument : " '" + argument + '\'';
+  }
+  return line;
+}
+
+/// What a person should see first: the models side by side at the fewest steps.
+void print_summary(const synthetic::Results& results) {
+  std::printf("%-24s %6s %10s %10s %12s %11s\n", "model (mean over seeds)", "steps", "true LL",
+              "Parzen LL", "Wasserstein", "path ratio");
+  std::vector<std::pair<synthetic::Variant, int>> seen;
+  for (const auto& run : results.runs) {
+    const std::pair<synthetic::Variant, int> key{run.variant, run.steps};
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
+    seen.push_back(key);
+    double count = 0, true_ll = 0, parzen = 0, wasserstein = 0, ratio = 0;
+    for (const auto& other : results.runs) {
+      if (!(other.variant == run.variant) || other.steps != run.steps) continue;
+      ++count;
+      true_ll += other.true_ll;
+      parzen += other.parzen_ll;
+      wasserstein += other.wasserstein1;
+      ratio += other.path_ratio;
+    }
+    const std::string name = run.variant.model + ' ' + run.variant.encoder_input;
+    const std::string steps = run.steps > 0 ? std::to_string(run.steps) : run.solver;
+    std::printf("%-24s %6s %10.3f %10.3f %12.4f %11.3f\n", name.c_str(), steps.c_str(),
+                true_ll / count, parzen / count, wasserstein / count, ratio / count);
+  }
+  std::printf("%-24s %6s %10.3f %10.3f %12.4f\n", "exact target samples", "", results.exact.true_ll,
+              results.exact.parzen_ll, results.exact.wasserstein1);
+}
+
+void run(const synthetic::Options& options, const std::string& command) {
+  synthetic::Experiment experiment(synthetic::Exec{}, options);
+  auto results = experiment.run(
+      [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
+  results.command_line = command;
+
+  const std::filesystem::path output = options.output;
+  synthetic::write_metrics_json(output / "metrics.json", results);
+  const auto figures = synthetic::draw_figures(results, output / "figures");
+  for (const auto& notice : figures.notices) {
+    std::fprintf(stderr, "vrfm_synthetic: notice: %s\n", notice.c_str());
+  }
+  synthetic::write_report(output / "report.html", results, figures);
+  print_summary(results);
+  std::printf("\nReport: %s\n", std::filesystem::absolute(output / "report.html").c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Kokkos' own options are apart, so that both parsers may refuse what they do not know.
+  std::vector<char*> for_kokkos{argv[0]}, for_us{argv[0]};
+  std::string no_warnings = "--kokkos-disable-warnings";
+  for_kokkos.push_back(no_warnings.data());
+  for (int i = 1; i < argc; ++i) {
+    const bool kokkos = std::string_view(argv[i]).starts_with("--kokkos-");
+    (kokkos ? for_kokkos : for_us).push_back(argv[i]);
+  }
+
+  CLI::App app;
+  synthetic::Options options;
+  describe(app, options);
+  try {
+    app.parse(static_cast<int>(for_us.size()), for_us.data());
+    complete(app, options);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "vrfm_synthetic: %s\n", error.what());
+    return 1;
+  }
+
+  int kokkos_argc = static_cast<int>(for_kokkos.size());
+  for_kokkos.push_back(nullptr);
+  Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos.data());
+  try {
+    run(options, command_line(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "\nvrfm_synthetic: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

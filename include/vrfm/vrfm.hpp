@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp), which need
+// nlohmann-json and, for PNG, libpng.
+#pragma once
+
+#include <vrfm/data/draw.hpp>
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/data/mixture_path.hpp>
+#include <vrfm/data/pairs.hpp>
+#include <vrfm/integrators/sample.hpp>
+#include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/path_statistics.hpp>
+#include <vrfm/metrics/velocity_ambiguity.hpp>
+#include <vrfm/metrics/velocity_points.hpp>
+#include <vrfm/metrics/wasserstein.hpp>
+#include <vrfm/models/flow.hpp>
+#include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/velocity_loss.hpp>
+#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/paths/affine_path.hpp>
+#include <vrfm/paths/coupling.hpp>
+#include <vrfm/training/progress.hpp>
+#include <vrfm/training/trainer.hpp>
+#include <vrfm/version.hpp>
