@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/matrix.hpp>
@@ -54,20 +53,28 @@ struct BitonicStage {
   }
 };
 
+inline constexpr const char* sort_label = "vrfm::metrics::sort_rows";
+
+/// The network. `table` has a power of two of columns. No NaN. No fence.
+template <ExecutionSpace Exec, class T>
+void bitonic_sort_rows(const Exec& exec, const Matrix<T>& table) {
+  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
+  const std::int64_t exchanges = std::int64_t(table.rows) * (table.cols / 2);
+  for (int run = 2; run <= table.cols; run *= 2) {
+    for (int distance = run / 2; distance > 0; distance /= 2)
+      Kokkos::parallel_for(sort_label, Policy(exec, 0, exchanges),
+                           BitonicStage<T>{table, run, distance});
+  }
+}
+
 /// Sorts each row of `table`, whose rows have a length given by row_capacity. No NaN. No fence.
 template <ExecutionSpace Exec, class T>
 void sort_rows(const Exec& exec, const Matrix<T>& table) {
-  const std::string label = "vrfm::metrics::sort_rows";
   if constexpr (is_host_space<Exec>) {
     using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for(label, Policy(exec, 0, table.rows), SortRow<T>{table});
+    Kokkos::parallel_for(sort_label, Policy(exec, 0, table.rows), SortRow<T>{table});
   } else {
-    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
-    const std::int64_t exchanges = std::int64_t(table.rows) * (table.cols / 2);
-    for (int run = 2; run <= table.cols; run *= 2)
-      for (int distance = run / 2; distance > 0; distance /= 2)
-        Kokkos::parallel_for(label, Policy(exec, 0, exchanges),
-                             BitonicStage<T>{table, run, distance});
+    bitonic_sort_rows(exec, table);
   }
 }
 
