@@ -42,6 +42,7 @@ namespace backend = Kokkos::Experimental;
 using backend::cos;
 using backend::erf;
 using backend::exp;
+using backend::expm1;
 using backend::fabs;
 using backend::log;
 using backend::log1p;

@@ -46,10 +46,10 @@ struct Elbo {
                                          RandomStream(draws.seed, Purpose::posterior), draws.step,
                                          draws.first_sample});
     networks.velocity.forward(ctx, p, pairs.t, pairs.x_t, z, v, velocity_saved, arena);
-    ctx.each_row(rows, detail::SquaredError<T>{
-                           pairs.u, v, losses,
-                           static_cast<T>(detail::reduction_factor(velocity, dimension)),
-                           static_cast<T>(weight)});
+    ctx.each_row(
+        rows, detail::SquaredError<T>{pairs.u, v, losses,
+                                      static_cast<T>(detail::reduction_factor(velocity, dimension)),
+                                      static_cast<T>(weight)});
 
     const Matrix<T> dz = arena.take(rows, latent), dmoments = arena.take(rows, 2 * latent);
     networks.velocity.backward(ctx, p, g, v, Matrix<T>(), dz, velocity_saved, arena);

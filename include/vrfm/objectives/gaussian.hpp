@@ -16,10 +16,11 @@ inline constexpr double log_variance_limit = 20.0;
 
 namespace detail {
 
+/// s within the limits; NaN stays NaN (s is the first argument), so that it is seen in the loss.
 template <class T>
 KOKKOS_INLINE_FUNCTION T limited_log_variance(T s) {
   const T limit = T(log_variance_limit);
-  return math::max(-limit, math::min(limit, s));
+  return math::max(math::min(s, limit), -limit);
 }
 
 /// True where the limit passes gradients; NaN passes, so that it is seen and not hidden.

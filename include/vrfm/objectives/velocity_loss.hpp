@@ -28,10 +28,10 @@ struct VelocityLoss {
     typename decltype(networks.velocity)::template Saved<T> saved;
     networks.velocity.forward(ctx, p, pairs.t, pairs.x_t, Matrix<T>(), v, saved, arena);
     ctx.map(rows, 1, Fill<T>{losses.col_range(1, 1), T(0)});
-    ctx.each_row(rows, detail::SquaredError<T>{
-                           pairs.u, v, losses,
-                           static_cast<T>(detail::reduction_factor(velocity, dimension)),
-                           static_cast<T>(weight)});
+    ctx.each_row(
+        rows, detail::SquaredError<T>{pairs.u, v, losses,
+                                      static_cast<T>(detail::reduction_factor(velocity, dimension)),
+                                      static_cast<T>(weight)});
     networks.velocity.backward(ctx, p, g, v, Matrix<T>(), Matrix<T>(), saved, arena);
     arena.rewind(mark);
   }

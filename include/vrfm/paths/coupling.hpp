@@ -12,11 +12,10 @@ namespace vrfm {
 
 /// A distribution that can be drawn from inside a kernel.
 template <class D, class T>
-concept Distribution =
-    requires(const D& distribution, const RandomStream& stream, T* x) {
-      { distribution.dimension() } -> std::convertible_to<int>;
-      distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, x);
-    };
+concept Distribution = requires(const D& distribution, const RandomStream& stream, T* x) {
+  { distribution.dimension() } -> std::convertible_to<int>;
+  distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, x);
+};
 
 /// Writes x0 and x1 (dimension() numbers each) of one sample.
 template <class C, class T>

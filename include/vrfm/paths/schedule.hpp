@@ -55,9 +55,11 @@ struct VariancePreservingSchedule {
   KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
     const T low = static_cast<T>(beta_min), range = static_cast<T>(beta_max - beta_min);
     const T r = T(1) - t;
-    const T alpha = math::exp(-r * r * range / T(4) - r * low / T(2));
+    const T log_alpha = -r * r * range / T(4) - r * low / T(2);
+    const T alpha = math::exp(log_alpha);
     const T alpha_rate = alpha * (r * range + low) / T(2);
-    const T sigma = math::sqrt((T(1) - alpha) * (T(1) + alpha));
+    // 1 - alpha^2 without the cancellation near t = 1.
+    const T sigma = math::sqrt(-math::expm1(T(2) * log_alpha));
     return {alpha, sigma, alpha_rate, -alpha * alpha_rate / sigma};
   }
 };

@@ -3,6 +3,8 @@
 // Distributions of the training time t in (0, 1), one draw a sample.
 #pragma once
 
+#include <limits>
+
 #include <vrfm/core/random.hpp>
 
 namespace vrfm {
@@ -11,6 +13,14 @@ template <class S>
 concept TimeSampler = requires(const S& sampler, const RandomStream& stream) {
   { sampler.template draw<float>(stream, std::uint64_t{}, std::uint32_t{}) } -> std::same_as<float>;
 };
+
+namespace detail {
+// Evaluated on the host: device code may not call numeric_limits.
+template <class T>
+inline constexpr T first_time = std::numeric_limits<T>::epsilon();
+template <class T>
+inline constexpr T last_time = T(1) - first_time<T> / T(2);
+}  // namespace detail
 
 /// t ~ U(0, 1).
 struct UniformTime {
@@ -31,7 +41,9 @@ struct LogitNormalTime {
                                 std::uint32_t step) const {
     T n;
     stream.normal(sample, step, 0, 1, &n);
-    return T(1) / (T(1) + math::exp(-static_cast<T>(mean) - static_cast<T>(deviation) * n));
+    const T t = T(1) / (T(1) + math::exp(-static_cast<T>(mean) - static_cast<T>(deviation) * n));
+    // Far in the tails the quotient rounds to 0 or 1; the interval is open.
+    return math::max(math::min(t, detail::last_time<T>), detail::first_time<T>);
   }
 };
 

@@ -46,7 +46,8 @@ void check(const O& o) {
 namespace detail {
 
 /// The update of one parameter. `gradient_scale` is read from memory: clipping decides it there;
-/// a zero `go` leaves everything as it was.
+/// a bad step leaves everything as it was. Differences such as 1 - beta2 come as numbers of their
+/// own: taken in float they would lose up to four digits.
 template <class T, bool decoupled>
 struct AdamElement {
   T* p;
@@ -55,19 +56,43 @@ struct AdamElement {
   T* v;
   const double* gradient_scale;
   const int* bad_step;
-  T rate, beta1, beta2, epsilon, decay, step_size, root_correction;
+  T decay;  ///< decoupled: what is left of p, 1 - rate * weight_decay; else weight_decay
+  T keep1;  ///< 1 - beta1
+  T beta2, keep2;
+  T epsilon, step_size, root_correction;
+
+  /// The numbers of `step` (from 0) under the optimiser `o`.
+  template <class O>
+  static AdamElement at(std::int64_t step, const O& o, T* p, const T* g, T* m, T* v,
+                        const double* gradient_scale, const int* bad_step) {
+    const auto n = static_cast<double>(step + 1);
+    const double rate = o.learning_rate.at(step);
+    return {p,
+            g,
+            m,
+            v,
+            gradient_scale,
+            bad_step,
+            static_cast<T>(decoupled ? 1 - rate * o.weight_decay : o.weight_decay),
+            static_cast<T>(1 - o.beta1),
+            static_cast<T>(o.beta2),
+            static_cast<T>(1 - o.beta2),
+            static_cast<T>(o.epsilon),
+            static_cast<T>(rate / (1 - std::pow(o.beta1, n))),
+            static_cast<T>(std::sqrt(1 - std::pow(o.beta2, n)))};
+  }
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
     if (*bad_step != 0) return;
     T value = p[i];
     T gradient = g[i] * static_cast<T>(*gradient_scale);
     if constexpr (decoupled) {
-      value *= T(1) - rate * decay;
+      value *= decay;
     } else {
       gradient += decay * value;
     }
-    m[i] += (T(1) - beta1) * (gradient - m[i]);
-    v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
+    m[i] += keep1 * (gradient - m[i]);
+    v[i] = beta2 * v[i] + keep2 * gradient * gradient;
     p[i] = value - step_size * m[i] / (math::sqrt(v[i]) / root_correction + epsilon);
   }
 };

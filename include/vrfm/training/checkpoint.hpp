@@ -49,17 +49,31 @@ class HostParameters {
   Kokkos::View<T*, Kokkos::HostSpace> host_;
 };
 
-/// Copies the tensors prefix + slot name of `file` into `values`; nothing if one does not fit.
-template <ExecutionSpace Exec, class T>
-void read_parameters(const Exec& exec, const SafetensorsFile& file, const ParameterList& list,
-                     std::string_view prefix, const Array<T, Exec>& values) {
+/// The tensors prefix + slot name of `file` as one flat array; throws if one does not fit.
+template <class T>
+Kokkos::View<T*, Kokkos::HostSpace> read_parameters(const SafetensorsFile& file,
+                                                    const ParameterList& list,
+                                                    std::string_view prefix) {
   Kokkos::View<T*, Kokkos::HostSpace> host("vrfm::read_parameters", list.count());
   for (const auto& slot : list.slots()) {
     const auto from = file.values<T>(std::string(prefix) + slot.name, slot.shape);
     std::copy(from.begin(), from.end(), host.data() + slot.offset);
   }
-  Kokkos::deep_copy(exec, values, host);
-  exec.fence();
+  return host;
+}
+
+/// The number of steps that a checkpoint was made after.
+inline std::int64_t read_step(const SafetensorsFile& file) {
+  const auto entry = file.metadata().find(step_key);
+  const std::string digits = entry == file.metadata().end() ? "" : entry->second;
+  std::int64_t step = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
+  if (error != std::errc() || end != digits.data() + digits.size() || step < 0) {
+    throw std::runtime_error(text(file.name(), ": expected the number of steps done as metadata '",
+                                  step_key, "', found ", io::in_quotes(digits),
+                                  "; is this a checkpoint?"));
+  }
+  return step;
 }
 
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
@@ -67,12 +81,15 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
   for (const Tensor& tensor : file.tensors()) {
     std::string_view name = tensor.name;
     for (const auto prefix : {first_moment_prefix, second_moment_prefix, average_prefix}) {
-      if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+      if (!name.starts_with(prefix)) continue;
+      name.remove_prefix(prefix.size());
+      break;
     }
     bool known = false;
     for (const auto& slot : list.slots()) known = known || slot.name == name;
     if (!known) {
-      throw std::runtime_error(text(file.name(), ": the model has no parameter '", name, "'"));
+      throw std::runtime_error(text(file.name(), ": tensor ", io::in_quotes(tensor.name),
+                                    ": the model has no such parameter"));
     }
   }
 }
@@ -98,7 +115,10 @@ template <class FlowType>
 Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
   const auto file = SafetensorsFile::read(path);
   detail::reject_unknown(file, flow.parameters());
-  detail::read_parameters(flow.exec(), file, flow.parameters(), "", flow.values());
+  const auto host =
+      detail::read_parameters<typename FlowType::value_type>(file, flow.parameters(), "");
+  Kokkos::deep_copy(flow.exec(), flow.values(), host);
+  flow.exec().fence();
   return file.metadata();
 }
 
@@ -128,11 +148,14 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
 }
 
 /// Restores the state of a run; the next step is the one after the checkpoint's.
-/// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit.
+/// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit; the
+/// trainer is then unchanged.
 template <class TrainerType>
 void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
                      const Settings& settings) {
+  using T = typename TrainerType::T;
   const auto file = SafetensorsFile::read(path);
+  const std::int64_t step = detail::read_step(file);
   Settings stored;
   for (const auto& [key, value] : file.metadata()) {
     if (key.starts_with(detail::setting_prefix)) {
@@ -152,26 +175,29 @@ void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
     throw std::runtime_error(text(path.string(), ": the checkpoint was made with the setting '",
                                   stored.begin()->first, "', which this run does not have"));
   }
-  const auto entry = file.metadata().find(detail::step_key);
-  std::int64_t step = -1;
-  if (entry != file.metadata().end()) {
-    const auto& digits = entry->second;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
-    if (error != std::errc() || end != digits.data() + digits.size()) step = -1;
-  }
-  if (step < 0) {
-    throw std::runtime_error(text(path.string(), ": expected the number of steps done as metadata '",
-                                  detail::step_key, "'; is this a checkpoint?"));
-  }
   detail::reject_unknown(file, trainer.parameters());
   const auto& exec = trainer.exec();
   const auto& list = trainer.parameters();
-  if (trainer.options().ema_decay > 0) {
-    detail::read_parameters(exec, file, list, detail::average_prefix, trainer.average());
+  const bool averaged = trainer.options().ema_decay > 0;
+  for (const Tensor& tensor : file.tensors()) {
+    if (averaged || !tensor.name.starts_with(detail::average_prefix)) continue;
+    throw std::runtime_error(text(path.string(), ": tensor ", detail::io::in_quotes(tensor.name),
+                                  ": the checkpoint has a moving average, but this run's ema_decay "
+                                  "is 0"));
   }
-  detail::read_parameters(exec, file, list, detail::second_moment_prefix, trainer.second_moment());
-  detail::read_parameters(exec, file, list, detail::first_moment_prefix, trainer.first_moment());
-  detail::read_parameters(exec, file, list, "", trainer.values());
+  // All is read and checked before the first number of the trainer changes.
+  const auto values = detail::read_parameters<T>(file, list, "");
+  const auto first = detail::read_parameters<T>(file, list, detail::first_moment_prefix);
+  const auto second = detail::read_parameters<T>(file, list, detail::second_moment_prefix);
+  if (averaged) {
+    const auto average = detail::read_parameters<T>(file, list, detail::average_prefix);
+    Kokkos::deep_copy(exec, trainer.average(), average);
+    exec.fence();
+  }
+  Kokkos::deep_copy(exec, trainer.values(), values);
+  Kokkos::deep_copy(exec, trainer.first_moment(), first);
+  Kokkos::deep_copy(exec, trainer.second_moment(), second);
+  exec.fence();
   trainer.resume_at(step);
 }
 

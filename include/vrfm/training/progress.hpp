@@ -60,13 +60,12 @@ class ProgressBar {
     const double left = report.seconds * static_cast<double>(report.last_step - report.step) /
                         static_cast<double>(report.step - first_step_);
     char line[256];
-    std::snprintf(line, sizeof line,
-                  "%s %3.0f %%  step %lld/%lld  loss %.4f  KL %.4f  %.3g samples/s  %s %s",
-                  name_.c_str(), std::floor(100 * fraction), static_cast<long long>(report.step),
-                  static_cast<long long>(report.last_step), report.velocity, report.kl,
-                  report.samples_per_second,
-                  detail::clock_text(done ? report.seconds : left).c_str(),
-                  done ? "in all" : "left");
+    std::snprintf(
+        line, sizeof line, "%s %3.0f %%  step %lld/%lld  loss %.4f  KL %.4f  %.3g samples/s  %s %s",
+        name_.c_str(), std::floor(100 * fraction), static_cast<long long>(report.step),
+        static_cast<long long>(report.last_step), report.velocity, report.kl,
+        report.samples_per_second, detail::clock_text(done ? report.seconds : left).c_str(),
+        done ? "in all" : "left");
     if (terminal_) {
       // Erase to the end of the line: the text before it may have been longer.
       std::fprintf(stream_, "\r%s\033[K%s", line, done ? "\n" : "");

@@ -69,7 +69,8 @@ class Trainer {
         optimizer_(optimizer),
         options_(options),
         communicator_(communicator),
-        rows_{flow.networks(), objective, coupling, path, times, values_.data(), 0, options.seed, 0} {
+        rows_{flow.networks(), objective, coupling,     path, times,
+              values_.data(),  0,         options.seed, 0} {
     objective.check(flow.networks());
     check(optimizer);
     expect(options.batch >= 1, "batch must be at least 1, got ", options.batch);
@@ -104,11 +105,7 @@ class Trainer {
   void run(std::int64_t last_step, std::int64_t report_every = 100,
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
-    if (static_cast<std::int64_t>(statistics_.extent(0)) != report_every) {
-      statistics_ = Table<double, Exec>("vrfm::Trainer::statistics",
-                                        static_cast<std::size_t>(report_every),
-                                        detail::statistic_count);
-    }
+    reserve_statistics(math::min(report_every, last_step - step_));
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_;
@@ -136,8 +133,7 @@ class Trainer {
     const std::size_t count = parameters_.count();
     local_batch_ = options_.batch / communicator_.size();
     const bool tiled = options_.execution == Execution::tiles;
-    const int tiles =
-        (local_batch_ + detail::training_tile_rows - 1) / detail::training_tile_rows;
+    const int tiles = (local_batch_ + detail::training_tile_rows - 1) / detail::training_tile_rows;
     parts_ = tiled ? math::min(tiles, detail::training_max_parts) : 1;
     workers_ = tiled ? math::min(parts_, tile_concurrency(exec_)) : 1;
     gradient_stride_ = Arena<T>::padded(count);
@@ -150,9 +146,11 @@ class Trainer {
           Update::overwrite, measure);
     memory_each_ = measure.peak();
 
-    const auto array = [](const std::string& name, std::size_t n) { return Array<T, Exec>(name, n); };
-    gradients_ = array("vrfm::Trainer::gradients",
-                       static_cast<std::size_t>(parts_) * gradient_stride_);
+    const auto array = [](const std::string& name, std::size_t n) {
+      return Array<T, Exec>(name, n);
+    };
+    gradients_ =
+        array("vrfm::Trainer::gradients", static_cast<std::size_t>(parts_) * gradient_stride_);
     memory_ = array("vrfm::Trainer::memory", static_cast<std::size_t>(workers_) * memory_each_);
     first_moment_ = array("vrfm::Trainer::first_moment", count);
     second_moment_ = array("vrfm::Trainer::second_moment", count);
@@ -166,6 +164,15 @@ class Trainer {
         static_cast<std::size_t>(flat_blocks(static_cast<std::int64_t>(count))));
     scale_ = Array<double, Exec>("vrfm::Trainer::gradient_scale", 1);
     bad_step_ = Array<int, Exec>("vrfm::Trainer::bad_step", 1);
+    host_bad_step_ = Kokkos::create_mirror_view(bad_step_);
+  }
+
+  /// Makes room for the statistics of `steps` steps between two reports.
+  void reserve_statistics(std::int64_t steps) {
+    if (steps <= static_cast<std::int64_t>(statistics_.extent(0))) return;
+    statistics_ = Table<double, Exec>("vrfm::Trainer::statistics", static_cast<std::size_t>(steps),
+                                      detail::statistic_count);
+    host_statistics_ = Kokkos::create_mirror_view(statistics_);
   }
 
   /// Launches one step whose statistics go to row `row`.
@@ -173,13 +180,13 @@ class Trainer {
     const auto count = static_cast<std::int64_t>(parameters_.count());
     const auto step = static_cast<std::uint32_t>(step_);
     rows_.step = step;
-    const auto first_sample = static_cast<std::uint64_t>(communicator_.rank()) *
-                              static_cast<std::uint64_t>(local_batch_);
+    const auto first_sample =
+        static_cast<std::uint64_t>(communicator_.rank()) * static_cast<std::uint64_t>(local_batch_);
     if (options_.execution == Execution::tiles) {
       launch_tiles(exec_, "vrfm::Trainer::evaluate", workers_,
-                   detail::EvaluateParts<T, Rows>{
-                       rows_, local_batch_, parts_, workers_, first_sample, gradients_.data(),
-                       gradient_stride_, losses_.data(), memory_.data(), memory_each_});
+                   detail::EvaluateParts<T, Rows>{rows_, local_batch_, parts_, workers_,
+                                                  first_sample, gradients_.data(), gradient_stride_,
+                                                  losses_.data(), memory_.data(), memory_each_});
     } else {
       Arena<T> arena(memory_.data(), memory_each_);
       rows_(BatchContext<Exec>(exec_), local_batch_, first_sample,
@@ -187,9 +194,9 @@ class Trainer {
     }
     using Blocks = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
     const std::int64_t blocks = flat_blocks(count);
-    Kokkos::parallel_for("vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks),
-                         detail::AddParts<T>{gradients_.data(), gradient_stride_, parts_, count,
-                                             losses_.data()});
+    Kokkos::parallel_for(
+        "vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks),
+        detail::AddParts<T>{gradients_.data(), gradient_stride_, parts_, count, losses_.data()});
     communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
     communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
     Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks),
@@ -200,43 +207,38 @@ class Trainer {
                            options_.clip_norm,
                            statistics_.data() + std::ptrdiff_t(row) * detail::statistic_count,
                            scale_.data(), bad_step_.data(), step});
-    const auto n = static_cast<double>(step_ + 1);
-    const double rate = optimizer_.learning_rate.at(step_);
     flat_map(exec_, "vrfm::Trainer::adam", count,
-             detail::AdamElement<T, Optimizer::decoupled>{
-                 values_.data(), gradients_.data(), first_moment_.data(), second_moment_.data(),
-                 scale_.data(), bad_step_.data(), T(rate), T(optimizer_.beta1),
-                 T(optimizer_.beta2), T(optimizer_.epsilon), T(optimizer_.weight_decay),
-                 T(rate / (1 - std::pow(optimizer_.beta1, n))),
-                 T(std::sqrt(1 - std::pow(optimizer_.beta2, n)))});
+             detail::AdamElement<T, Optimizer::decoupled>::at(
+                 step_, optimizer_, values_.data(), gradients_.data(), first_moment_.data(),
+                 second_moment_.data(), scale_.data(), bad_step_.data()));
     if (options_.ema_decay > 0) {
       flat_map(exec_, "vrfm::Trainer::average", count,
-               detail::AverageElement<T>{values_.data(), average_.data(), T(options_.ema_decay),
-                                         bad_step_.data()});
+               detail::AverageElement<T>{values_.data(), average_.data(),
+                                         static_cast<T>(1 - options_.ema_decay), bad_step_.data()});
     }
     ++step_;
   }
 
   /// Waits for the steps since `first`, and returns their losses.
   std::span<const StepLosses> collect(std::int64_t first) {
+    Kokkos::deep_copy(exec_, host_bad_step_, bad_step_);
+    Kokkos::deep_copy(exec_, host_statistics_, statistics_);
     exec_.fence();
-    const auto bad = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), bad_step_);
-    const auto rows = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), statistics_);
+    const auto& rows = host_statistics_;
     host_losses_.clear();
     for (std::int64_t s = first; s < step_; ++s) {
       const auto i = static_cast<std::size_t>(s - first);
-      host_losses_.push_back({s, rows(i, detail::statistic_velocity),
-                              rows(i, detail::statistic_kl), rows(i, detail::statistic_norm)});
+      host_losses_.push_back({s, rows(i, detail::statistic_velocity), rows(i, detail::statistic_kl),
+                              rows(i, detail::statistic_norm)});
     }
-    if (bad(0) != 0) {
-      const std::int64_t step = bad(0) - 1;
+    if (host_bad_step_(0) != 0) {
+      const std::int64_t step = host_bad_step_(0) - 1;
       const auto& loss = host_losses_[static_cast<std::size_t>(step - first)];
       step_ = step;
       Kokkos::deep_copy(exec_, bad_step_, 0);
       throw NotFiniteError(text("vrfm: step ", step, " is not finite: velocity loss ",
                                 loss.velocity, ", KL ", loss.kl, ", gradient norm ",
-                                loss.gradient_norm,
-                                "; the parameters are those before this step"));
+                                loss.gradient_norm, "; the parameters are those before this step"));
     }
     return host_losses_;
   }
@@ -246,7 +248,9 @@ class Trainer {
   Array<T, Exec> values_, gradients_, memory_, first_moment_, second_moment_, average_;
   Array<double, Exec> losses_, squares_, scale_;
   Array<int, Exec> bad_step_;
+  typename Array<int, Exec>::host_mirror_type host_bad_step_;
   Table<double, Exec> statistics_;
+  typename Table<double, Exec>::host_mirror_type host_statistics_;
   std::vector<StepLosses> host_losses_;
   Optimizer optimizer_;
   TrainerOptions options_;

@@ -32,8 +32,8 @@ struct DrawPairs {
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     const std::uint64_t sample = address.first_sample + static_cast<std::uint64_t>(i);
     coupling.draw(sample, address.step, address.seed, pairs.x0.row(i), pairs.x1.row(i));
-    pairs.t(i, 0) = times.template draw<T>(RandomStream(address.seed, Purpose::time), sample,
-                                           address.step);
+    pairs.t(i, 0) =
+        times.template draw<T>(RandomStream(address.seed, Purpose::time), sample, address.step);
   }
 };
 
@@ -66,8 +66,8 @@ struct EvaluateRows {
     const Matrix<T> row_losses = arena.take(rows, 2);
     const DrawAddress address{seed, step, first_sample};
     ctx.each_row(rows, DrawPairs<T, Coupling, Times>{coupling, times, pairs, address});
-    ctx.each_row(rows, Interpolate<T, Path>{schedule, pairs.t, pairs.x0, pairs.x1, pairs.x_t,
-                                            pairs.u});
+    ctx.each_row(rows,
+                 Interpolate<T, Path>{schedule, pairs.t, pairs.x0, pairs.x1, pairs.x_t, pairs.u});
     objective(ctx, networks, parameters, gradient, pairs, address, weight, row_losses, arena);
     ctx.column_sum(row_losses, losses, losses_update);
     arena.rewind(mark);
@@ -179,17 +179,18 @@ struct FinishStep {
   }
 };
 
-/// Flat element: average = decay * average + (1 - decay) * value, unless a step went bad.
+/// Flat element: average = decay * average + (1 - decay) * value with gain = 1 - decay, unless a
+/// step went bad.
 template <class T>
 struct AverageElement {
   const T* value;
   T* average;
-  T decay;
+  T gain;
   const int* bad_step;
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
     if (*bad_step != 0) return;
-    average[i] = decay * average[i] + (T(1) - decay) * value[i];
+    average[i] += gain * (value[i] - average[i]);
   }
 };
 
