@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The header of an NPY file: a Python dictionary literal with exactly the keys descr, fortran_order
+// and shape, in any order, then spaces and a final newline, e.g. "{'descr': '<f4', 'fortran_order':
+// False, 'shape': (3, 2), }\n".
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <vrfm/io/detail/descriptor.hpp>
+#include <vrfm/io/tensor.hpp>
+
+namespace vrfm::detail::io {
+
+struct NpyHeader {
+  DType dtype = DType::f32;
+  std::vector<std::size_t> shape;
+};
+
+/// Reads the dictionary; throws std::runtime_error at the first character that does not belong.
+class NpyHeaderReader {
+ public:
+  NpyHeaderReader(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {}
+
+  NpyHeader read() {
+    constexpr std::string_view keys[] = {"descr", "fortran_order", "shape"};
+    bool seen[] = {false, false, false};
+    if (text_.empty() || text_.back() != '\n')
+      refuse("a newline as the last byte", text_.empty() ? "no header" : "another");
+    expect('{');
+    bool comma = true;
+    while (!accept('}')) {
+      if (!comma) refuse("',' or '}'", in_quotes(text_));
+      const std::string_view name = quoted_text();
+      const auto key = std::find(std::begin(keys), std::end(keys), name) - std::begin(keys);
+      if (key == std::ssize(keys))
+        refuse("one of the keys descr, fortran_order and shape", in_quotes(name));
+      if (std::exchange(seen[key], true)) refuse("each key once", in_quotes(name) + " again");
+      expect(':');
+      if (key == 0) read_descr();
+      if (key == 1) read_order();
+      if (key == 2) read_shape();
+      comma = accept(',');
+    }
+    skip_space();
+    if (!text_.empty()) refuse("only spaces after the dictionary", in_quotes(text_));
+    for (std::size_t i = 0; i < std::size(keys); ++i)
+      if (!seen[i]) refuse("the key " + in_quotes(keys[i]), "none");
+    return std::move(header_);
+  }
+
+ private:
+  void read_descr() {
+    skip_space();
+    if (text_.starts_with('[')) refuse("a plain element type as descr", "a structured one");
+    const std::string_view descr = quoted_text();
+    if (descr.starts_with('>')) refuse("little-endian values", in_quotes(descr));
+    const auto dtype = find_dtype(descr, &DTypeRow::npy);
+    if (!dtype) refuse("one descr of " + dtype_names(&DTypeRow::npy), in_quotes(descr));
+    header_.dtype = *dtype;
+  }
+
+  void read_order() {
+    skip_space();
+    if (text_.starts_with("True")) refuse("C order, last index fastest", "fortran_order True");
+    if (!text_.starts_with("False")) refuse("fortran_order False", in_quotes(text_));
+    text_.remove_prefix(5);
+  }
+
+  // A tuple: (), (3,) or (3, 2); like Python's, one of a single element needs its comma.
+  void read_shape() {
+    expect('(');
+    bool comma = true;
+    while (!accept(')')) {
+      if (!comma) refuse("',' or ')' in shape", in_quotes(text_));
+      header_.shape.push_back(integer());
+      comma = accept(',');
+    }
+    if (header_.shape.size() == 1 && !comma) refuse("a tuple as shape", "a single number");
+  }
+
+  std::size_t integer() {
+    skip_space();
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
+    if (error != std::errc{}) refuse("an unsigned 64-bit integer in shape", in_quotes(text_));
+    text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
+    return value;
+  }
+
+  // No key or type that is accepted contains an escape.
+  std::string_view quoted_text() {
+    skip_space();
+    if (!text_.starts_with('\'') && !text_.starts_with('"'))
+      refuse("a quoted text", in_quotes(text_));
+    const std::size_t end = text_.find(text_.front(), 1);
+    if (end == text_.npos) refuse("the end of a quoted text", in_quotes(text_));
+    const std::string_view result = text_.substr(1, end - 1);
+    text_.remove_prefix(end + 1);
+    return result;
+  }
+
+  void expect(char c) {
+    if (!accept(c)) refuse(std::string("'") + c + "'", in_quotes(text_));
+  }
+
+  bool accept(char c) {
+    skip_space();
+    if (!text_.starts_with(c)) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+
+  void skip_space() {
+    while (!text_.empty() &&
+           (text_.front() == ' ' || text_.front() == '\n' || text_.front() == '\t'))
+      text_.remove_prefix(1);
+  }
+
+  [[noreturn]] void refuse(const std::string& expected, const std::string& found) const {
+    fail(file_, "header: expected " + expected + ", found " + found);
+  }
+
+  std::string_view text_;
+  std::string file_;
+  NpyHeader header_;
+};
+
+}  // namespace vrfm::detail::io

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// 8-bit grey and RGB images as PNG, through libpng's simplified interface, which catches the
+// library's own long jumps before they could cross a C++ frame. Encoded in memory, so that an image
+// can also be embedded in a document.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <png.h>
+
+#include <vrfm/io/file.hpp>
+
+namespace vrfm {
+
+/// The bytes of a PNG file. `pixels` holds height x width x channels sRGB values, top row first,
+/// left pixel first; channels is 1 (grey) or 3 (red, green, blue). Throws std::invalid_argument for
+/// another number of channels, an extent outside [1, 1,000,000] (libpng's own limit) or a wrong
+/// number of pixels.
+inline std::vector<std::byte> encode_png(std::size_t width, std::size_t height,
+                                         std::size_t channels,
+                                         std::span<const std::uint8_t> pixels) {
+  constexpr std::size_t largest = 1'000'000;
+  const std::string given = "found " + std::to_string(width) + " x " + std::to_string(height) +
+                            " x " + std::to_string(channels);
+  if (channels != 1 && channels != 3)
+    throw std::invalid_argument("png: expected 1 or 3 channels, " + given);
+  if (width < 1 || width > largest || height < 1 || height > largest)
+    throw std::invalid_argument("png: expected width and height in [1, 1000000], " + given);
+  const std::size_t count = width * height * channels;
+  if (pixels.size() != count)
+    throw std::invalid_argument("png: expected " + std::to_string(count) +
+                                " values for width x height x channels, " + given + " and " +
+                                std::to_string(pixels.size()) + " values");
+  // libpng counts an image's bytes in 32 bits.
+  if (count > 0x7fff'ffff)
+    throw std::invalid_argument("png: expected fewer than 2^31 values, " + given);
+
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(width);
+  image.height = static_cast<png_uint_32>(height);
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+  std::vector<std::byte> bytes(size);
+  if (!png_image_write_to_memory(&image, bytes.data(), &size, 0, pixels.data(), 0, nullptr))
+    throw std::runtime_error(std::string("png: expected libpng to encode the image: ") +
+                             image.message);
+  bytes.resize(size);
+  return bytes;
+}
+
+/// Writes encode_png's bytes atomically (see AtomicFile). Throws as both do.
+inline void write_png(const std::filesystem::path& path, std::size_t width, std::size_t height,
+                      std::size_t channels, std::span<const std::uint8_t> pixels) {
+  const std::vector<std::byte> bytes = encode_png(width, height, channels, pixels);
+  write_file_atomically(path, [&bytes](AtomicFile& file) { file.write(bytes); });
+}
+
+}  // namespace vrfm

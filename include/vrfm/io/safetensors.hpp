@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The safetensors format: 8 bytes with the header's size N (little-endian), N bytes of JSON, then
+// the tensors' bytes without gap or overlap (https://huggingface.co/docs/safetensors). A file is
+// untrusted until all of it has been checked: sizes, names, types, shapes and offsets come before
+// the first allocation for data.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <vrfm/io/detail/safetensors_header.hpp>
+#include <vrfm/io/detail/safetensors_layout.hpp>
+#include <vrfm/io/file.hpp>
+#include <vrfm/io/input.hpp>
+#include <vrfm/io/tensor.hpp>
+
+namespace vrfm {
+
+/// The largest header in bytes, the reference implementation's limit.
+inline constexpr std::size_t safetensors_header_limit = 100'000'000;
+
+/// The free-form texts of a file.
+using Metadata = std::map<std::string, std::string>;
+
+/// The tensors of one file, in memory. Tensors and spans stay valid until the object is destroyed,
+/// also when moved.
+class SafetensorsFile {
+ public:
+  /// Reads a whole file. Throws std::runtime_error with the file, the tensor, what was expected and
+  /// what was found.
+  static SafetensorsFile read(const std::filesystem::path& path) {
+    InputFile input(path);
+    return SafetensorsFile(input);
+  }
+
+  /// The same from bytes in memory, which are copied; `name` stands in errors where the path would.
+  static SafetensorsFile parse(std::span<const std::byte> bytes, std::string name) {
+    InputBytes input(bytes, std::move(name));
+    return SafetensorsFile(input);
+  }
+
+  const std::string& name() const { return name_; }
+  const Metadata& metadata() const { return metadata_; }
+
+  /// All tensors as the header lists them; their data are aligned for their type.
+  std::span<const Tensor> tensors() const { return tensors_; }
+
+  /// The tensor of that name, or null.
+  const Tensor* find(std::string_view tensor) const {
+    const auto position = index_.find(tensor);
+    return position == index_.end() ? nullptr : &tensors_[position->second];
+  }
+
+  /// The tensor of that name. Throws std::runtime_error if there is none.
+  const Tensor& at(std::string_view tensor) const {
+    if (const Tensor* found = find(tensor)) return *found;
+    detail::io::fail(name_, "expected a tensor " + detail::io::in_quotes(tensor) +
+                                ", found none of that name among " +
+                                std::to_string(tensors_.size()));
+  }
+
+  /// The elements of the tensor of that name. Throws std::runtime_error if there is none or if it
+  /// has another type or shape.
+  template <FileValue T>
+  std::span<const T> values(std::string_view tensor, std::span<const std::size_t> shape) const {
+    using namespace detail::io;
+    const Tensor& found = at(tensor);
+    if (found.dtype != dtype_of<T>() ||
+        !std::equal(shape.begin(), shape.end(), found.shape.begin(), found.shape.end()))
+      fail(name_, "tensor " + in_quotes(tensor) + ": expected " + describe(dtype_of<T>(), shape) +
+                      ", found " + describe(found.dtype, found.shape));
+    return found.values<T>();
+  }
+
+ private:
+  template <class Input>
+  explicit SafetensorsFile(Input& input) : name_(input.name()) {
+    using namespace detail::io;
+    std::array<std::byte, 8> prefix;
+    if (input.size() < prefix.size())
+      fail(name_, "expected at least 8 bytes for the header's size, found " +
+                      std::to_string(input.size()));
+    input.read(prefix);
+    const auto header_size = std::bit_cast<std::uint64_t>(prefix);
+    const std::size_t rest = input.size() - prefix.size();
+    if (header_size > safetensors_header_limit)
+      fail(name_, "expected a header of at most " + std::to_string(safetensors_header_limit) +
+                      " bytes, found " + std::to_string(header_size));
+    if (header_size > rest)
+      fail(name_, "expected a header of " + std::to_string(header_size) + " bytes, found only " +
+                      std::to_string(rest) + " left in the file");
+
+    std::string json(header_size, '\0');
+    input.read(std::as_writable_bytes(std::span(json)));
+    SafetensorsHeader header = parse_safetensors_header(json, name_);
+    const std::vector<std::size_t> order = check_coverage(header, rest - header_size, name_);
+
+    // Other writers pack types of different sizes in any order; here each tensor starts at a
+    // multiple of 8.
+    const auto padded = [](std::size_t size) { return (size + 7) / 8 * 8; };
+    std::size_t total = 0;
+    for (const SafetensorsEntry& entry : header.entries)
+      total += padded(entry.offsets[1] - entry.offsets[0]);
+    bytes_ = std::make_unique_for_overwrite<std::byte[]>(total);
+
+    tensors_.resize(order.size());
+    std::byte* place = bytes_.get();
+    for (const std::size_t i : order) {
+      SafetensorsEntry& entry = header.entries[i];
+      const std::span<std::byte> data(place, entry.offsets[1] - entry.offsets[0]);
+      input.read(data);
+      place += padded(data.size());
+      tensors_[i] = {std::move(entry.name), entry.dtype, std::move(entry.shape), data};
+    }
+    index_ = std::move(header.index);
+    metadata_ = std::move(header.metadata);
+  }
+
+  std::string name_;
+  std::unique_ptr<std::byte[]> bytes_;
+  std::vector<Tensor> tensors_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+  Metadata metadata_;
+};
+
+/// Hands the bytes of a safetensors file to `write`, piece by piece. The header lists the tensors
+/// as given and is padded with spaces to a multiple of 8 bytes; the data follow by falling element
+/// size, so that all are aligned. Throws std::invalid_argument before the first piece for a name
+/// that is repeated, reserved or no UTF-8, for data that do not fill their shape, and for a header
+/// above the limit.
+inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& metadata,
+                               const std::function<void(std::span<const std::byte>)>& write) {
+  using namespace detail::io;
+  std::set<std::string_view> names{metadata_key};
+  std::vector<std::size_t> order;
+  for (const Tensor& tensor : tensors) {
+    check_filled(tensor);
+    if (!names.insert(tensor.name).second)
+      throw std::invalid_argument("tensor " + in_quotes(tensor.name) +
+                                  ": expected a name of its own, found it taken");
+    order.push_back(order.size());
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return row(tensors[a].dtype).size > row(tensors[b].dtype).size;
+  });
+  std::vector<std::size_t> begins(tensors.size());
+  std::size_t offset = 0;
+  for (const std::size_t i : order) offset = (begins[i] = offset) + tensors[i].data.size();
+
+  std::string header = "{";
+  try {
+    if (!metadata.empty())
+      header += "\"" + std::string(metadata_key) + "\":" + nlohmann::json(metadata).dump() + ",";
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      header += nlohmann::json(tensors[i].name).dump() + ":{\"dtype\":\"" +
+                std::string(row(tensors[i].dtype).safetensors) +
+                "\",\"shape\":" + nlohmann::json(tensors[i].shape).dump() + ",\"data_offsets\":[" +
+                std::to_string(begins[i]) + "," +
+                std::to_string(begins[i] + tensors[i].data.size()) + "]},";
+  } catch (const nlohmann::json::exception& error) {
+    throw std::invalid_argument(std::string("safetensors: expected names and metadata in UTF-8: ") +
+                                error.what());
+  }
+  if (header.back() == ',') header.pop_back();
+  header += "}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  if (header.size() > safetensors_header_limit)
+    throw std::invalid_argument("safetensors: expected a header of at most " +
+                                std::to_string(safetensors_header_limit) + " bytes, found " +
+                                std::to_string(header.size()));
+
+  const std::uint64_t header_size = header.size();
+  write(std::as_bytes(std::span(&header_size, 1)));
+  write(std::as_bytes(std::span(header)));
+  for (const std::size_t i : order) write(tensors[i].data);
+}
+
+/// Writes one file, atomically (see AtomicFile). Throws as encode_safetensors and AtomicFile do.
+inline void write_safetensors(const std::filesystem::path& path, std::span<const Tensor> tensors,
+                              const Metadata& metadata = {}) {
+  write_file_atomically(path, [&](AtomicFile& file) {
+    encode_safetensors(tensors, metadata,
+                       [&file](std::span<const std::byte> bytes) { file.write(bytes); });
+  });
+}
+
+}  // namespace vrfm

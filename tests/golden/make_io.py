@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Writes the golden files of tests/io beside itself, by the reference implementations.
+
+Needs the Python packages numpy and safetensors. The values are those of tests/io/safetensors.cpp
+and tests/io/npy.cpp: NaNs with payloads, a subnormal, signed zero, infinities, extreme integers.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+folder = Path(__file__).resolve().parent
+
+bits = np.array([0x3F800000, 0x80000000, 0x7FC12345, 0xFF812345, 1, 0x7F800000], dtype="<u4")
+floats = bits.view("<f4").reshape(2, 3)
+integers = np.array([-1, 0, 1], dtype="<i4")
+bytes_ = np.array([[0, 127, 255]], dtype="|u1")
+
+save_file(
+    {
+        "double": np.array([0.5, -np.inf], dtype="<f8"),
+        "long": np.array(-(2**63), dtype="<i8"),
+        "unsigned": np.array([[2**64 - 1], [1]], dtype="<u8"),
+        "empty": np.zeros((3, 0), dtype="<f4"),
+        "float": floats,
+        "int": integers,
+        'b\u00e4ck\\slash "u8"': bytes_,
+    },
+    folder / "io.safetensors",
+    metadata={"format": "pt"},
+)
+
+arrays = {
+    "io_f4": floats,
+    "io_f8_scalar": np.array(-0.1, dtype="<f8"),
+    "io_f8_empty": np.zeros((3, 0), dtype="<f8"),
+    "io_u1": bytes_,
+    "io_i4": integers,
+    "io_i8": np.array([-(2**63)], dtype="<i8"),
+    "io_fortran": np.asfortranarray(np.ones((2, 3), dtype="<f4")),
+    "io_big_endian": np.ones(2, dtype=">f4"),
+}
+for name, array in arrays.items():
+    np.save(folder / f"{name}.npy", array)
+
+for major in (2, 3):
+    with open(folder / f"io_f4_v{major}.npy", "wb") as file:
+        np.lib.format.write_array(file, np.array([0.25, -4], dtype="<f4"), version=(major, 0))
