@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Metrics are equal to the last bit for any number of threads, and nearly so for any backend. A
+// process has one number of threads, so this program starts itself again with others.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+#include <tests/support/compare.hpp>
+#include <tests/support/spaces.hpp>
+
+#include <vrfm/data/draw.hpp>
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/path_statistics.hpp>
+#include <vrfm/metrics/velocity_ambiguity.hpp>
+#include <vrfm/metrics/wasserstein.hpp>
+#include <vrfm/paths/coupling.hpp>
+
+using namespace vrfm;
+
+namespace {
+
+/// Every metric, on sizes that fill no block evenly.
+template <class T, class Exec>
+std::vector<double> all_metrics() {
+  const Exec exec;
+  const auto target = mixture_on_circle<T>(exec, 6, 1, 0.1);
+  const auto a = draw_all(exec, target, 1531, 1, Purpose::target);
+  const auto b = draw_all(exec, target, 1009, 2, Purpose::target);
+  const auto line = mixture_1d<T>(exec, {-1, 1}, 0.2);
+  const auto c = draw_all(exec, line, 1531, 3, Purpose::target);
+  const auto d = draw_all(exec, line, 1009, 4, Purpose::target);
+  std::vector<double> values = {true_log_likelihood(exec, target, a),
+                                parzen_log_likelihood(exec, a, b, 0.1),
+                                energy_distance(exec, a, b),
+                                energy_distance(exec, a, b, EnergyEstimate::unbiased),
+                                wasserstein1(exec, c, d),
+                                sliced_wasserstein1(exec, a, b)};
+
+  PathStatistics<T, Exec> statistics(exec, a, 0);
+  for (int k = 1; k < 4; ++k)
+    statistics.add(exec, draw_all(exec, target, 1531, 5, Purpose::target, 0, std::uint32_t(k)), k);
+  const auto path = statistics.summary(exec);
+  values.insert(values.end(), {path.straightness, path.mean_ratio, path.median_ratio});
+
+  const auto pairs = independent(standard_normal<T>(exec, 1), line);
+  const StraightVelocityPoints<T, decltype(pairs)> lines(pairs, 1531, 7, 6);
+  // Wide enough bins that none is empty: NaN equals nothing.
+  const auto map = velocity_ambiguity(exec, lines, {0, 1, 7}, {-1, 1, 5});
+  values.insert(values.end(), map.mean.begin(), map.mean.end());
+  values.insert(values.end(), map.deviation.begin(), map.deviation.end());
+  for (const auto& histogram : velocity_histograms(exec, lines, {{0.5, 0, 0.1, 0.2}}, {-4, 4, 16}))
+    values.insert(values.end(), histogram.count.begin(), histogram.count.end());
+  return values;
+}
+
+constexpr const char* output_variable = "VRFM_TEST_METRICS";
+
+/// The output of the hidden test below in a process with `threads` threads.
+std::string with_threads(int threads) {
+  const auto path = std::filesystem::temp_directory_path() /
+                    text("vrfm_metrics_", ::getpid(), '_', threads, ".txt");
+  const auto program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string command =
+      text("OMP_PROC_BIND=false OMP_NUM_THREADS=", threads, ' ', output_variable, '=', path, ' ',
+           program, " '[write_metrics]' > /dev/null 2>&1");
+  REQUIRE(std::system(command.c_str()) == 0);
+  std::ostringstream content;
+  content << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  return content.str();
+}
+
+}  // namespace
+
+TEST_CASE("write the metrics to a file", "[.][write_metrics]") {
+  const char* path = std::getenv(output_variable);
+  REQUIRE(path != nullptr);
+  std::ofstream out(path);
+  using Exec = Kokkos::DefaultExecutionSpace;
+  out << std::hexfloat;
+  for (const double value : all_metrics<float, Exec>()) out << value << '\n';
+  for (const double value : all_metrics<double, Exec>()) out << value << '\n';
+  CHECK(out.flush().good());
+}
+
+TEST_CASE("metrics do not depend on the number of threads", "[metrics]") {
+  const std::string one = with_threads(1);
+  CHECK(std::count(one.begin(), one.end(), '\n') > 100);
+  CHECK(one == with_threads(2));
+  CHECK(one == with_threads(3));
+}
+
+TEMPLATE_LIST_TEST_CASE("metrics agree between backends", "[metrics]", test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  const auto expected = all_metrics<T, std::tuple_element_t<0, test::Spaces>>();
+  const auto actual = all_metrics<T, typename TestType::Exec>();
+  // A few roundings of the samples themselves; the sums are in double.
+  CHECK(test::difference(actual, expected, [&](std::size_t i) {
+          return 64 * test::epsilon<T> * (1 + std::fabs(expected[i]));
+        }) == "");
+}
