@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <initializer_list>
 #include <vector>
 
 #include <vrfm/core/check.hpp>
@@ -30,17 +31,10 @@ class TimeGrid {
   /// From 0 to 1 in one interval.
   TimeGrid() = default;
 
-  /// `intervals` equal intervals from `begin` to `end`. Throws std::invalid_argument unless both
-  /// are finite and differ and intervals >= 1.
-  TimeGrid(double begin, double end, int intervals = 1)
-      : begin_(begin), end_(end), intervals_(intervals) {
-    expect(std::isfinite(begin) && std::isfinite(end) && begin != end,
-           "a time grid needs two different finite ends, got ", begin, " and ", end);
-    expect(intervals >= 1, "a time grid needs at least 1 interval, got ", intervals);
-  }
-
   /// The given times. Throws std::invalid_argument unless there are at least two, all finite, and
   /// they strictly increase or strictly decrease.
+  TimeGrid(std::initializer_list<double> times) : TimeGrid(std::vector<double>(times)) {}
+
   explicit TimeGrid(std::vector<double> times) : times_(std::move(times)) {
     expect(times_.size() >= 2, "a time grid needs at least 2 times, got ", times_.size());
     begin_ = times_.front();
@@ -52,6 +46,16 @@ class TimeGrid {
              "the times of a grid must be finite and strictly monotonic, but time ", i, " is ",
              times_[i], " and time ", i + 1, " is ", times_[i + 1]);
     }
+    if (intervals_ == 1) times_.clear();
+  }
+
+  /// `intervals` equal intervals from `begin` to `end`. Throws std::invalid_argument unless both
+  /// are finite and differ and intervals >= 1.
+  static TimeGrid uniform(double begin, double end, int intervals) {
+    expect(intervals >= 1, "a time grid needs at least 1 interval, got ", intervals);
+    TimeGrid grid{begin, end};
+    grid.intervals_ = intervals;
+    return grid;
   }
 
   double begin() const { return begin_; }
@@ -66,7 +70,7 @@ class TimeGrid {
 
   /// The same times in the opposite order.
   TimeGrid reversed() const {
-    if (times_.empty()) return TimeGrid(end_, begin_, intervals_);
+    if (times_.empty()) return uniform(end_, begin_, intervals_);
     return TimeGrid(std::vector<double>(times_.rbegin(), times_.rend()));
   }
 

@@ -57,7 +57,7 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
                                                          const Solver& solver,
                                                          const LikelihoodOptions& options = {}) {
   using T = typename Field::value_type;
-  const TimeGrid grid(options.data_time, options.source_time);
+  const TimeGrid grid{options.data_time, options.source_time};
   detail::check_solver(solver, grid, options.launch);
   expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
   expect_same("the table of points", points.extent(1), "the velocity field",

@@ -74,11 +74,11 @@ Result summarize(const View& statuses, int samples, std::uint64_t first_id) {
 }
 
 /// Calls program(ctx, block, status, arena) until every one of `samples` samples was in one block.
-/// Waits for the end.
+/// Waits for the end. `most_workers` > 0 bounds how many tiles run, and hold memory, at a time.
 template <class T, ExecutionSpace Exec, class Program>
 Result run_trajectories(const Exec& exec, const std::string& label, const Program& program,
                         std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
-                        Launch launch) {
+                        Launch launch, int most_workers = 0) {
   expect(samples <= static_cast<std::size_t>(std::numeric_limits<int>::max() / 2),
          "one call integrates at most ", std::numeric_limits<int>::max() / 2, " samples, got ",
          samples);
@@ -88,7 +88,8 @@ Result run_trajectories(const Exec& exec, const std::string& label, const Progra
   const int padded = (count + multiple - 1) / multiple * multiple;
   const int rows = launch == Launch::batch ? padded : math::min(padded, trajectory_tile_rows);
   const int tiles = (count + rows - 1) / rows;
-  const int workers = launch == Launch::batch ? 1 : math::min(tiles, tile_concurrency(exec));
+  const int concurrent = most_workers > 0 ? most_workers : tile_concurrency(exec);
+  const int workers = launch == Launch::batch ? 1 : math::min(tiles, concurrent);
 
   Arena<T> measured = Arena<T>::measure();
   program(MeasureContext{}, SampleBlock{seed, first_id, 0, math::min(rows, count), rows, 0},
