@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sampling: what the numbers depend on, the two ways to launch, latents, savers, a user's kernel.
+#include <tests/integrators/fields.hpp>
+#include <tests/support/catch.hpp>
+#include <tests/support/numbers.hpp>
+#include <tests/support/thrown.hpp>
+
+#include <vrfm/integrators/sample.hpp>
+
+namespace vrfm::test {
+
+inline constexpr int small_width = 16;
+
+/// A small flow whose velocity depends strongly on x, t and z.
+template <class T, class Exec>
+Flow<T, Exec> small_flow(int latent) {
+  Flow<T, Exec> flow(Exec(),
+                     {.dimension = 2,
+                      .latent = latent,
+                      .encoder = {.features = 8, .width = small_width, .depth = 1},
+                      .latent_width = small_width,
+                      .latent_depth = 2,
+                      .decoder_width = small_width,
+                      .decoder_depth = 2},
+                     3);
+  const auto host = Kokkos::create_mirror_view(flow.values());
+  Kokkos::deep_copy(host, flow.values());
+  for (std::size_t i = 0; i < host.extent(0); ++i) host(i) *= T(3);
+  Kokkos::deep_copy(flow.values(), host);
+  return flow;
+}
+
+/// Rows [first, first + count) of numbers with `cols` columns.
+inline std::vector<double> rows_of(const std::vector<double>& numbers, std::size_t cols,
+                                   std::size_t first, std::size_t count) {
+  const auto begin = numbers.begin() + static_cast<std::ptrdiff_t>(first * cols);
+  return {begin, begin + static_cast<std::ptrdiff_t>(count * cols)};
+}
+
+/// Adds up how far each sample went between grid points.
+template <class T>
+struct PathLength {
+  T* length;
+  T* before;  // samples x 2
+  KOKKOS_FUNCTION void operator()(int index, int row, T, const T* x, int dimension) const {
+    T squares = T(0);
+    for (int j = 0; j < dimension; ++j) {
+      T& old = before[row * dimension + j];
+      squares += (x[j] - old) * (x[j] - old);
+      old = x[j];
+    }
+    length[row] = index == 0 ? T(0) : length[row] + math::sqrt(squares);
+  }
+};
+
+/// A user's kernel: one tile that moves rows of his own along a field.
+template <class T, class Field>
+struct UserKernel {
+  Field field;
+  Matrix<T> x;
+  Status* status;
+  T* memory;
+  std::size_t count;
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    Arena<T> arena(memory, count);
+    const SampleBlock block{7, 0, 0, x.rows, x.rows, 0};
+    const auto bound = bind_velocity(ctx, field, block, arena);
+    integrate(ctx, bound, Euler{3}, GridView{}, block, x, NoSaver{}, status, arena);
+  }
+};
+
+}  // namespace vrfm::test
+
+using namespace vrfm;
+using namespace vrfm::test;
+
+TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sample]",
+                        SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  const auto flow = small_flow<T, Exec>(2);
+  const NormalSource source{2};
+  const auto check = [&](const auto& solver) {
+    const auto all = numbers_of(sample(flow, source, solver, {.count = 150, .seed = 5}));
+    CHECK(rows_of(all, 2, 0, 1) != rows_of(all, 2, 64, 1));
+    // Split over calls anyhow: the same bits.
+    for (const auto& [first, count] : {std::pair{0u, 1u}, {1u, 70u}, {63u, 3u}, {71u, 79u}}) {
+      const auto part =
+          sample(flow, source, solver, {.count = count, .seed = 5, .first_id = first});
+      CHECK(numbers_of(part) == rows_of(all, 2, first, count));
+    }
+    // One launch after the other over the whole batch: the same bits.
+    CHECK(numbers_of(sample(flow, source, solver,
+                            {.count = 150, .seed = 5, .launch = Launch::batch})) == all);
+    CHECK(numbers_of(sample(flow, source, solver, {.count = 150, .seed = 6})) != all);
+  };
+  check(Euler{3});
+  check(Heun{2});
+  check(DormandPrince{.absolute = 1e-3, .relative = 1e-3});
+}
+
+TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[integrators][sample]", Spaces) {
+  using Exec = TestType;
+  const auto flow = small_flow<float, Exec>(2);
+  const auto field = velocity_of(flow);
+  const auto run = [&](int workers) {
+    const Table<float, Exec> x("x", 400, 2);
+    const NormalSource source{2};
+    using Begin = detail::BeginAtSource<NormalSource, float>;
+    const detail::TransportSamples<std::remove_const_t<decltype(field)>, Begin, Euler, NoSaver,
+                                   float>
+        program{field, {source}, Euler{2}, {}, {}, matrix(x)};
+    CHECK(
+        detail::run_trajectories<float>(Exec(), "test", program, 400, 1, 0, Launch::tiles, workers)
+            .finished());
+    return numbers_of(x);
+  };
+  const auto one = run(1);
+  CHECK(run(2) == one);
+  CHECK(run(3) == one);
+  CHECK(run(100) == one);
+}
+
+TEMPLATE_LIST_TEST_CASE("the closed-form flow carries source to target", "[integrators][sample]",
+                        SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  const GaussianFlow flow;
+  const auto start = Numbers(1).take(60);
+  const auto x = table<T, Exec>(20, 3, start);
+  const double tolerance = 20 * std::sqrt(epsilon<T>);
+  const Result result = integrate_all(
+      Exec(), pointwise<T>(flow, 3), x,
+      DormandPrince{.absolute = std::sqrt(epsilon<T>) / 4, .relative = std::sqrt(epsilon<T>) / 4});
+  CHECK(result.finished());
+  std::vector<double> expected;
+  for (const double value : start) expected.push_back(flow.exact(value));
+  CHECK(difference(numbers_of(x), expected, [&](std::size_t) { return tolerance; }) == "");
+}
+
+TEMPLATE_LIST_TEST_CASE("the velocity of a trajectory is the network's", "[integrators][sample]",
+                        SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  const auto flow = small_flow<T, Exec>(2);
+  // One Euler step is x0 + v(x0, 0, z), with z where the prior's stream has it.
+  const auto found =
+      numbers_of(sample(flow, NormalSource{2}, Euler{1}, {.count = 3, .seed = 9, .first_id = 40}));
+  std::vector<double> x0, z;
+  for (std::uint64_t id = 40; id < 43; ++id) {
+    T pair[2];
+    RandomStream(9, Purpose::source).normal(id, 0, 0, 2, pair);
+    x0.insert(x0.end(), pair, pair + 2);
+    RandomStream(9, Purpose::prior).normal(id, 0, 0, 2, pair);
+    z.insert(z.end(), pair, pair + 2);
+  }
+  const auto x = table<T, Exec>(3, 2, x0), latents = table<T, Exec>(3, 2, z);
+  const auto t = table<T, Exec>(3, 1, {0, 0, 0});
+  const Table<T, Exec> v("v", 3, 2);
+  const Array<T, Exec> memory("memory", 100000);
+  Arena<T> arena(memory.data(), memory.extent(0));
+  typename VelocityNetwork<Gelu>::template Saved<T> saved;
+  flow.networks().velocity.forward(BatchContext<Exec>(Exec()),
+                                   static_cast<const T*>(flow.values().data()),
+                                   Matrix<const T>(matrix(t)), Matrix<const T>(matrix(x)),
+                                   Matrix<const T>(matrix(latents)), matrix(v), saved, arena);
+  const auto step = numbers_of(v);
+  for (std::size_t i = 0; i < 6; ++i) {
+    CHECK(std::fabs(x0[i] + step[i] - found[i]) <= 100 * epsilon<T> * (1 + std::fabs(found[i])));
+  }
+
+  SECTION("given latents are used instead, one for all or round and round") {
+    const auto with = [&](const Table<T, Exec>& given) {
+      const auto start = table<T, Exec>(3, 2, x0);
+      CHECK(integrate_all(Exec(), velocity_of(flow, given), start, Euler{1}).finished());
+      return numbers_of(start);
+    };
+    CHECK(with(latents) == found);
+    const auto one = table<T, Exec>(1, 2, {z[0], z[1]});
+    const auto two = table<T, Exec>(2, 2, {z[0], z[1], z[2], z[3]});
+    CHECK(rows_of(with(one), 2, 0, 1) == rows_of(found, 2, 0, 1));
+    CHECK(rows_of(with(one), 2, 1, 1) != rows_of(found, 2, 1, 1));
+    CHECK(rows_of(with(two), 2, 0, 2) == rows_of(found, 2, 0, 2));
+    CHECK(rows_of(with(two), 2, 2, 1) == rows_of(with(one), 2, 2, 1));
+    CHECK(contains(thrown<std::invalid_argument>([&] {
+                     velocity_of(flow, table<T, Exec>(1, 3, {0, 0, 0}));
+                   }),
+                   "latents has 3 columns but the network's z has 2 columns"));
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a flow without z", "[integrators][sample]", Spaces) {
+  using Exec = TestType;
+  const auto flow = small_flow<float, Exec>(0);
+  const NormalSource source{2};
+  const auto all = numbers_of(sample(flow, source, RungeKutta4{2}, {.count = 20}));
+  const auto tail = sample(flow, source, RungeKutta4{2}, {.count = 9, .first_id = 11});
+  CHECK(numbers_of(tail) == rows_of(all, 2, 11, 9));
+}
+
+TEMPLATE_LIST_TEST_CASE("savers see every point of the grid", "[integrators][sample]", Spaces) {
+  using Exec = TestType;
+  const auto flow = small_flow<double, Exec>(2);
+  const auto field = velocity_of(flow);
+  const TimeGrid grid{0, 0.1, 0.5, 1};
+  const std::size_t count = 70;
+  const Kokkos::View<double***, Kokkos::LayoutRight, typename Exec::memory_space> saved("saved", 4,
+                                                                                        count, 2);
+  const auto slice = [&](int n) {
+    return numbers_of(Kokkos::subview(saved, n, Kokkos::ALL, Kokkos::ALL));
+  };
+  const auto check = [&](const auto& solver, double tolerance) {
+    const auto x = sample(Exec(), field, NormalSource{2}, solver,
+                          {.count = count, .grid = grid, .seed = 2}, save_to(saved, 4, count, 2));
+    CHECK(slice(3) == numbers_of(x));
+    CHECK(slice(0) != slice(1));
+    // What is saved at a point is where a trajectory to that point ends.
+    const auto part = sample(Exec(), field, NormalSource{2}, solver,
+                             {.count = count, .grid = {0, 0.1, 0.5}, .seed = 2});
+    CHECK(difference(slice(2), numbers_of(part), [&](std::size_t) { return tolerance; }) == "");
+    double radius = 0;
+    for (const double value : slice(0)) radius += value * value / (2 * count);
+    CHECK(std::fabs(radius - 1) < 5 * std::sqrt(2.0 / (2 * count)));
+  };
+  check(Euler{}, 0);
+  check(Heun{3}, 0);
+  check(DormandPrince{.absolute = 1e-9, .relative = 1e-9}, 1e-6);
+
+  SECTION("a user's own saver") {
+    const Array<double, Exec> length("length", count), before("before", 2 * count);
+    (void)sample(Exec(), field, NormalSource{2}, Euler{}, {.count = count, .grid = grid, .seed = 2},
+                 PathLength<double>{length.data(), before.data()});
+    (void)sample(Exec(), field, NormalSource{2}, Euler{}, {.count = count, .grid = grid, .seed = 2},
+                 save_to(saved, 4, count, 2));
+    const auto host = Kokkos::create_mirror_view(length);
+    Kokkos::deep_copy(host, length);
+    const std::vector<std::vector<double>> x = {slice(0), slice(1), slice(2), slice(3)};
+    for (std::size_t i = 0; i < count; ++i) {
+      double sum = 0;
+      for (std::size_t n = 0; n < 3; ++n)
+        sum += std::hypot(x[n + 1][2 * i] - x[n][2 * i], x[n + 1][2 * i + 1] - x[n][2 * i + 1]);
+      CHECK(std::fabs(host(i) - sum) <= 10 * epsilon<double> * sum);
+    }
+  }
+  SECTION("tables that do not fit are refused") {
+    const auto refused = [&](int points, std::size_t samples, int columns) {
+      return thrown<std::invalid_argument>([&] { save_to(saved, points, samples, columns); });
+    };
+    CHECK(contains(refused(3, count, 2), "'saved' has 4 points but the time grid has 3 points"));
+    CHECK(contains(refused(4, 1, 2), "'saved' has 70 samples but the call has 1 samples"));
+    CHECK(contains(refused(4, count, 1), "'saved' has 2 columns but the velocity field has 1"));
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[integrators][sample]",
+                        Spaces) {
+  using Exec = TestType;
+  const auto flow = small_flow<float, Exec>(2);
+  const auto field = velocity_of(flow);
+  const auto start = Numbers(4).take(16);
+  const auto x = table<float, Exec>(8, 2, start), y = table<float, Exec>(8, 2, start);
+  const Kokkos::View<Status*, typename Exec::memory_space> status("status", 8);
+  const Array<float, Exec> memory("memory", 20000);
+  launch_tiles(Exec(), "test", 1,
+               UserKernel<float, std::remove_const_t<decltype(field)>>{
+                   field, matrix(x), status.data(), memory.data(), memory.extent(0)});
+  CHECK(integrate_all(Exec(), field, y, Euler{3}, {.seed = 7}).finished());
+  CHECK(numbers_of(x) == numbers_of(y));
+  CHECK(numbers_of(x) != start);
+  const auto host = Kokkos::create_mirror_view(status);
+  Kokkos::deep_copy(host, status);
+  CHECK((host(7).steps == 3 && host(7).evaluations == 3 && host(7).saved == 2));
+  CHECK(host(7).reason == Reason::finished);
+}
+
+TEST_CASE("mismatched arguments of sample are refused", "[integrators][sample]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  const Exec exec;
+  const auto field = pointwise<double>(GaussianFlow{}, 3);
+  CHECK(contains(thrown<std::invalid_argument>(
+                     [&] { sample(exec, field, NormalSource{2}, Euler{1}, {.count = 4}); }),
+                 "the source has 2 columns but the velocity field has 3 columns"));
+  const Table<double, Exec> x("x", 5, 3);
+  CHECK(contains(thrown<std::invalid_argument>([&] {
+                   (void)sample_into(exec, field, NormalSource{3}, x, Euler{1}, {.count = 4});
+                 }),
+                 "the table of samples has 5 rows but the call has 4 rows"));
+  const Kokkos::View<double**, Kokkos::LayoutLeft, Kokkos::HostSpace> columns("columns", 5, 3);
+  CHECK(contains(thrown<std::invalid_argument>([&] {
+                   (void)integrate_all(Kokkos::DefaultHostExecutionSpace(), field, columns,
+                                       Euler{1});
+                 }),
+                 "view 'columns' must be row-major"));
+}
