@@ -50,7 +50,7 @@ void simulate(const vrfm::Flow<float, Exec>& flow) {
     const auto inflow = Kokkos::subview(x, std::make_pair(first, first + injected), Kokkos::ALL);
     vrfm::sample_into(exec, vrfm::velocity_of(flow), source, inflow, vrfm::Euler{},
                       {.count = injected,
-                       .grid = {0, 1, 2},
+                       .grid = {0, 0.5, 1},
                        .seed = 7,
                        .first_id = static_cast<std::uint64_t>(first)})
         .expect_finished();

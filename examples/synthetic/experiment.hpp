@@ -337,7 +337,7 @@ class Experiment {
     // An adaptive solver is asked for the points of a grid that shows its path well.
     const std::vector<int> adaptive{20};
     for (const int steps : options_.adaptive() ? adaptive : options_.steps) {
-      const vrfm::TimeGrid grid(0, 1, steps);
+      const auto grid = vrfm::TimeGrid::uniform(0, 1, steps);
       const Samples samples = make_samples(options_.samples);
       const Paths paths = make_paths(grid, options_.samples);
       const auto outcome = solve(flow, grid, samples, paths);
@@ -384,7 +384,7 @@ class Experiment {
     add_ambiguity({"truth", ""},
                   vrfm::StraightVelocityPoints<float, decltype(pairs)>(pairs, map_samples, map_times,
                                                                        evaluation_seed),
-                  results);
+                  {0, 1, map_times}, results);
   }
 
   /// The trajectories of one trained flow for the figures.
@@ -398,26 +398,30 @@ class Experiment {
         {variant, times_of(grid), shown_paths, {values.begin(), values.end()}});
     if (options_.dimension() != 1) return;
 
-    const vrfm::TimeGrid fine(0, 1, map_times);
+    const auto fine = vrfm::TimeGrid::uniform(0, 1, map_times);
     const Samples many = make_samples(map_samples);
     const Paths map_paths = make_paths(fine, map_samples);
     integrate(flow, vrfm::Euler{}, fine, many, map_paths);
-    add_ambiguity(
-        variant,
-        vrfm::TrajectoryVelocityPoints<float, Exec>(exec_, map_paths, times_of(fine)), results);
+    // An Euler velocity is known at the step's start and holds until its end: bins centred on the
+    // starts, so that rounding moves no point to a neighbour.
+    const double half = 0.5 / map_times;
+    add_ambiguity(variant,
+                  vrfm::TrajectoryVelocityPoints<float, Exec>(exec_, map_paths, times_of(fine)),
+                  {-half, 1 - half, map_times}, results);
   }
 
   template <class Points>
-  void add_ambiguity(const Variant& variant, const Points& points, Results& results) const {
+  void add_ambiguity(const Variant& variant, const Points& points, const vrfm::BinRange& times,
+                     Results& results) const {
     auto& all = results.ambiguity;
     const auto map = vrfm::velocity_ambiguity(
-        exec_, points, {0, 1, map_times}, {all.position_lower, all.position_upper, map_positions});
+        exec_, points, times, {all.position_lower, all.position_upper, map_positions});
     AmbiguityMap shown{variant, map.deviation, {}};
     for (std::size_t bin = 0; bin < map.count.size(); ++bin) {
       if (map.count[bin] < 10) shown.deviation[bin] = std::nan("");
     }
     std::vector<vrfm::VelocityWindow> windows;
-    for (const Probe& probe : all.probes) windows.push_back({probe.t, probe.x, 0.02, 0.1});
+    for (const Probe& probe : all.probes) windows.push_back({probe.t, probe.x, 0.015, 0.1});
     for (const auto& histogram : vrfm::velocity_histograms(
              exec_, points, windows, {all.velocity_lower, all.velocity_upper, 100})) {
       shown.histograms.emplace_back(histogram.count.begin(), histogram.count.end());
@@ -425,7 +429,7 @@ class Experiment {
     all.maps.push_back(std::move(shown));
   }
 
-  static vrfm::TimeGrid shown_grid() { return {0, 1, 20}; }
+  static vrfm::TimeGrid shown_grid() { return vrfm::TimeGrid::uniform(0, 1, 20); }
 
   static constexpr int shown_paths = 300, shown_points = 1500;
   static constexpr int map_times = 50, map_positions = 50, map_samples = 40'000;
