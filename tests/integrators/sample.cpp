@@ -2,6 +2,7 @@
 //
 // Sampling: what the numbers depend on, the two ways to launch, latents, savers, a user's kernel.
 #include <tests/integrators/fields.hpp>
+#include <tests/integrators/flows.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
@@ -9,27 +10,6 @@
 #include <vrfm/integrators/sample.hpp>
 
 namespace vrfm::test {
-
-inline constexpr int small_width = 16;
-
-/// A small flow whose velocity depends strongly on x, t and z.
-template <class T, class Exec>
-Flow<T, Exec> small_flow(int latent) {
-  Flow<T, Exec> flow(Exec(),
-                     {.dimension = 2,
-                      .latent = latent,
-                      .encoder = {.features = 8, .width = small_width, .depth = 1},
-                      .latent_width = small_width,
-                      .latent_depth = 2,
-                      .decoder_width = small_width,
-                      .decoder_depth = 2},
-                     3);
-  const auto host = Kokkos::create_mirror_view(flow.values());
-  Kokkos::deep_copy(host, flow.values());
-  for (std::size_t i = 0; i < host.extent(0); ++i) host(i) *= T(3);
-  Kokkos::deep_copy(flow.values(), host);
-  return flow;
-}
 
 /// Rows [first, first + count) of numbers with `cols` columns.
 inline std::vector<double> rows_of(const std::vector<double>& numbers, std::size_t cols,
