@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""PyTorch's answers for the networks and activations, and PyTorch's check of vrfm's answers.
+
+  make_layers.py                writes layers.safetensors beside this script
+  make_layers.py --check FILE   loads weights and inputs from a file that vrfm wrote (the test
+                                program does, to the path in VRFM_GOLDEN_OUT), computes the same
+                                results and compares them with those in the file
+
+Both files have one layout: weights under their state-dict names, inputs, and for float64 and
+float32 what forward, backward and forward mode give for them. Needs torch 2.13, numpy and
+safetensors.
+"""
+import argparse
+import math
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+ROWS, DIMENSION, LATENT = 5, 2, 3
+FEATURES, WIDTH, LATENT_WIDTH, DECODER_WIDTH, HEAD_WIDTH = 8, 8, 7, 9, 10
+MAX_PERIOD = 1e4
+INPUTS = {"t": 1, "x": DIMENSION, "z": LATENT, "x0": DIMENSION, "x1": DIMENSION,
+          "dv": DIMENSION, "dmoments": 2 * LATENT, "tangent_x": DIMENSION}
+
+
+def embedding(x):
+    """Each column of x becomes [cos(w x), sin(w x)], w_k = MAX_PERIOD^(-2 k / FEATURES)."""
+    half = FEATURES // 2
+    w = torch.exp(-math.log(MAX_PERIOD) * torch.arange(half, dtype=x.dtype) / half)
+    angle = x[:, :, None] * w
+    return torch.cat([angle.cos(), angle.sin()], dim=2).flatten(1)
+
+
+def stack(*widths):
+    return nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+
+
+def run(layers, x, last=lambda y: y):
+    for layer in layers[:-1]:
+        x = F.gelu(layer(x))
+    return last(layers[-1](x))
+
+
+def encoder(coordinates):
+    return stack(coordinates * FEATURES, WIDTH, WIDTH)
+
+
+def encode(layers, x):
+    return run(layers, embedding(x), F.gelu)
+
+
+class Velocity(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.time_encoder = encoder(1)
+        self.data_encoder = encoder(DIMENSION)
+        self.latent_encoder = stack(LATENT, LATENT_WIDTH, LATENT_WIDTH, WIDTH)
+        self.decoder = stack(3 * WIDTH, DECODER_WIDTH, DECODER_WIDTH, DECODER_WIDTH, DIMENSION)
+
+    def forward(self, t, x, z):
+        return run(self.decoder, torch.cat([encode(self.time_encoder, t),
+                                            encode(self.data_encoder, x),
+                                            run(self.latent_encoder, z)], dim=1))
+
+
+class Posterior(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.x0_encoder = encoder(DIMENSION)
+        self.x1_encoder = encoder(DIMENSION)
+        self.xt_encoder = encoder(DIMENSION)
+        self.t_encoder = encoder(1)
+        self.head = stack(4 * WIDTH, HEAD_WIDTH, HEAD_WIDTH, 2 * LATENT)
+
+    def forward(self, x0, x1, x_t, t):
+        return run(self.head, torch.cat([encode(self.x0_encoder, x0), encode(self.x1_encoder, x1),
+                                         encode(self.xt_encoder, x_t), encode(self.t_encoder, t)],
+                                        dim=1))
+
+
+class Flow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.velocity = Velocity()
+        self.posterior = Posterior()
+
+
+def results(weights, inputs, dtype):
+    """Everything that vrfm computes from these weights and inputs, by name."""
+    flow = Flow().to(dtype)
+    flow.load_state_dict(weights, strict=True)
+    i = {name: value.to(dtype) for name, value in inputs.items()}
+    x, z = i["x"].clone().requires_grad_(), i["z"].clone().requires_grad_()
+    v = flow.velocity(i["t"], x, z)
+    moments = flow.posterior(i["x0"], i["x1"], i["x"], i["t"])
+    ((v * i["dv"]).sum() + (moments * i["dmoments"]).sum()).backward()
+    _, tangent_v = torch.func.jvp(lambda at: flow.velocity(i["t"], at, i["z"]), (i["x"],),
+                                  (i["tangent_x"],))
+    named = {"v": v, "moments": moments, "dx": x.grad, "dz": z.grad, "tangent_v": tangent_v}
+    named |= {f"gradient.{name}": p.grad for name, p in flow.named_parameters()}
+    prefix = str(dtype).removeprefix("torch.")
+    return {f"{prefix}.{name}": value.detach() for name, value in named.items()}
+
+
+def all_results(weights, inputs):
+    return results(weights, inputs, torch.float64) | results(weights, inputs, torch.float32)
+
+
+def activations():
+    """Value and slope of every activation in float64."""
+    x = torch.linspace(-6, 6, 49, dtype=torch.float64)
+    named = {"identity": lambda y: y, "relu": F.relu, "silu": F.silu, "gelu": F.gelu,
+             "gelu_tanh": lambda y: F.gelu(y, approximate="tanh"), "selu": F.selu,
+             "tanh": torch.tanh}
+    tensors = {"activation.x": x}
+    for name, f in named.items():
+        at = x.clone().requires_grad_()
+        f(at).sum().backward()
+        tensors |= {f"activation.{name}.value": f(x), f"activation.{name}.slope": at.grad}
+    return tensors
+
+
+def make(path):
+    torch.manual_seed(20)
+    weights = Flow().state_dict()
+    inputs = {name: torch.randn(ROWS, columns) for name, columns in INPUTS.items()}
+    inputs["t"] = torch.rand(ROWS, 1)
+    tensors = weights | inputs | all_results(weights, inputs) | activations()
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, path)
+    print(f"{path}: {len(tensors)} tensors, {path.stat().st_size} bytes")
+
+
+def check(path):
+    tensors = load_file(path)
+    weights = {name: tensors.pop(name) for name in Flow().state_dict()}
+    inputs = {name: tensors.pop(name) for name in INPUTS}
+    expected = all_results(weights, inputs)
+    failures = sorted(expected.keys() ^ tensors.keys())
+    for name in failures:
+        print(f"{name}: only in {'the file' if name in tensors else 'PyTorch'}")
+    for name in expected.keys() & tensors.keys():
+        actual, exact = tensors[name], expected[name]
+        error = ((actual - exact).abs().max() / (1 + exact.abs().max())).item()
+        if actual.dtype != exact.dtype or not error <= 256 * torch.finfo(exact.dtype).eps:
+            failures.append(name)
+            print(f"{name}: {actual.dtype}, relative error {error:.3g}")
+    print(f"{path}: {len(expected)} results compared, {len(failures)} differ")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", type=pathlib.Path, metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.check:
+        sys.exit(check(arguments.check))
+    make(pathlib.Path(__file__).with_name("layers.safetensors"))

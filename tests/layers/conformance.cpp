@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Every layer, one line each. What is checked is in tests/support/conformance.hpp.
+#include <tests/support/conformance.hpp>
+#include <tests/support/spaces.hpp>
+
+#include <vrfm/layers/dense.hpp>
+#include <vrfm/layers/sinusoidal_embedding.hpp>
+#include <vrfm/models/mlp.hpp>
+#include <vrfm/models/sequential.hpp>
+
+using namespace vrfm;
+
+namespace {
+
+/// Conforms the layer that `make(list)` builds.
+template <class Exec, class Make>
+void check(const char* name, const Make& make) {
+  INFO(name);
+  ParameterList list;
+  const auto layer = make(list);
+  test::conform<Exec>(layer, list.count());
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("dense layers conform", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  check<E>("identity", [](List& l) { return Dense<Identity>(l, "dense", 17, 19); });
+  check<E>("relu", [](List& l) { return Dense<Relu>(l, "dense", 5, 4); });
+  check<E>("silu", [](List& l) { return Dense<Silu>(l, "dense", 5, 4); });
+  check<E>("gelu", [](List& l) { return Dense<Gelu>(l, "dense", 1, 7); });
+  check<E>("gelu_tanh", [](List& l) { return Dense<GeluTanh>(l, "dense", 7, 1); });
+  check<E>("selu", [](List& l) { return Dense<Selu>(l, "dense", 5, 4); });
+  check<E>("tanh", [](List& l) { return Dense<Tanh>(l, "dense", 1, 1); });
+}
+
+TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  using M = Mlp<Gelu, Tanh>;
+  check<E>("depth 1", [](List& l) { return M(l, "mlp", {3, 4}); });
+  check<E>("depth 2", [](List& l) { return M(l, "mlp", {3, 6, 2}); });
+  check<E>("depth 4", [](List& l) { return M(l, "mlp", {2, 7, 5, 6, 3}); });
+  check<E>("deepest", [](List& l) { return M(l, "mlp", {2, 3, 4, 3, 4, 3, 4, 3, 2}); });
+}
+
+TEMPLATE_LIST_TEST_CASE("the sinusoidal embedding conforms", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  check<E>("1 coordinate", [](List&) { return SinusoidalEmbedding(1, 6, 2, 1e4); });
+  check<E>("2 coordinates", [](List&) { return SinusoidalEmbedding(2, 8, 1, 100); });
+  check<E>("fewest features", [](List&) { return SinusoidalEmbedding(3, 2, 0.5, 1); });
+}
+
+TEMPLATE_LIST_TEST_CASE("chains of layers conform", "[layers][models]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  using Encoder = Sequential<SinusoidalEmbedding, Mlp<Silu, Silu>>;
+  const auto encoder = [](List& l) {
+    return Encoder(SinusoidalEmbedding(2, 6, 1, 50), Mlp<Silu, Silu>(l, "encoder", {12, 5, 4}));
+  };
+  check<E>("encoder", encoder);
+  // The inner chain's gradient goes to working memory.
+  check<E>("dense, encoder",
+           [&](List& l) { return Sequential(Dense<Tanh>(l, "dense", 3, 2), encoder(l)); });
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Flow: which networks it builds, under which names, and that its parameters come from its seed.
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+#include <tests/support/spaces.hpp>
+#include <tests/support/thrown.hpp>
+
+#include <vrfm/models/flow.hpp>
+
+using namespace vrfm;
+using namespace vrfm::test;
+
+namespace {
+
+FlowOptions small(int latent) {
+  return {.dimension = 2,
+          .latent = latent,
+          .encoder = {.features = 4, .width = 5},
+          .latent_width = 6,
+          .decoder_width = 7};
+}
+
+template <class View>
+std::vector<float> on_host(const View& view) {
+  Kokkos::fence();
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), view);
+  return {host.data(), host.data() + host.extent(0)};
+}
+
+std::size_t count_prefix(const ParameterList& list, const std::string& prefix) {
+  return static_cast<std::size_t>(
+      std::count_if(list.slots().begin(), list.slots().end(),
+                    [&](const ParameterSlot& slot) { return slot.name.starts_with(prefix); }));
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("a flow owns its networks' parameters", "[models][flow]", Spaces) {
+  using Exec = TestType;
+  const Flow<float, Exec> variational(Exec(), small(3), 1), baseline(Exec(), small(0), 1);
+  CHECK((variational.dimension() == 2 && variational.latent() == 3));
+  CHECK(baseline.latent() == 0);
+  CHECK(count_prefix(variational.parameters(), "velocity.") == 22);
+  CHECK(count_prefix(variational.parameters(), "posterior.") == 3 * 4 + 6);
+  CHECK(count_prefix(baseline.parameters(), "velocity.") == 16);
+  CHECK(baseline.parameters().slots().size() == 16);
+  CHECK(variational.values().extent(0) == variational.parameters().count());
+
+  const auto values = on_host(variational.values());
+  const Array<float, Exec> again("again", values.size());
+  initialize<Exec, float>(Exec(), variational.parameters(), again, 1);
+  CHECK(on_host(again) == values);
+  CHECK(on_host(Flow<float, Exec>(Exec(), small(3), 2).values()) != values);
+}
+
+TEST_CASE("a flow passes its options on", "[models][flow]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  auto options = small(3);
+  options.encoder_input = EncoderInput::x1;
+  options.latent_depth = 2;
+  options.decoder_depth = 5;
+  const Flow<double, Host> flow(Host(), options, 1);
+  CHECK(count_prefix(flow.parameters(), "posterior.x1_encoder.") == 4);
+  CHECK(count_prefix(flow.parameters(), "posterior.head.") == 4);
+  CHECK(count_prefix(flow.parameters(), "velocity.latent_encoder.") == 4);
+  CHECK(count_prefix(flow.parameters(), "velocity.decoder.") == 10);
+  CHECK(flow.networks().posterior.input() == EncoderInput::x1);
+
+  options.encoder_input = EncoderInput{};
+  CHECK(thrown<std::invalid_argument>([&] { Flow<double, Host>(Host(), options, 1); }) ==
+        "vrfm: posterior network needs at least one input of {x0, x1, x_t, t}");
+}
