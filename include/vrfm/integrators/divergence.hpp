@@ -9,6 +9,7 @@
 
 #include <vrfm/core/random.hpp>
 #include <vrfm/integrators/velocity.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
