@@ -268,7 +268,7 @@ class Experiment {
 
   void load(const FlowType& flow, const Variant& variant, std::uint32_t seed) const {
     const auto path = Folder{options_.load}.file("weights", variant, seed, ".safetensors");
-    const auto stored = vrfm::load_weights(path, flow);
+    const auto stored = vrfm::SafetensorsFile::read(path).metadata();
     for (const auto& [key, value] : options_.training_settings(variant, seed)) {
       const auto found = stored.find(key);
       if (found == stored.end() || found->second != value) {
@@ -277,6 +277,7 @@ class Experiment {
                                  (found == stored.end() ? "" : found->second) + "'");
       }
     }
+    vrfm::load_weights(path, flow);
   }
 
   double parzen(const Samples& samples) const {

@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# vrfm_synthetic as a user runs it: the same bits for any number of threads and after a resume,
+# sampling from saved weights, and one clear error with status 1 for whatever is wrong.
+# Usage: synthetic.sh PROGRAM
+set -u
+program=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# Small enough for seconds, but with several tiles and parts, a clipped and an averaged gradient.
+tiny="--seeds 3 --samples 300 --steps 2,3 --width 8 --latent-width 8 --clip-norm 1 --ema-decay 0.9"
+small="$tiny --batch 130 --features 8"
+
+run() { # folder, then options
+  folder=$1
+  shift
+  # shellcheck disable=SC2086
+  "$program" $small --output "$dir/$folder" "$@" >"$dir/out" 2>"$dir/err" || {
+    fail "exit status $? of: $*"
+    cat "$dir/err"
+  }
+}
+
+# What a run found out, without how long it took.
+findings() { sed -e '/"backend"/d' -e '/"seconds"/d' -e '/"samples_per_second"/d' -e '/"iterations"/d' "$1/metrics.json"; }
+
+same() { # folder, folder, what
+  for file in "$dir/$1"/weights/* "$dir/$1"/samples/*; do
+    cmp -s "$file" "$dir/$2/${file#"$dir/$1"/}" || fail "$3: ${file##*/} differs"
+  done
+  findings "$dir/$1" >"$dir/one"
+  findings "$dir/$2" >"$dir/two"
+  diff "$dir/one" "$dir/two" || fail "$3: metrics differ"
+}
+
+for experiment in 1d 2d; do
+  OMP_NUM_THREADS=1 run one_thread $experiment --iterations 40
+  OMP_NUM_THREADS=2 run two_threads $experiment --iterations 40
+  same one_thread two_threads "$experiment, 1 and 2 threads"
+  stops="1 17 39"
+  [ $experiment = 1d ] || stops=17
+  for stop in $stops; do
+    rm -rf "$dir/resumed"
+    run resumed $experiment --iterations $stop --checkpoint-every 1000
+    run resumed $experiment --iterations 40 --checkpoint-every 7 --resume
+    same one_thread resumed "$experiment, stopped at $stop and resumed"
+  done
+  run loaded $experiment --load "$dir/one_thread"
+  for file in "$dir"/loaded/samples/*; do
+    cmp -s "$file" "$dir/one_thread/samples/${file##*/}" || fail "loaded weights: ${file##*/} differs"
+  done
+  for file in metrics.json report.html figures/trajectories.png figures/metrics.png; do
+    [ -s "$dir/one_thread/$file" ] || fail "$experiment: no $file"
+  done
+done
+
+# Adaptive steps run, and say how many evaluations they took.
+"$program" 1d --iterations 5 --model rfm --seeds 3 --samples 300 --solver dopri5 \
+  --output "$dir/adaptive" >"$dir/out" 2>"$dir/err" || fail "dopri5: $(cat "$dir/err")"
+grep -q '"solver": *"dopri5"' "$dir/adaptive/metrics.json" || fail "dopri5 is not in metrics.json"
+
+# Each wrong call: status 1, the words on stderr, and the results of before untouched.
+OMP_NUM_THREADS=1 run kept 1d --iterations 40 --checkpoint-every 20
+cp -r "$dir/kept" "$dir/before"
+wrong() { # words, then options
+  words=$1
+  shift
+  "$program" "$@" >"$dir/out" 2>"$dir/err"
+  status=$?
+  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
+  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $* -- $(cat "$dir/err")"
+  diff -r "$dir/kept" "$dir/before" >/dev/null || fail "files changed by: $*"
+}
+# shellcheck disable=SC2086
+kept() { words=$1; shift; wrong "$words" 1d $small --output "$dir/kept" "$@"; }
+# shellcheck disable=SC2086
+other() { words=$1; shift; wrong "$words" 1d $tiny --output "$dir/kept" "$@"; }
+
+wrong "experiment is required"
+wrong "3d" 3d
+kept "--wrong" --wrong
+kept "--beta has no effect" --model rfm --beta 1
+kept "--tolerance" --tolerance 1e-3
+kept "--steps has no effect" --solver dopri5
+kept "latent must be at least 1, got 0" --latent 0
+kept "found 'x9'" --encoder-input x0+x9
+kept "twice" --seeds 1,1
+kept "width" --width 0
+other "even number of features" --batch 130 --features 7
+other "batch must be at least 1, got 0" --features 8 --batch 0
+kept "learning rate must be positive, got -1" --learning-rate -1
+other "setting 'batch' is '131' but" --iterations 60 --resume --batch 131 --features 8
+kept "more than --iterations" --iterations 30 --resume
+kept "step 1 is not finite" --iterations 60 --learning-rate 1e30
+kept "$dir/none" --load "$dir/none"
+kept "setting 'experiment'" --load "$dir/one_thread"
+wrong "/dev/null" 1d --output /dev/null/run
+
+checkpoint="$dir/kept/checkpoints/rfm-seed3.safetensors"
+head -c 1000 "$dir/before/checkpoints/rfm-seed3.safetensors" >"$checkpoint"
+cp "$checkpoint" "$dir/before/checkpoints/rfm-seed3.safetensors"
+kept "rfm-seed3.safetensors" --iterations 60 --resume
+
+if [ $failures -gt 0 ]; then
+  echo "$failures failures"
+  exit 1
+fi
+echo "all passed"
