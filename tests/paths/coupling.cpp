@@ -6,6 +6,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
+#include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/data/draw.hpp>
@@ -26,16 +27,6 @@ struct DrawPair {
     coupling.draw(first + static_cast<std::uint64_t>(i), step, seed, x0.row(i), x1.row(i));
   }
 };
-
-template <class View>
-std::vector<double> numbers_of(const View& view) {
-  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), view);
-  std::vector<double> values;
-  for (std::size_t i = 0; i < host.extent(0); ++i)
-    for (std::size_t j = 0; j < host.extent(1); ++j)
-      values.push_back(static_cast<double>(host(i, j)));
-  return values;
-}
 
 }  // namespace vrfm::test
 

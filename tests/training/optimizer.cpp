@@ -14,7 +14,8 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/data/mixture.hpp>
+#include "support.hpp"
+
 #include <vrfm/io/safetensors.hpp>
 #include <vrfm/training/trainer.hpp>
 
@@ -58,12 +59,6 @@ Array<T, Exec> array_of(const std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); ++i) host(i) = static_cast<T>(values[i]);
   Kokkos::deep_copy(array, host);
   return array;
-}
-
-template <class View>
-std::vector<double> host_numbers(const View& view) {
-  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), view);
-  return {host.data(), host.data() + host.extent(0)};
 }
 
 template <class T>

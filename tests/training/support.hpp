@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the tests of training share: a tiny variational problem, arrays as numbers on the host, and
+// the whole state of a trainer as one value that can be compared.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/training/trainer.hpp>
+
+namespace vrfm::test {
+
+template <class View>
+std::vector<double> host_numbers(const View& view) {
+  Kokkos::fence();
+  const auto host = Kokkos::create_mirror_view(view);
+  Kokkos::deep_copy(host, view);
+  return {host.data(), host.data() + host.extent(0)};
+}
+
+/// A flow of two dimensions and two latent ones, narrow enough for thousands of steps a second.
+inline FlowOptions tiny_flow(int latent = 2) {
+  return {.dimension = 2,
+          .latent = latent,
+          .encoder = {.features = 4, .width = 4, .depth = 1},
+          .latent_width = 4,
+          .latent_depth = 2,
+          .decoder_width = 8,
+          .decoder_depth = 2};
+}
+
+/// From a Gaussian to three points on a circle.
+template <class T, class Exec>
+auto tiny_coupling(const Exec& exec) {
+  return independent(standard_normal<T>(exec, 2), mixture_on_circle<T>(exec, 3, 2.0, 0.1));
+}
+
+/// All that a recipe may have: weight decay, warm-up and cosine.
+inline AdamW tiny_optimizer() {
+  return {.learning_rate = {.base = 1e-2,
+                            .warmup = 3,
+                            .decay = LearningRate::Decay::cosine,
+                            .total = 40,
+                            .floor = 0.1},
+          .weight_decay = 0.1};
+}
+
+/// A batch that is no multiple of the tile, clipping that bites, and a moving average.
+inline TrainerOptions tiny_options() {
+  return {.batch = 200, .seed = 5, .clip_norm = 0.5, .ema_decay = 0.9};
+}
+
+template <class T, class Exec>
+auto tiny_trainer(const Flow<T, Exec>& flow, const TrainerOptions& options = tiny_options(),
+                  const AdamW& optimizer = tiny_optimizer()) {
+  return Trainer(flow, Elbo{.beta = 0.1}, optimizer, tiny_coupling<T>(flow.exec()), options);
+}
+
+/// Everything that training changes.
+struct State {
+  std::int64_t step;
+  std::vector<double> values, first_moment, second_moment, average;
+
+  bool operator==(const State&) const = default;
+};
+
+template <class TrainerType>
+State state_of(const TrainerType& trainer) {
+  return {trainer.step(), host_numbers(trainer.values()), host_numbers(trainer.first_moment()),
+          host_numbers(trainer.second_moment()), host_numbers(trainer.average())};
+}
+
+}  // namespace vrfm::test

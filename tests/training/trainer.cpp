@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The trainer: it learns; its result does not depend on the number of threads, the way a step runs,
+// or how often the host looks; and a step neither allocates nor waits.
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#if defined(__linux__)
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+#include <tests/io/support.hpp>
+#include <tests/support/catch.hpp>
+#include <tests/support/compare.hpp>
+#include <tests/support/spaces.hpp>
+#include <tests/support/thrown.hpp>
+
+#include "hooks.hpp"
+#include "support.hpp"
+
+#include <vrfm/training/checkpoint.hpp>
+
+using namespace vrfm::test;
+using vrfm::Execution;
+using vrfm::Flow;
+using vrfm::StepLosses;
+using vrfm::TrainerOptions;
+using vrfm::TrainingReport;
+
+namespace {
+
+/// The losses of every step of a run.
+template <class TrainerType>
+std::vector<StepLosses> run(TrainerType& trainer, std::int64_t last_step,
+                            std::int64_t report_every = 100) {
+  std::vector<StepLosses> all;
+  trainer.run(last_step, report_every, [&](const TrainingReport& report) {
+    all.insert(all.end(), report.losses.begin(), report.losses.end());
+  });
+  return all;
+}
+
+double mean_velocity_loss(const std::vector<StepLosses>& losses, std::size_t first,
+                          std::size_t count) {
+  double sum = 0;
+  for (std::size_t i = first; i < first + count; ++i) sum += losses[i].velocity;
+  return sum / static_cast<double>(count);
+}
+
+/// The state after 20 steps from seed 1.
+template <class T, class Exec>
+State state_after_20(const TrainerOptions& options, std::int64_t report_every = 100) {
+  const Flow<T, Exec> flow(Exec(), tiny_flow(), 1);
+  auto trainer = tiny_trainer(flow, options);
+  trainer.run(20, report_every);
+  return state_of(trainer);
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("training lowers the loss", "[training][trainer]", SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  const Flow<T, Exec> flow(Exec(), tiny_flow(), 1);
+  auto trainer = tiny_trainer(flow, {.batch = 128}, {.learning_rate = {.base = 1e-2}});
+  const auto losses = run(trainer, 300);
+  REQUIRE(losses.size() == 300);
+  // E|u|^2 = 2 + 4 to begin with; what is left at the end is mostly the noise of x0.
+  CHECK(mean_velocity_loss(losses, 0, 10) > 5);
+  CHECK(mean_velocity_loss(losses, 250, 50) < 0.5 * mean_velocity_loss(losses, 0, 10));
+  for (const auto& loss : losses) CHECK((loss.kl > 0 && loss.gradient_norm > 0));
+}
+
+TEMPLATE_LIST_TEST_CASE("tiles and whole batches give the same gradient", "[training][trainer]",
+                        SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  // One row; around one tile; more parts than workers; more tiles than parts, the last not full.
+  for (const int batch : {1, 63, 64, 65, 64 * 7 + 3, 64 * 66 + 1}) {
+    INFO("batch " << batch);
+    const auto first_step = [&](Execution execution) {
+      const Flow<T, Exec> flow(Exec(), tiny_flow(), 1);
+      auto trainer = tiny_trainer(flow, {.batch = batch, .execution = execution});
+      const auto losses = run(trainer, 1);
+      return std::make_pair(host_numbers(trainer.first_moment()), losses.at(0));
+    };
+    const auto [tiles, tile_losses] = first_step(Execution::tiles);
+    const auto [whole, whole_losses] = first_step(Execution::batch);
+    // The first moment is a tenth of the gradient: a mean over the batch, added in two orders.
+    const double error = (batch + 64) * epsilon<T>;
+    CHECK(largest(tiles) > 0);
+    CHECK(difference(tiles, whole, error * largest(whole)) == "");
+    CHECK(std::fabs(tile_losses.velocity - whole_losses.velocity) <= error * whole_losses.velocity);
+    CHECK(std::fabs(tile_losses.kl - whole_losses.kl) <= error * whole_losses.kl);
+    CHECK(std::fabs(tile_losses.gradient_norm - whole_losses.gradient_norm) <=
+          error * whole_losses.gradient_norm);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("how often the host looks changes no bit", "[training][trainer]",
+                        SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  const State once = state_after_20<T, Exec>(tiny_options(), 1000000000000);
+  CHECK(once.step == 20);
+  for (const std::int64_t report_every : {1, 3, 10, 20})
+    CHECK((state_after_20<T, Exec>(tiny_options(), report_every) == once));
+  // And a different seed changes it.
+  auto other = tiny_options();
+  other.seed = 6;
+  CHECK_FALSE((state_after_20<T, Exec>(other) == once));
+}
+
+TEST_CASE("reports cover every step once", "[training][trainer]") {
+  const Flow<float> flow(Kokkos::DefaultExecutionSpace(), tiny_flow(), 1);
+  auto trainer = tiny_trainer(flow);
+  std::vector<std::int64_t> ends;
+  std::int64_t next = 0;
+  double seconds = 0;
+  const auto check = [&](const TrainingReport& report) {
+    ends.push_back(report.step);
+    double velocity = 0, kl = 0;
+    for (const auto& loss : report.losses) {
+      CHECK(loss.step == next++);
+      velocity += loss.velocity;
+      kl += loss.kl;
+    }
+    const auto n = static_cast<double>(report.losses.size());
+    CHECK(std::fabs(report.velocity - velocity / n) <= n * epsilon<double> * report.velocity);
+    CHECK(std::fabs(report.kl - kl / n) <= n * epsilon<double> * report.kl);
+    CHECK(report.seconds >= seconds);
+    CHECK(report.samples_per_second > 0);
+    CHECK(report.step <= report.last_step);
+    seconds = report.seconds;
+  };
+  trainer.run(10, 4, check);
+  CHECK(ends == std::vector<std::int64_t>{4, 8, 10});
+  seconds = 0;
+  trainer.run(13, 100, check);  // continues where it stopped
+  trainer.run(13, 1, check);    // nothing left to do
+  trainer.run(5, 1, check);
+  CHECK(ends == std::vector<std::int64_t>{4, 8, 10, 13});
+  CHECK(trainer.step() == 13);
+}
+
+TEST_CASE("settings that do not fit are refused", "[training][trainer]") {
+  const Kokkos::DefaultExecutionSpace exec;
+  const Flow<float> flow(exec, tiny_flow(), 1);
+  const auto refusal = [&](const TrainerOptions& options) {
+    return thrown<std::invalid_argument>([&] { tiny_trainer(flow, options); });
+  };
+  CHECK(refusal({.batch = 0}) == "vrfm: batch must be at least 1, got 0");
+  CHECK(refusal({.clip_norm = -1}) == "vrfm: clip_norm must be >= 0, got -1");
+  CHECK(contains(refusal({.clip_norm = std::nan("")}), "clip_norm must be >= 0, got "));
+  CHECK(refusal({.ema_decay = 1}) == "vrfm: ema_decay must be in [0, 1), got 1");
+  CHECK(refusal({.ema_decay = -0.1}) == "vrfm: ema_decay must be in [0, 1), got -0.1");
+  CHECK(thrown<std::invalid_argument>([&] {
+          tiny_trainer(flow, {}, {.learning_rate = {.base = -1}});
+        }) == "vrfm: learning rate must be positive, got -1");
+
+  auto options = tiny_flow();
+  options.dimension = 3;
+  const Flow<float> wide(exec, options, 1);
+  CHECK(thrown<std::invalid_argument>([&] { tiny_trainer(wide); }) ==
+        "vrfm: the flow has 3 dimensions but the coupling has 2 dimensions");
+  const Flow<float> plain(exec, tiny_flow(0), 1);
+  CHECK(contains(thrown<std::invalid_argument>([&] { tiny_trainer(plain); }),
+                 "got latent = 0; use VelocityLoss"));
+  auto trainer = tiny_trainer(flow);
+  CHECK(thrown<std::invalid_argument>([&] { trainer.run(1, 0); }) ==
+        "vrfm: report_every must be at least 1, got 0");
+}
+
+TEMPLATE_LIST_TEST_CASE("a step neither allocates nor waits", "[training][trainer]", Spaces) {
+  {
+    const KokkosEvents control;
+    const Kokkos::View<int*, typename TestType::memory_space> block("vrfm::test::control", 3);
+    REQUIRE(control.allocations() > 0);
+  }
+  bool fences_are_reported = false;
+  {
+    const KokkosEvents control;
+    TestType().fence();
+    fences_are_reported = control.fences() > 0;
+  }
+  if (!fences_are_reported) {
+    WARN("Kokkos " << KOKKOS_VERSION << " does not report fences to tools: skipping the count of "
+                   << "fences, counting allocations only");
+  }
+  for (const auto execution : {Execution::tiles, Execution::batch}) {
+    auto options = tiny_options();
+    options.execution = execution;
+    const auto events_of = [&](std::int64_t steps, std::int64_t report_every) {
+      const Flow<float, TestType> flow(TestType(), tiny_flow(), 1);
+      auto trainer = tiny_trainer(flow, options);
+      const KokkosEvents events;
+      trainer.run(steps, report_every, [](const TrainingReport&) {});
+      return std::make_pair(events.allocations(), events.fences());
+    };
+    const auto short_window = events_of(10, 10), long_window = events_of(30, 30);
+    const auto windows = events_of(30, 10);
+    CHECK(short_window.first > 0);  // room for the statistics, once a run
+    CHECK(long_window.first == short_window.first);
+    CHECK(windows.first == short_window.first);
+    if (fences_are_reported) {
+      CHECK(short_window.second > 0);
+      CHECK(long_window.second == short_window.second);
+      CHECK(windows.second > short_window.second);  // the host waits once a report
+    }
+  }
+}
+
+#if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)
+TEMPLATE_TEST_CASE("one thread and many give the same bits", "[training][threads]", float, double) {
+  for (const auto execution : {Execution::tiles, Execution::batch}) {
+    auto options = tiny_options();
+    options.execution = execution;
+    CHECK((state_after_20<TestType, Kokkos::Serial>(options) ==
+           state_after_20<TestType, Kokkos::OpenMP>(options)));
+  }
+}
+#endif
+
+namespace {
+constexpr const char* child_output = "VRFM_TEST_CHILD_OUTPUT";
+}
+
+// Run by the next test in processes of its own: writes a checkpoint that names the threads.
+TEST_CASE("child: train and save", "[.child]") {
+  const char* folder = std::getenv(child_output);
+  REQUIRE(folder != nullptr);
+  const Kokkos::DefaultHostExecutionSpace exec;
+  const auto concurrency = std::to_string(static_cast<int>(exec.concurrency()));
+  for (const auto execution : {Execution::tiles, Execution::batch}) {
+    auto options = tiny_options();
+    options.execution = execution;
+    const Flow<float, Kokkos::DefaultHostExecutionSpace> flow(exec, tiny_flow(), 1);
+    auto trainer = tiny_trainer(flow, options);
+    trainer.run(20);
+    const std::string name = execution == Execution::tiles ? "tiles" : "batch";
+    vrfm::save_checkpoint(std::filesystem::path(folder) / (name + "-" + concurrency), trainer,
+                          vrfm::Settings{});
+  }
+}
+
+#if defined(__linux__) && defined(KOKKOS_ENABLE_OPENMP)
+TEST_CASE("processes with different numbers of threads write the same bytes",
+          "[training][threads]") {
+  const TemporaryFolder folder;
+  for (const int threads : {1, 2, 3}) {
+    std::vector<std::string> environment{"OMP_NUM_THREADS=" + std::to_string(threads),
+                                         "OMP_PROC_BIND=false", "OMP_WAIT_POLICY=passive",
+                                         std::string(child_output) + "=" + (folder / "").string()};
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const std::string variable = *entry;
+      if (!variable.starts_with("OMP_") && !variable.starts_with("KOKKOS_"))
+        environment.push_back(variable);
+    }
+    std::vector<char*> pointers;
+    for (auto& variable : environment) pointers.push_back(variable.data());
+    pointers.push_back(nullptr);
+    std::string program = "/proc/self/exe", test = "child: train and save";
+    char* arguments[] = {program.data(), test.data(), nullptr};
+    pid_t child = 0;
+    REQUIRE(::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, pointers.data()) ==
+            0);
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(status == 0);
+  }
+  // The names show that each child had the threads that it should have.
+  const auto names = folder.names();
+  REQUIRE(names == std::vector<std::string>{"batch-1", "batch-2", "batch-3", "tiles-1", "tiles-2",
+                                            "tiles-3"});
+  for (const std::string execution : {"batch", "tiles"}) {
+    const auto one = slurp(folder / (execution + "-1"));
+    CHECK(one.size() > 1000);
+    CHECK((slurp(folder / (execution + "-2")) == one));
+    CHECK((slurp(folder / (execution + "-3")) == one));
+  }
+}
+#endif
