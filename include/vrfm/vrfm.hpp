@@ -8,7 +8,13 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/mixture_path.hpp>
 #include <vrfm/data/pairs.hpp>
+#include <vrfm/integrators/likelihood.hpp>
+#include <vrfm/integrators/runge_kutta.hpp>
 #include <vrfm/integrators/sample.hpp>
+#include <vrfm/integrators/saver.hpp>
+#include <vrfm/integrators/step_control.hpp>
+#include <vrfm/integrators/stochastic.hpp>
+#include <vrfm/integrators/stochastic_velocity.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/metrics/path_statistics.hpp>

@@ -51,20 +51,20 @@ concept Context = requires(const C& ctx, Matrix<float> a, Matrix<float> c, float
 /// The context of a dry run: see arena.hpp.
 struct MeasureContext {
   template <Op, Op, class T, class Epilogue = NoEpilogue>
-  void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update, const Epilogue& = {}) const {}
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update, const Epilogue& = {}) const {}
 
   template <class F>
-  void map(int, int, const F&) const {}
+  KOKKOS_FUNCTION void map(int, int, const F&) const {}
 
   template <class F>
-  void each_row(int, const F&) const {}
+  KOKKOS_FUNCTION void each_row(int, const F&) const {}
 
   template <class T, class S>
-  void column_sum(const Matrix<T>&, S*, Update) const {}
+  KOKKOS_FUNCTION void column_sum(const Matrix<T>&, S*, Update) const {}
 
   /// Always zero, so loops must end on it.
   template <class S>
-  S read(const S*) const {
+  KOKKOS_FUNCTION S read(const S*) const {
     return S(0);
   }
 };
