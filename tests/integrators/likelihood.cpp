@@ -204,9 +204,8 @@ TEMPLATE_LIST_TEST_CASE("estimated divergences", "[integrators][likelihood]", Sp
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("the likelihood is the mean over latents", "[integrators][likelihood]",
-                        Spaces) {
-  using Exec = TestType;
+TEST_CASE("the likelihood is the mean over latents", "[integrators][likelihood]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
   const double scale = 1.5;
   const Drift<double> field{scale, {}};
   static_assert(BindableVelocity<Drift<double>>);
@@ -263,8 +262,8 @@ TEMPLATE_LIST_TEST_CASE("the likelihood is the mean over latents", "[integrators
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("a network's likelihood", "[integrators][likelihood]", Spaces) {
-  using Exec = TestType;
+TEST_CASE("a network's likelihood", "[integrators][likelihood]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
   const DormandPrince solver{.absolute = 1e-8, .relative = 1e-8};
   SECTION("forward and backward agree for the same z") {
     const auto flow = small_flow<double, Exec>(2);
@@ -316,9 +315,8 @@ TEMPLATE_LIST_TEST_CASE("a network's likelihood", "[integrators][likelihood]", S
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("densities of zero and failed trajectories", "[integrators][likelihood]",
-                        Spaces) {
-  using Exec = TestType;
+TEST_CASE("densities of zero and failed trajectories", "[integrators][likelihood]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto x = table<double, Exec>(3, 1, {0.25, 40, nan});
   const auto found =

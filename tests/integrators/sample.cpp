@@ -58,10 +58,9 @@ struct UserKernel {
 using namespace vrfm;
 using namespace vrfm::test;
 
-TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sample]",
-                        SpacesAndReals) {
-  using Exec = typename TestType::Exec;
-  using T = typename TestType::Real;
+TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sample]", Spaces) {
+  using Exec = TestType;
+  using T = float;
   const auto flow = small_flow<T, Exec>(2);
   const NormalSource source{2};
   const auto check = [&](const auto& solver) {
@@ -122,10 +121,10 @@ TEMPLATE_LIST_TEST_CASE("the closed-form flow carries source to target", "[integ
   CHECK(difference(numbers_of(x), expected, [&](std::size_t) { return tolerance; }) == "");
 }
 
-TEMPLATE_LIST_TEST_CASE("the velocity of a trajectory is the network's", "[integrators][sample]",
-                        SpacesAndReals) {
-  using Exec = typename TestType::Exec;
-  using T = typename TestType::Real;
+TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[integrators][sample]", float,
+                   double) {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  using T = TestType;
   const auto flow = small_flow<T, Exec>(2);
   // One Euler step is x0 + v(x0, 0, z), with z where the prior's stream has it.
   const auto found =
@@ -173,8 +172,8 @@ TEMPLATE_LIST_TEST_CASE("the velocity of a trajectory is the network's", "[integ
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("a flow without z", "[integrators][sample]", Spaces) {
-  using Exec = TestType;
+TEST_CASE("a flow without z", "[integrators][sample]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
   const auto flow = small_flow<float, Exec>(0);
   const NormalSource source{2};
   const auto all = numbers_of(sample(flow, source, RungeKutta4{2}, {.count = 20}));
@@ -182,8 +181,8 @@ TEMPLATE_LIST_TEST_CASE("a flow without z", "[integrators][sample]", Spaces) {
   CHECK(numbers_of(tail) == rows_of(all, 2, 11, 9));
 }
 
-TEMPLATE_LIST_TEST_CASE("savers see every point of the grid", "[integrators][sample]", Spaces) {
-  using Exec = TestType;
+TEST_CASE("savers see every point of the grid", "[integrators][sample]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
   const auto flow = small_flow<double, Exec>(2);
   const auto field = velocity_of(flow);
   const TimeGrid grid{0, 0.1, 0.5, 1};
