@@ -72,8 +72,7 @@ void sampling(benchmark::State& state) {
   const auto from = source(dimension);
   for (auto _ : state) {
     benchmark::DoNotOptimize(vrfm::sample(
-        flow, from, vrfm::Euler{},
-        {.count = count, .grid = vrfm::TimeGrid::uniform(0, 1, steps)}));
+        flow, from, vrfm::Euler{}, {.count = count, .grid = vrfm::TimeGrid::uniform(0, 1, steps)}));
   }
   const double evaluated = weights(flow.parameters(), "velocity.") -
                            weights(flow.parameters(), "velocity.latent_encoder");
@@ -96,8 +95,8 @@ void gemm(benchmark::State& state) {
   const Exec exec;
   const vrfm::BatchContext<Exec> ctx(exec);
   for (auto _ : state) {
-    ctx.gemm<vrfm::Op::none, vrfm::Op::transpose, float>(
-        vrfm::matrix(a), vrfm::matrix(b), vrfm::matrix(c), vrfm::Update::overwrite);
+    ctx.gemm<vrfm::Op::none, vrfm::Op::transpose, float>(vrfm::matrix(a), vrfm::matrix(b),
+                                                         vrfm::matrix(c), vrfm::Update::overwrite);
     exec.fence();
   }
   report_rate(state, 2.0 * n * n * n, n);

@@ -37,8 +37,7 @@ struct Folder {
   std::filesystem::path file(const char* kind, const Variant& variant, std::uint32_t seed,
                              const std::string& suffix) const {
     const std::string input = variant.encoder_input.empty() ? "" : "-" + variant.encoder_input;
-    return root / kind /
-           (variant.model + input + "-seed" + std::to_string(seed) + suffix);
+    return root / kind / (variant.model + input + "-seed" + std::to_string(seed) + suffix);
   }
 
   /// Throws std::filesystem::filesystem_error if a folder cannot be made.
@@ -63,8 +62,8 @@ class Experiment {
         folder_{options.output},
         source_(make_source()),
         target_(make_target()),
-        held_out_(vrfm::draw_all(exec, target_, options.samples, held_out_seed,
-                                 vrfm::Purpose::target)) {}
+        held_out_(
+            vrfm::draw_all(exec, target_, options.samples, held_out_seed, vrfm::Purpose::target)) {}
 
   /// Everything; `announce` is told what begins.
   Results run(const std::function<void(const std::string&)>& announce) {
@@ -80,17 +79,18 @@ class Experiment {
     folder_.create({"weights", "samples"});
     if (options_.checkpoint_every > 0) folder_.create({"checkpoints"});
 
-    const Samples exact = vrfm::draw_all(exec_, target_, options_.samples, evaluation_seed,
-                                         vrfm::Purpose::target);
+    const Samples exact =
+        vrfm::draw_all(exec_, target_, options_.samples, evaluation_seed, vrfm::Purpose::target);
     results.exact = {vrfm::true_log_likelihood(exec_, target_, exact), parzen(exact),
                      wasserstein(exact)};
     add_truth(results);
     for (const Variant& variant : variants()) {
       for (const std::uint32_t seed : options_.seeds) {
         const FlowType flow = make_flow(variant, seed);
-        const std::string name = variant.model +
-                                 (variant.encoder_input.empty() ? "" : "(" + variant.encoder_input + ")") +
-                                 " seed " + std::to_string(seed);
+        const std::string name =
+            variant.model +
+            (variant.encoder_input.empty() ? "" : "(" + variant.encoder_input + ")") + " seed " +
+            std::to_string(seed);
         if (options_.load.empty()) {
           train(flow, variant, seed, name, results);
         } else {
@@ -204,8 +204,8 @@ class Experiment {
     while (trainer.step() < options_.iterations) {
       const std::int64_t stop =
           options_.checkpoint_every > 0
-              ? std::min(options_.iterations,
-                         (trainer.step() / options_.checkpoint_every + 1) * options_.checkpoint_every)
+              ? std::min(options_.iterations, (trainer.step() / options_.checkpoint_every + 1) *
+                                                  options_.checkpoint_every)
               : options_.iterations;
       trainer.run(stop, 100, [&](vrfm::TrainingReport report) {
         for (const auto& step : report.losses) {
@@ -294,10 +294,10 @@ class Experiment {
   vrfm::Result integrate(const FlowType& flow, const Solver& solver, const vrfm::TimeGrid& grid,
                          const Samples& samples, const Paths& paths) const {
     const auto count = samples.extent(0);
-    auto result = vrfm::sample_into(
-        exec_, vrfm::velocity_of(flow), source_, samples, solver,
-        {.count = count, .grid = grid, .seed = evaluation_seed},
-        vrfm::save_to(paths, grid.points(), count, options_.dimension()));
+    auto result =
+        vrfm::sample_into(exec_, vrfm::velocity_of(flow), source_, samples, solver,
+                          {.count = count, .grid = grid, .seed = evaluation_seed},
+                          vrfm::save_to(paths, grid.points(), count, options_.dimension()));
     result.expect_finished();
     return result;
   }
@@ -350,7 +350,7 @@ class Experiment {
       const std::string suffix =
           "-" + options_.solver + (options_.adaptive() ? "" : "-" + std::to_string(steps)) + ".npy";
       vrfm::write_npy(folder_.file("samples", variant, seed, suffix),
-                             {samples.extent(0), samples.extent(1)}, host_values(samples));
+                      {samples.extent(0), samples.extent(1)}, host_values(samples));
     }
   }
 
@@ -383,8 +383,8 @@ class Experiment {
     map.probes = {{0, 0.25}, {0, 0.5}, {0, 0.75}, {0.5, 0.75}};
     const auto pairs = vrfm::independent(source_, target_);
     add_ambiguity({"truth", ""},
-                  vrfm::StraightVelocityPoints<float, decltype(pairs)>(pairs, map_samples, map_times,
-                                                                       evaluation_seed),
+                  vrfm::StraightVelocityPoints<float, decltype(pairs)>(pairs, map_samples,
+                                                                       map_times, evaluation_seed),
                   {0, 1, map_times}, results);
   }
 

@@ -54,8 +54,8 @@ void print_summary(const synthetic::Results& results) {
 
 void run(const synthetic::Options& options, const std::string& command) {
   synthetic::Experiment experiment(synthetic::Exec{}, options);
-  auto results = experiment.run(
-      [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
+  auto results =
+      experiment.run([](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
   results.command_line = command;
 
   const std::filesystem::path output = options.output;

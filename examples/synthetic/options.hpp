@@ -103,8 +103,8 @@ inline vrfm::EncoderInput parse_encoder_input(const std::string& text) {
       set = set | element;
       found = true;
     }
-    vrfm::expect(found, "encoder input '", text, "': expected names of x0, x1, x_t, t joined by +, ",
-                 "found '", part, "'");
+    vrfm::expect(found, "encoder input '", text,
+                 "': expected names of x0, x1, x_t, t joined by +, ", "found '", part, "'");
   }
   return set;
 }
@@ -315,8 +315,8 @@ inline void complete(const CLI::App& app, Options& o) {
   };
   unused("--steps", !o.adaptive(), "with --solver dopri5, which chooses its own steps");
   unused("--tolerance", o.adaptive(), "without --solver dopri5");
-  for (const char* name : {"--latent", "--beta", "--encoder-input", "--latent-width",
-                           "--latent-depth"}) {
+  for (const char* name :
+       {"--latent", "--beta", "--encoder-input", "--latent-width", "--latent-depth"}) {
     unused(name, o.model != "rfm", "with --model rfm");
   }
   unused("--checkpoint-every", o.load.empty(), "with --load");

@@ -135,13 +135,14 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
   script.line(
       "set palette defined (0 '#440154', 1 '#482878', 2 '#3e4989', 3 '#31688e', "
       "4 '#26828e', 5 '#1f9e89', 6 '#35b779', 7 '#6ece58', 8 '#fde725')");
-  script.line("set cbrange [0:", highest, "]");
   script.line("set cblabel 'standard deviation of velocity' textcolor rgb '#3b414a'");
   const double left = 68, top = 38, map_height = 230, right = 908;
   const double pitch = (right - left) / static_cast<double>(columns);
   for (std::size_t n = 0; n < ambiguity.maps.size(); ++n) {
     script.panel({left + pitch * static_cast<double>(n), top, pitch - 18, map_height},
                  variant_label(results, ambiguity.maps[n].variant, Markup::gnuplot));
+    // In every panel, because a new panel forgets all ranges: one scale for all maps.
+    script.line("set cbrange [0:", highest, "]");
     script.x_range(0, 1);
     script.y_range(ambiguity.position_lower, ambiguity.position_upper);
     script.axes("time t", n == 0 ? "position x" : "");

@@ -136,7 +136,9 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
   if (shown.empty() || results.dimension < 1 || results.dimension > 2) return std::nullopt;
 
   const bool plane = results.dimension == 2;
-  const int columns = static_cast<int>(std::min<std::size_t>(3, shown.size()));
+  // Four make a square.
+  const int columns =
+      shown.size() == 4 ? 2 : static_cast<int>(std::min<std::size_t>(3, shown.size()));
   const int rows = (static_cast<int>(shown.size()) + columns - 1) / columns;
   const double pitch = columns < 3 ? 400 : 1000.0 / columns, side = pitch - 84;
   const double height = plane ? side : 250;

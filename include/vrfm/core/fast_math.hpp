@@ -47,9 +47,7 @@ KOKKOS_INLINE_FUNCTION float exp(float x) {
   return p * detail::power_of_two(half) * detail::power_of_two(exponent - half);
 }
 
-KOKKOS_INLINE_FUNCTION double exp(double x) {
-  return math::exp(x);
-}
+KOKKOS_INLINE_FUNCTION double exp(double x) { return math::exp(x); }
 
 /// 1 / (1 + exp(-x)). Relative error at most 4 ulp for float where the result is normal.
 template <class T>
@@ -74,9 +72,7 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
   return magnitude < 0.625f ? small : signed_large;
 }
 
-KOKKOS_INLINE_FUNCTION double tanh(double x) {
-  return math::tanh(x);
-}
+KOKKOS_INLINE_FUNCTION double tanh(double x) { return math::tanh(x); }
 
 /// The standard normal distribution function and density of one argument.
 template <class T>
@@ -129,9 +125,9 @@ KOKKOS_INLINE_FUNCTION SineCosine<float> sine_cosine(float x) {
   const float s = r * r;
   const float sine =
       r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f + s * -1.9515295891e-4f));
-  const float cosine = 1.0f - 0.5f * s +
-                       s * s * (4.166664568298827e-2f +
-                                s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
+  const float cosine =
+      1.0f - 0.5f * s +
+      s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
   const std::int32_t quadrant =
       __builtin_bit_cast(std::int32_t, shifted) - detail::round_magic_bits;
   const bool swapped = (quadrant & 1) != 0;

@@ -83,12 +83,11 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
 
 /// `options.count` samples with their log densities at the end of the grid. Failures as in Likelihood.
 template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver>
-requires Distribution<Source, typename Field::value_type> &&
-    LogDensity<Source, typename Field::value_type>
-        SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
-            const Exec& exec, const Field& field, const Source& source, const Solver& solver,
-            const SampleOptions& options, Divergence divergence = Divergence::exact,
-            int probes = 1) {
+  requires Distribution<Source, typename Field::value_type> &&
+           LogDensity<Source, typename Field::value_type>
+SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
+    const Exec& exec, const Field& field, const Source& source, const Solver& solver,
+    const SampleOptions& options, Divergence divergence = Divergence::exact, int probes = 1) {
   using T = typename Field::value_type;
   detail::check_solver(solver, options.grid, options.launch);
   expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",

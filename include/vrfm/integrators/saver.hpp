@@ -13,9 +13,8 @@
 namespace vrfm {
 
 template <class S, class T>
-concept Saver = std::is_trivially_copyable_v<S> && requires(const S& saver, const T* x) {
-  saver(0, 0, T(0), x, 0);
-};
+concept Saver = std::is_trivially_copyable_v<S> &&
+                requires(const S& saver, const T* x) { saver(0, 0, T(0), x, 0); };
 
 /// Keeps nothing.
 struct NoSaver {

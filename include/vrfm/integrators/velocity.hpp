@@ -33,30 +33,33 @@ struct SampleBlock {
 };
 
 template <class F>
-concept Velocity = Real<typename F::value_type> &&
+concept Velocity =
+    Real<typename F::value_type> &&
     requires(const F& field, const MeasureContext& ctx, Matrix<const typename F::value_type> in,
              Matrix<typename F::value_type> out, Arena<typename F::value_type>& arena) {
-  { field.dimension() } -> std::same_as<int>;
-  field(ctx, in, in, out, arena);
-};
+      { field.dimension() } -> std::same_as<int>;
+      field(ctx, in, in, out, arena);
+    };
 
 template <class F>
-concept DifferentiableVelocity = Velocity<F> &&
+concept DifferentiableVelocity =
+    Velocity<F> &&
     requires(const F& field, const MeasureContext& ctx, Matrix<const typename F::value_type> in,
              Matrix<typename F::value_type> out, typename F::Saved& saved,
              Arena<typename F::value_type>& arena) {
-  field.linearize(ctx, in, in, out, saved, arena);
-  field.tangent(ctx, in, out, saved, arena);
-};
+      field.linearize(ctx, in, in, out, saved, arena);
+      field.tangent(ctx, in, out, saved, arena);
+    };
 
 /// A field that becomes a Velocity by `bind(ctx, block, arena)`; what it holds lives in the arena.
 template <class F>
-concept BindableVelocity = Real<typename F::value_type> &&
+concept BindableVelocity =
+    Real<typename F::value_type> &&
     requires(const F& field, const MeasureContext& ctx, const SampleBlock& block,
              Arena<typename F::value_type>& arena) {
-  { field.dimension() } -> std::same_as<int>;
-  { field.bind(ctx, block, arena) } -> Velocity;
-};
+      { field.dimension() } -> std::same_as<int>;
+      { field.bind(ctx, block, arena) } -> Velocity;
+    };
 
 template <class F>
 concept VelocityField = Velocity<F> || BindableVelocity<F>;
@@ -126,7 +129,7 @@ class PointwiseVelocity {
   }
 
   template <class Ctx>
-  requires requires(const F& f, const T* in, T* out) { f.tangent(T(0), in, in, out); }
+    requires requires(const F& f, const T* in, T* out) { f.tangent(T(0), in, in, out); }
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, Matrix<const T> dx, Matrix<T> dv, const Saved& saved,
                                Arena<T>&) const {
     ctx.each_row(dx.rows, detail::DifferentiatePoint<T, F>{f_, saved.t, saved.x, dx, dv});

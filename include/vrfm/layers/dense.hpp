@@ -128,8 +128,8 @@ class Dense {
 
   template <class Ctx, class T>
   KOKKOS_INLINE_FUNCTION ConstMatrix<T> before_activation(const Ctx& ctx, ConstMatrix<T> dy,
-                                                           const Saved<T>& saved,
-                                                           Arena<T>& arena) const {
+                                                          const Saved<T>& saved,
+                                                          Arena<T>& arena) const {
     if constexpr (linear) {
       return dy;
     } else {

@@ -23,15 +23,15 @@ namespace vrfm {
 
 template <class L>
 concept Layer = std::is_trivially_copyable_v<L> &&
-    requires(const L& layer, const MeasureContext& ctx, const float* p, Gradient<float> g,
-             Matrix<const float> in, Matrix<float> out, Arena<float>& arena,
-             typename L::template Saved<float>* saved) {
-      { L::has_parameters } -> std::convertible_to<bool>;
-      { layer.inputs() } -> std::same_as<int>;
-      { layer.outputs() } -> std::same_as<int>;
-      layer.forward(ctx, p, in, out, saved, arena);
-      layer.backward(ctx, p, g, in, in, out, *saved, arena);
-      layer.tangent(ctx, p, in, out, *saved, arena);
-    };
+                requires(const L& layer, const MeasureContext& ctx, const float* p,
+                         Gradient<float> g, Matrix<const float> in, Matrix<float> out,
+                         Arena<float>& arena, typename L::template Saved<float>* saved) {
+                  { L::has_parameters } -> std::convertible_to<bool>;
+                  { layer.inputs() } -> std::same_as<int>;
+                  { layer.outputs() } -> std::same_as<int>;
+                  layer.forward(ctx, p, in, out, saved, arena);
+                  layer.backward(ctx, p, g, in, in, out, *saved, arena);
+                  layer.tangent(ctx, p, in, out, *saved, arena);
+                };
 
 }  // namespace vrfm

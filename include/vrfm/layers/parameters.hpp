@@ -52,7 +52,8 @@ class ParameterList {
                   Initializer initializer) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) {
-      expect(extent > 0, "parameter '", name, "' has an extent of 0; every extent must be positive");
+      expect(extent > 0, "parameter '", name,
+             "' has an extent of 0; every extent must be positive");
       count *= extent;
     }
     for (const auto& slot : slots_) {
@@ -110,12 +111,11 @@ void initialize(const Exec& exec, const ParameterList& list, const Array<T, Exec
   const RandomStream stream(seed, Purpose::initialise);
   std::uint64_t position = 0;
   for (const auto& slot : list.slots()) {
-    Kokkos::parallel_for(
-        "vrfm::initialize",
-        Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
-            exec, 0, static_cast<std::int64_t>(slot.count)),
-        detail::InitializeSlot<T>{values.data() + slot.offset, slot.initializer, stream,
-                                  position++});
+    Kokkos::parallel_for("vrfm::initialize",
+                         Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
+                             exec, 0, static_cast<std::int64_t>(slot.count)),
+                         detail::InitializeSlot<T>{values.data() + slot.offset, slot.initializer,
+                                                   stream, position++});
   }
 }
 

@@ -105,8 +105,8 @@ class SinusoidalEmbedding {
     const auto mark = arena.used();
     const int half = features_ / 2;
     const Matrix<T> w = arena.take(1, half);
-    const detail::EmbeddingFrequency<T> frequency{
-        w, static_cast<T>(scale_), math::log(static_cast<T>(max_period_))};
+    const detail::EmbeddingFrequency<T> frequency{w, static_cast<T>(scale_),
+                                                  math::log(static_cast<T>(max_period_))};
     ctx.map(1, half, frequency);
     for (int c = 0; c < coordinates_; ++c) {
       const detail::EmbedCoordinate<T> embed{w, x, y.col_range(c * features_, half),
@@ -125,15 +125,13 @@ class SinusoidalEmbedding {
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>&) const {
     if (dx.empty()) return;
-    ctx.map(x.rows, coordinates_,
-            detail::EmbeddingBackward<T>{saved.frequencies, saved.y, dy, dx});
+    ctx.map(x.rows, coordinates_, detail::EmbeddingBackward<T>{saved.frequencies, saved.y, dy, dx});
   }
 
   template <class Ctx, class T>
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>&) const {
-    ctx.map(dx.rows, outputs(),
-            detail::EmbeddingTangent<T>{saved.frequencies, saved.y, dx, dy});
+    ctx.map(dx.rows, outputs(), detail::EmbeddingTangent<T>{saved.frequencies, saved.y, dx, dy});
   }
 
  private:

@@ -158,9 +158,8 @@ class BatchContext {
                    const Epilogue& epilogue) const {
     if constexpr (is_host_space<Exec>) {
       const int tiles = (c.rows + detail::gemm_tile_rows - 1) / detail::gemm_tile_rows;
-      Kokkos::parallel_for(
-          "vrfm::BatchContext::gemm", range<int>(tiles),
-          detail::HostGemmTile<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
+      Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tiles),
+                           detail::HostGemmTile<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
     } else {
       Kokkos::parallel_for(
           "vrfm::BatchContext::gemm", range<std::int64_t>(std::int64_t(c.rows) * c.cols),

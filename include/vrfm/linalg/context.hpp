@@ -51,7 +51,8 @@ concept Context = requires(const C& ctx, Matrix<float> a, Matrix<float> c, float
 /// The context of a dry run: see arena.hpp.
 struct MeasureContext {
   template <Op, Op, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update, const Epilogue& = {}) const {}
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update,
+                            const Epilogue& = {}) const {}
 
   template <class F>
   KOKKOS_FUNCTION void map(int, int, const F&) const {}

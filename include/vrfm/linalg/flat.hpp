@@ -7,15 +7,17 @@
 #include <cstdint>
 #include <string>
 
-#include <vrfm/core/concepts.hpp>
 #include <vrfm/core/compat.hpp>
+#include <vrfm/core/concepts.hpp>
 
 namespace vrfm {
 
 /// Elements a block.
 inline constexpr std::int64_t flat_block = 256;
 
-inline std::int64_t flat_blocks(std::int64_t count) { return (count + flat_block - 1) / flat_block; }
+inline std::int64_t flat_blocks(std::int64_t count) {
+  return (count + flat_block - 1) / flat_block;
+}
 
 namespace detail {
 
@@ -48,6 +50,5 @@ void flat_map(const Exec& exec, const std::string& label, std::int64_t count, co
                            exec, 0, by_block ? flat_blocks(count) : count),
                        detail::FlatElements<by_block, F>{count, f});
 }
-
 
 }  // namespace vrfm

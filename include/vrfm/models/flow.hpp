@@ -35,24 +35,22 @@ class Flow {
   /// Builds the networks and draws their parameters from `seed`.
   /// Throws std::invalid_argument naming the first impossible option.
   Flow(const Exec& exec, const FlowOptions& options, std::uint32_t seed) : exec_(exec) {
-    networks_.velocity = VelocityNetwork<Act>(
-        list_, "velocity",
-        {.dimension = options.dimension,
-         .latent = options.latent,
-         .encoder = options.encoder,
-         .latent_width = options.latent_width,
-         .latent_depth = options.latent_depth,
-         .decoder_width = options.decoder_width,
-         .decoder_depth = options.decoder_depth});
+    networks_.velocity = VelocityNetwork<Act>(list_, "velocity",
+                                              {.dimension = options.dimension,
+                                               .latent = options.latent,
+                                               .encoder = options.encoder,
+                                               .latent_width = options.latent_width,
+                                               .latent_depth = options.latent_depth,
+                                               .decoder_width = options.decoder_width,
+                                               .decoder_depth = options.decoder_depth});
     if (options.latent > 0) {
-      networks_.posterior =
-          PosteriorNetwork<Act>(list_, "posterior",
-                                {.dimension = options.dimension,
-                                 .latent = options.latent,
-                                 .input = options.encoder_input,
-                                 .encoder = options.encoder,
-                                 .head_width = options.latent_width,
-                                 .head_depth = options.latent_depth});
+      networks_.posterior = PosteriorNetwork<Act>(list_, "posterior",
+                                                  {.dimension = options.dimension,
+                                                   .latent = options.latent,
+                                                   .input = options.encoder_input,
+                                                   .encoder = options.encoder,
+                                                   .head_width = options.latent_width,
+                                                   .head_depth = options.latent_depth});
     }
     values_ = Array<T, Exec>("vrfm::Flow::parameters", list_.count());
     initialize<Exec, T>(exec_, list_, values_, seed);

@@ -75,8 +75,8 @@ class PosteriorNetwork {
 
   /// Writes mu into columns [0, latent) of `moments` and s into [latent, 2 latent).
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs,
-                               Matrix<T> moments, Saved<T>& saved, Arena<T>& arena) const {
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs, Matrix<T> moments,
+                               Saved<T>& saved, Arena<T>& arena) const {
     saved.features = arena.take(moments.rows, head_.inputs());
     const Matrix<T> source[max_inputs] = {pairs.x0, pairs.x1, pairs.x_t, pairs.t};
     int column = 0;
@@ -93,9 +93,8 @@ class PosteriorNetwork {
 
   /// Parameter gradients of sum(dmoments * moments).
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g,
-                                ConstMatrix<T> dmoments, const Saved<T>& saved,
-                                Arena<T>& arena) const {
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
+                                const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> d = arena.take(dmoments.rows, head_.inputs());
     head_.backward(ctx, p, g, saved.features, dmoments, d, saved.head, arena);
@@ -103,8 +102,8 @@ class PosteriorNetwork {
     for (int k = 0; k < max_inputs; ++k) {
       if (!uses(k)) continue;
       encoder_[k].backward(ctx, p, g, saved.input[k],
-                           ConstMatrix<T>(d.col_range(column, encoder_[k].outputs())),
-                           Matrix<T>(), saved.encoder[k], arena);
+                           ConstMatrix<T>(d.col_range(column, encoder_[k].outputs())), Matrix<T>(),
+                           saved.encoder[k], arena);
       column += encoder_[k].outputs();
     }
     arena.rewind(mark);

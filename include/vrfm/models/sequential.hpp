@@ -38,8 +38,7 @@ class Sequential {
     const auto mark = arena.used();
     const Matrix<T> between = arena.take(x.rows, first_.outputs());
     first_.forward(ctx, p, x, between, saved == nullptr ? nullptr : &saved->first, arena);
-    second_.forward(ctx, p, between, y,
-                    saved == nullptr ? nullptr : &saved->second, arena);
+    second_.forward(ctx, p, between, y, saved == nullptr ? nullptr : &saved->second, arena);
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {

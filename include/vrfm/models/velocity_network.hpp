@@ -18,10 +18,10 @@ using Encoder = Sequential<SinusoidalEmbedding, Mlp<Act, Act>>;
 
 /// Extents of the encoders that the velocity and the posterior network share.
 struct EncoderOptions {
-  int features = 64;         ///< sinusoidal features of each coordinate
-  int width = 64;            ///< of every dense layer
-  int depth = 2;             ///< dense layers
-  double scale = 1;          ///< multiplies the coordinate before it is encoded
+  int features = 64;  ///< sinusoidal features of each coordinate
+  int width = 64;     ///< of every dense layer
+  int depth = 2;      ///< dense layers
+  double scale = 1;   ///< multiplies the coordinate before it is encoded
   double max_period = 1e4;
 };
 
@@ -100,8 +100,7 @@ class VelocityNetwork {
                           saved == nullptr ? nullptr : &saved->time, arena);
     data_encoder_.forward(ctx, p, x, data_columns(features),
                           saved == nullptr ? nullptr : &saved->data, arena);
-    decoder_.forward(ctx, p, features, v,
-                     saved == nullptr ? nullptr : &saved->decoder, arena);
+    decoder_.forward(ctx, p, features, v, saved == nullptr ? nullptr : &saved->decoder, arena);
     if (saved != nullptr) {
       saved->features = features;
       saved->t = t;
@@ -129,16 +128,13 @@ class VelocityNetwork {
     const Matrix<T> d = arena.take(dv.rows, features());
     decoder_.backward(ctx, p, g, saved.features, dv, d, saved.decoder, arena);
     if (!g.ignored()) {
-      time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), Matrix<T>(),
-                             saved.time, arena);
+      time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), Matrix<T>(), saved.time, arena);
     }
     if (!g.ignored() || !dx.empty()) {
-      data_encoder_.backward(ctx, p, g, saved.x, data_columns(d), dx, saved.data,
-                             arena);
+      data_encoder_.backward(ctx, p, g, saved.x, data_columns(d), dx, saved.data, arena);
     }
     if (latent_ > 0 && (!g.ignored() || !dz.empty())) {
-      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dz,
-                               saved.latent, arena);
+      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dz, saved.latent, arena);
     }
     arena.rewind(mark);
   }
