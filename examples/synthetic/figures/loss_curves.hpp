@@ -111,7 +111,8 @@ inline std::optional<FigurePlan> loss_figure(const Results& results) {
   plan.width = latent ? 1000 : 620;
   plan.height = 344 + legend_excess(variants(results).size());
   plan.caption =
-      "Faint lines are single iterations of every seed, strong lines their moving average. "
+      "Faint lines are the seeds, averaged over short stretches of iterations, strong lines their "
+      "moving average. "
       "RFM cannot go below the spread of the velocities that meet at one place; V-RFM can, because "
       "its latent says which velocity is meant";
   plan.caption += latent ? ". The right panel is what that knowledge costs, the divergence between "
