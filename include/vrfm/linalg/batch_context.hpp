@@ -9,6 +9,7 @@
 
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/eigen_gemm.hpp>
+#include <vrfm/linalg/detail/gemm_element.hpp>
 
 namespace vrfm {
 
@@ -34,29 +35,6 @@ struct HostGemmTile {
       VRFM_INDEPENDENT_ITERATIONS
       for (int j = 0; j < c.cols; ++j) epilogue(i, j);
     }
-  }
-};
-
-/// One element of a device product.
-template <Op OpA, Op OpB, class T, class Epilogue>
-struct DeviceGemmElement {
-  ConstMatrix<T> a, b;
-  Matrix<T> c;
-  Update update;
-  Epilogue epilogue;
-
-  KOKKOS_FUNCTION void operator()(std::int64_t index) const {
-    const int i = static_cast<int>(index / c.cols);
-    const int j = static_cast<int>(index % c.cols);
-    const int depth = OpA == Op::none ? a.cols : a.rows;
-    T sum = update == Update::accumulate ? c(i, j) : T(0);
-    for (int k = 0; k < depth; ++k) {
-      const T left = OpA == Op::none ? a(i, k) : a(k, i);
-      const T right = OpB == Op::none ? b(k, j) : b(j, k);
-      sum += left * right;
-    }
-    c(i, j) = sum;
-    epilogue(i, j);
   }
 };
 
@@ -161,9 +139,9 @@ class BatchContext {
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tiles),
                            detail::HostGemmTile<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
     } else {
-      Kokkos::parallel_for(
-          "vrfm::BatchContext::gemm", range<std::int64_t>(std::int64_t(c.rows) * c.cols),
-          detail::DeviceGemmElement<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
+      Kokkos::parallel_for("vrfm::BatchContext::gemm",
+                           range<std::int64_t>(std::int64_t(c.rows) * c.cols),
+                           detail::GemmElement<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
     }
   }
 

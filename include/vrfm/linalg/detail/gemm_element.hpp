@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One element of a matrix product, for any backend: added over the depth in order by one thread, so
+// the result does not depend on how many there are.
+#pragma once
+
+#include <cstdint>
+
+#include <vrfm/linalg/context.hpp>
+
+namespace vrfm::detail {
+
+/// C(index) = (op(A) op(B))(index) or C(index) += ..., then the epilogue of that element; elements
+/// are numbered row by row.
+template <Op OpA, Op OpB, class T, class Epilogue>
+struct GemmElement {
+  ConstMatrix<T> a, b;
+  Matrix<T> c;
+  Update update;
+  Epilogue epilogue;
+
+  KOKKOS_FUNCTION void operator()(std::int64_t index) const {
+    const int i = static_cast<int>(index / c.cols);
+    const int j = static_cast<int>(index % c.cols);
+    const int depth = OpA == Op::none ? a.cols : a.rows;
+    T sum = update == Update::accumulate ? c(i, j) : T(0);
+    for (int k = 0; k < depth; ++k) {
+      const T left = OpA == Op::none ? a(i, k) : a(k, i);
+      const T right = OpB == Op::none ? b(k, j) : b(j, k);
+      sum += left * right;
+    }
+    c(i, j) = sum;
+    epilogue(i, j);
+  }
+};
+
+}  // namespace vrfm::detail
