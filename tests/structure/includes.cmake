@@ -3,8 +3,8 @@
 # cmake -D INCLUDE_DIR=<folder that holds vrfm/> -P includes.cmake
 # Fails if a header includes one that its folder may not use, or not by its full path.
 
-# Each folder may include itself and these: models know no path, the time loop knows no network and
-# no objective, files know nothing but core.
+# Each folder may include itself and these: models know no path, integrators no objective, files
+# nothing but core.
 set(folders core linalg layers models paths objectives integrators io parallel data metrics training)
 set(core "")
 set(linalg core)
@@ -12,7 +12,7 @@ set(layers core linalg)
 set(models core linalg layers)
 set(paths core linalg)
 set(objectives core linalg layers models paths)
-set(integrators core linalg paths)
+set(integrators core linalg layers models paths)
 set(io core)
 set(parallel core)
 set(data core linalg io)
