@@ -128,12 +128,12 @@ KOKKOS_INLINE_FUNCTION SineCosine<float> sine_cosine(float x) {
   const float cosine =
       1.0f - 0.5f * s +
       s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
-  const std::int32_t quadrant =
-      __builtin_bit_cast(std::int32_t, shifted) - detail::round_magic_bits;
-  const bool swapped = (quadrant & 1) != 0;
+  // n modulo 4 stands in the two lowest bits, which are zero in the constant that was added.
+  const std::uint32_t quadrant = __builtin_bit_cast(std::uint32_t, shifted);
+  const bool swapped = (quadrant & 1u) != 0;
   const float a = swapped ? cosine : sine;
   const float b = swapped ? sine : cosine;
-  return {(quadrant & 2) != 0 ? -a : a, ((quadrant + 1) & 2) != 0 ? -b : b};
+  return {(quadrant & 2u) != 0 ? -a : a, ((quadrant + 1u) & 2u) != 0 ? -b : b};
 }
 
 KOKKOS_INLINE_FUNCTION SineCosine<double> sine_cosine(double x) {
