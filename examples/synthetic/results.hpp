@@ -36,6 +36,9 @@ struct Run {
   double path_ratio = 0;  ///< median over samples of path length / displacement
 };
 
+/// Which of a run's figures a table or a curve shows.
+using Metric = double Run::*;
+
 /// The same figures for exact target samples, the level that no sampler should be expected to beat.
 struct Exact {
   double true_ll = 0;

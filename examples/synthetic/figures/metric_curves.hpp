@@ -23,7 +23,7 @@ namespace detail {
 struct MetricPanel {
   std::string title;
   std::string axis;
-  double Run::*metric;
+  Metric metric;
   double reference;
 };
 

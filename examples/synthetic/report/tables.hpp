@@ -27,7 +27,7 @@ inline std::string name_cell(const Results& results, const Variant& variant) {
 /// A metric, and which of two means is better; `target` is the value nearest to which is best.
 struct Column {
   std::string title;
-  double Run::*metric;
+  Metric metric;
   double target;
 };
 
