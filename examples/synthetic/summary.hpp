@@ -59,7 +59,7 @@ struct Group {
   int steps = 0;
   std::vector<Run> runs;
 
-  Spread of(double Run::*metric) const {
+  Spread of(Metric metric) const {
     std::vector<double> values;
     for (const Run& run : runs) values.push_back(run.*metric);
     return spread(values);
