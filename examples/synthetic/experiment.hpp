@@ -40,9 +40,16 @@ struct Folder {
     return root / kind / (variant.model + input + "-seed" + std::to_string(seed) + suffix);
   }
 
-  /// Throws std::filesystem::filesystem_error if a folder cannot be made.
+  /// Throws std::runtime_error if a folder cannot be made.
   void create(std::initializer_list<const char*> kinds) const {
-    for (const char* kind : kinds) std::filesystem::create_directories(root / kind);
+    for (const char* kind : kinds) {
+      std::error_code error;
+      std::filesystem::create_directories(root / kind, error);
+      if (error) {
+        throw std::runtime_error("--output " + root.string() + ": cannot create the folder '" +
+                                 kind + "' in it: " + error.message());
+      }
+    }
   }
 };
 
@@ -76,6 +83,7 @@ class Experiment {
     results.backend = std::string(Exec::name()) + ", " + std::to_string(exec_.concurrency()) +
                       (exec_.concurrency() == 1 ? " thread" : " threads");
     results.settings = options_.all();
+    check_inputs(announce);
     folder_.create({"weights", "samples"});
     if (options_.checkpoint_every > 0) folder_.create({"checkpoints"});
 
@@ -87,16 +95,13 @@ class Experiment {
     for (const Variant& variant : variants()) {
       for (const std::uint32_t seed : options_.seeds) {
         const FlowType flow = make_flow(variant, seed);
-        const std::string name =
-            variant.model +
-            (variant.encoder_input.empty() ? "" : "(" + variant.encoder_input + ")") + " seed " +
-            std::to_string(seed);
+        const std::string name = name_of(variant, seed);
         if (options_.load.empty()) {
           train(flow, variant, seed, name, results);
         } else {
           load(flow, variant, seed);
-          announce(name + ": loaded");
         }
+        announce(name + ": sampling and measuring");
         measure(flow, variant, seed, results);
         if (seed == options_.seeds.front()) follow(flow, variant, results);
       }
@@ -125,6 +130,45 @@ class Experiment {
       for (const auto& input : options_.encoder_inputs) list.push_back({"vrfm", input});
     }
     return list;
+  }
+
+  static std::string name_of(const Variant& variant, std::uint32_t seed) {
+    const std::string input =
+        variant.encoder_input.empty() ? "" : "(" + variant.encoder_input + ")";
+    return variant.model + input + " seed " + std::to_string(seed);
+  }
+
+  std::filesystem::path weights_to_load(const Variant& variant, std::uint32_t seed) const {
+    return Folder{options_.load}.file("weights", variant, seed, ".safetensors");
+  }
+
+  std::filesystem::path checkpoint_of(const Variant& variant, std::uint32_t seed) const {
+    return folder_.file("checkpoints", variant, seed, ".safetensors");
+  }
+
+  /// That --load and --resume find what they name, before anything is written.
+  /// Throws std::runtime_error.
+  void check_inputs(const std::function<void(const std::string&)>& announce) const {
+    bool any = false;
+    for (const Variant& variant : variants()) {
+      for (const std::uint32_t seed : options_.seeds) {
+        if (!options_.load.empty() && !std::filesystem::exists(weights_to_load(variant, seed))) {
+          throw std::runtime_error("--load " + options_.load + ": expected weights of " +
+                                   name_of(variant, seed) + " in " +
+                                   weights_to_load(variant, seed).string() +
+                                   ", found no such file; --model, --encoder-input and --seeds "
+                                   "choose what is loaded");
+        }
+        const bool found = std::filesystem::exists(checkpoint_of(variant, seed));
+        any = any || found;
+        if (options_.resume && !found) announce(name_of(variant, seed) + ": no checkpoint yet");
+      }
+    }
+    if (options_.resume && !any) {
+      throw std::runtime_error("--resume: expected checkpoints in " +
+                               (folder_.root / "checkpoints").string() +
+                               ", found none of this run's models and seeds");
+    }
   }
 
   FlowType make_flow(const Variant& variant, std::uint32_t seed) const {
@@ -188,7 +232,7 @@ class Experiment {
                                                                       : vrfm::Execution::batch},
                           vrfm::LinearSchedule{}, times);
     const auto settings = options_.training_settings(variant, seed);
-    const auto checkpoint = folder_.file("checkpoints", variant, seed, ".safetensors");
+    const auto checkpoint = checkpoint_of(variant, seed);
     const auto losses_file = folder_.file("checkpoints", variant, seed, "-losses.npy");
     std::vector<double> losses;  // velocity loss and KL of every step
     if (options_.resume && std::filesystem::exists(checkpoint)) {
@@ -267,7 +311,7 @@ class Experiment {
   }
 
   void load(const FlowType& flow, const Variant& variant, std::uint32_t seed) const {
-    const auto path = Folder{options_.load}.file("weights", variant, seed, ".safetensors");
+    const auto path = weights_to_load(variant, seed);
     const auto stored = vrfm::SafetensorsFile::read(path).metadata();
     for (const auto& [key, value] : options_.training_settings(variant, seed)) {
       const auto found = stored.find(key);

@@ -57,6 +57,7 @@ void run(const synthetic::Options& options, const std::string& command) {
   auto results =
       experiment.run([](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
   results.command_line = command;
+  std::fprintf(stderr, "figures and report\n");
 
   const std::filesystem::path output = options.output;
   synthetic::write_metrics_json(output / "metrics.json", results);

@@ -202,9 +202,9 @@ inline void describe(CLI::App& app, Options& options) {
   app.add_option("experiment", o.experiment, "1d: two modes; 2d: six modes on a circle")
       ->required()
       ->check(CLI::IsMember({"1d", "2d"}))
-      ->always_capture_default(false);
+      ->default_str("");
   app.add_option("-o,--output", o.output, "folder of all results [vrfm_<experiment>]")
-      ->always_capture_default(false);
+      ->default_str("");
 
   const std::string what = "What is trained";
   app.add_option("--model", o.model, "rfm, vrfm or both")
@@ -216,18 +216,18 @@ inline void describe(CLI::App& app, Options& options) {
       ->group(what);
   app.add_option("--seeds", o.seeds, "one training a seed")->delimiter(',')->group(what);
   app.add_option("--latent", o.latent, "dimension of z [1d: 4, 2d: 8]")
-      ->always_capture_default(false)
+      ->default_str("")
       ->group(what);
   app.add_option("--beta", o.beta, "weight of the KL divergence [1d: 1, 2d: 0.1]")
-      ->always_capture_default(false)
+      ->default_str("")
       ->group(what);
   app.add_option("--source-deviation", o.source_deviation,
                  "of p0's components [1d: 1, 2d: 0.1 / 3]")
-      ->always_capture_default(false)
+      ->default_str("")
       ->group(what);
   app.add_option("--target-deviation", o.target_deviation,
                  "of p1's components [1d: sqrt(0.02), 2d: 0.1]")
-      ->always_capture_default(false)
+      ->default_str("")
       ->group(what);
 
   const std::string training = "Training";
@@ -292,7 +292,7 @@ inline void describe(CLI::App& app, Options& options) {
                      ->group(runs);
   app.add_option("--load", o.load, "sample from the weights of this output folder; train nothing")
       ->excludes(resume)
-      ->always_capture_default(false)
+      ->default_str("")
       ->group(runs);
   app.footer(
       "Options that begin with --kokkos- go to Kokkos (--kokkos-help). The number of threads is "

@@ -100,9 +100,10 @@ kept "learning rate must be positive, got -1" --learning-rate -1
 other "setting 'batch' is '131' but" --iterations 60 --resume --batch 131 --features 8
 kept "more than --iterations" --iterations 30 --resume
 kept "step 1 is not finite" --iterations 60 --learning-rate 1e30
-kept "$dir/none" --load "$dir/none"
+kept "--load $dir/none: expected weights of rfm seed 3" --load "$dir/none"
+wrong "--resume: expected checkpoints in $dir/none" 1d --output "$dir/none" --resume
 kept "setting 'experiment'" --load "$dir/one_thread"
-wrong "/dev/null" 1d --output /dev/null/run
+wrong "--output /dev/null/run: cannot create" 1d --output /dev/null/run
 
 checkpoint="$dir/kept/checkpoints/rfm-seed3.safetensors"
 head -c 1000 "$dir/before/checkpoints/rfm-seed3.safetensors" >"$checkpoint"
