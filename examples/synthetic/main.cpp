@@ -52,6 +52,14 @@ void print_summary(const synthetic::Results& results) {
               results.exact.parzen_ll, results.exact.wasserstein1);
 }
 
+/// Prints the one line that says what was wrong; returns the exit status.
+int refuse(std::string_view message) {
+  // The library's own messages begin with its name; the program's stands for it.
+  if (message.starts_with("vrfm: ")) message.remove_prefix(6);
+  std::fprintf(stderr, "vrfm_synthetic: %.*s\n", static_cast<int>(message.size()), message.data());
+  return 1;
+}
+
 void run(const synthetic::Options& options, const std::string& command) {
   synthetic::Experiment experiment(synthetic::Exec{}, options);
   auto results =
@@ -88,11 +96,18 @@ int main(int argc, char** argv) {
   try {
     app.parse(static_cast<int>(for_us.size()), for_us.data());
     complete(app, options);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ExtrasError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    const bool option = !unknown.empty() && unknown.front().starts_with('-');
+    return refuse(unknown.empty() ? error.what()
+                                  : (option ? "unknown option '" : "unexpected argument '") +
+                                        unknown.front() + "'; --help lists what there is");
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
+    return refuse(error.what() + std::string("; --help lists what there is"));
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "vrfm_synthetic: %s\n", error.what());
-    return 1;
+    return refuse(error.what());
   }
 
   int kokkos_argc = static_cast<int>(for_kokkos.size());
@@ -101,8 +116,8 @@ int main(int argc, char** argv) {
   try {
     run(options, command_line(argc, argv));
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "\nvrfm_synthetic: %s\n", error.what());
-    return 1;
+    std::fprintf(stderr, "\n");
+    return refuse(error.what());
   }
   return 0;
 }

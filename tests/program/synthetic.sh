@@ -86,7 +86,8 @@ other() { words=$1; shift; wrong "$words" 1d $tiny --output "$dir/kept" "$@"; }
 
 wrong "experiment is required"
 wrong "3d" 3d
-kept "--wrong" --wrong
+kept "vrfm_synthetic: unknown option '--wrong'" --wrong 10
+wrong "vrfm_synthetic: unexpected argument 'more'" 1d more
 kept "--beta has no effect" --model rfm --beta 1
 kept "--tolerance" --tolerance 1e-3
 kept "--steps has no effect" --solver dopri5

@@ -135,7 +135,7 @@ inline std::optional<FigurePlan> quality_curves(const Results& results) {
   const Exact& exact = results.exact;
   return detail::metric_figure(
       results, plan,
-      {{"True log-likelihood", "nats", &Run::true_ll, exact.true_ll},
+      {{"True log-likelihood (collapse scores high)", "nats", &Run::true_ll, exact.true_ll},
        {"Parzen log-likelihood (higher is better)", "nats", &Run::parzen_ll, exact.parzen_ll},
        {"Wasserstein-1 (lower is better)", "distance", &Run::wasserstein1, exact.wasserstein1}},
       "exact target samples");

@@ -29,16 +29,20 @@ inline double position(const Trajectories& paths, std::size_t dimension, std::si
   return paths.positions[(time * paths.paths + path) * dimension + axis];
 }
 
-/// Half the side of a square around the origin that holds all but the outermost 0.3 % of each end.
-inline double half_width(const Results& results) {
-  double reach = 0;
-  for (const std::vector<double>* points : {&results.source, &results.target}) {
+/// Half the side of a square around the origin that holds all but the outermost 0.3 % of the data
+/// and of the paths, unless these stray beyond twice the data.
+inline double half_width(const Results& results, const std::vector<Trajectories>& shown) {
+  const auto reach = [](const auto& points) {
     std::vector<double> sizes;
-    for (const double value : *points) sizes.push_back(std::abs(value));
-    const double size = quantile(sizes, 0.997);
-    if (std::isfinite(size)) reach = std::fmax(reach, size);
-  }
-  return reach > 0 ? 1.06 * reach : 1;
+    for (const auto value : points) sizes.push_back(std::abs(static_cast<double>(value)));
+    const double size = sizes.empty() ? 0 : quantile(sizes, 0.997);
+    return std::isfinite(size) ? size : 0;
+  };
+  const double data = std::fmax(reach(results.source), reach(results.target));
+  double size = data;
+  for (const Trajectories& paths : shown)
+    size = std::fmax(size, std::fmin(2 * data, reach(paths.positions)));
+  return size > 0 ? 1.06 * size : 1;
 }
 
 /// Gaussian kernel density of `samples` on [-extent, extent]; the narrow kernel keeps close modes.
@@ -160,7 +164,7 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
               "meet at a place, so its paths may cross and stay straight.";
 
   Script script(plan.width, plan.height);
-  const double extent = detail::half_width(results);
+  const double extent = detail::half_width(results, shown);
   double middle = 0;
   for (const double value : results.target)
     middle += value / static_cast<double>(results.target.size());
