@@ -4,7 +4,6 @@
 # Fails if a header includes one that its folder may not use, or not by its full path.
 cmake_minimum_required(VERSION 3.22...3.31)
 
-
 # Each folder may include itself and these: models know no path, integrators no objective, files
 # nothing but core.
 set(folders core linalg layers models paths objectives integrators io parallel data metrics training)
