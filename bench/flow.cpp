@@ -2,7 +2,7 @@
 //
 // One training step and one sampling call of the paper's synthetic flows, in float, with their rate
 // counted on the networks' matrix products alone (6 operations a weight and sample for a step, 2 an
-// evaluation), beside the rate of one large product a core: the machine's peak as Eigen reaches it.
+// evaluation), beside the rate of one large product a core: the machine's peak as BatchContext reaches it.
 #include <benchmark/benchmark.h>
 
 #include <vrfm/vrfm.hpp>

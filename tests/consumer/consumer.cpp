@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What a user's project needs from the package: its headers, Kokkos, Eigen and the io component
+// What a user's project needs from the package: its headers, Kokkos and the io component
 // all compile, link and run. The known answer is Philox4x32-10's for counter and key 0.
 #include <cstdio>
 
-#include <Eigen/Core>
 #include <Kokkos_Core.hpp>
 
 #include <vrfm/core/random.hpp>

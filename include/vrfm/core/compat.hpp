@@ -31,6 +31,18 @@
 #define VRFM_INDEPENDENT_ITERATIONS
 #endif
 
+// The next loop, of a few constant iterations, becomes straight code, so that arrays it indexes can
+// live in registers.
+#if defined(__CUDACC__)
+#define VRFM_UNROLL
+#elif defined(__clang__)
+#define VRFM_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define VRFM_UNROLL _Pragma("GCC unroll 16")
+#else
+#define VRFM_UNROLL
+#endif
+
 namespace vrfm::math {
 
 #if KOKKOS_VERSION >= 30700

@@ -1,39 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
-// execution-space instance, in order and without fences. On host spaces a gemm is cut into row
-// tiles of fixed height (so the result does not depend on the number of threads) and its epilogue
-// runs while the tile is in cache. On devices it is a portable product, one thread an element. Every
+// execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
+// C, and its epilogue runs while the tile is in cache. On devices it is a portable product, one thread an element. Every
 // sum is added by one thread in order.
 #pragma once
 
 #include <vrfm/linalg/context.hpp>
-#include <vrfm/linalg/detail/eigen_gemm.hpp>
 #include <vrfm/linalg/detail/gemm_element.hpp>
+#include <vrfm/linalg/detail/host_gemm.hpp>
 
 namespace vrfm {
 
 namespace detail {
 
-inline constexpr int gemm_tile_rows = 64;
+/// Part `part` of `parts` of [0, extent), cut between multiples of `unit`; the last has the rest.
+struct Piece {
+  int first, count;
+  KOKKOS_INLINE_FUNCTION Piece(int extent, int unit, int parts, int part) {
+    const std::int64_t units = extent / unit;
+    first = static_cast<int>(units * part / parts) * unit;
+    const int end = static_cast<int>(units * (part + 1) / parts) * unit;
+    count = (part + 1 == parts ? extent : end) - first;
+  }
+};
 
-/// Rows [tile * gemm_tile_rows, ...) of a host product.
+/// A host product cut into row_parts x col_parts tiles of C. An element's bits do not depend on the
+/// cut, so that it may depend on the number of threads.
 template <Op OpA, Op OpB, class T, class Epilogue>
 struct HostGemmTile {
   ConstMatrix<T> a, b;
   Matrix<T> c;
   Update update;
   Epilogue epilogue;
+  int row_parts, col_parts;
+
+  /// Parts that keep `threads` threads busy, a tile and its epilogue in L2.
+  void cut(int threads) {
+    constexpr int least = 8 * block_rows, most = 42 * block_rows;
+    const int rounds = math::max(1, (c.rows + threads * most - 1) / (threads * most));
+    row_parts = math::max(1, math::min(rounds * threads, c.rows / least));
+    const int wanted = (threads + row_parts - 1) / row_parts;
+    col_parts = math::max(1, math::min(wanted, c.cols / block_cols<T>));
+  }
 
   VRFM_UNCHECKED_HOST_DEVICE
   KOKKOS_FUNCTION void operator()(int tile) const {
-    const int first = tile * gemm_tile_rows;
-    const int rows = math::min(gemm_tile_rows, c.rows - first);
-    const auto left = OpA == Op::none ? a.row_range(first, rows) : a.col_range(first, rows);
-    eigen_gemm<OpA, OpB, T>(left, b, c.row_range(first, rows), update);
-    for (int i = first; i < first + rows; ++i) {
+    const Piece rows(c.rows, block_rows, row_parts, tile / col_parts);
+    const Piece cols(c.cols, block_cols<T>, col_parts, tile % col_parts);
+    const auto left =
+        OpA == Op::none ? a.row_range(rows.first, rows.count) : a.col_range(rows.first, rows.count);
+    const auto right =
+        OpB == Op::none ? b.col_range(cols.first, cols.count) : b.row_range(cols.first, cols.count);
+    const auto out = c.row_range(rows.first, rows.count).col_range(cols.first, cols.count);
+    host_gemm<OpA, OpB, T>(left, right, out, update);
+    for (int i = rows.first; i < rows.first + rows.count; ++i) {
       VRFM_INDEPENDENT_ITERATIONS
-      for (int j = 0; j < c.cols; ++j) epilogue(i, j);
+      for (int j = cols.first; j < cols.first + cols.count; ++j) epilogue(i, j);
     }
   }
 };
@@ -135,9 +158,10 @@ class BatchContext {
   void launch_gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) const {
     if constexpr (is_host_space<Exec>) {
-      const int tiles = (c.rows + detail::gemm_tile_rows - 1) / detail::gemm_tile_rows;
-      Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tiles),
-                           detail::HostGemmTile<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
+      detail::HostGemmTile<OpA, OpB, T, Epilogue> tile{a, b, c, update, epilogue, 1, 1};
+      tile.cut(static_cast<int>(exec_.concurrency()));
+      Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
+                           tile);
     } else {
       Kokkos::parallel_for("vrfm::BatchContext::gemm",
                            range<std::int64_t>(std::int64_t(c.rows) * c.cols),

@@ -10,7 +10,7 @@
 #include <string>
 
 #include <vrfm/linalg/context.hpp>
-#include <vrfm/linalg/detail/eigen_gemm.hpp>
+#include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/detail/team_gemm.hpp>
 
 namespace vrfm {
@@ -27,7 +27,7 @@ class TileContext<Exec> {
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    detail::eigen_gemm<OpA, OpB, T>(a, b, c, update);
+    detail::host_gemm<OpA, OpB, T>(a, b, c, update);
     map(c.rows, c.cols, epilogue);
   }
 

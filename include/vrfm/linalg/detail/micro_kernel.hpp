@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The innermost loop of a host matrix product: a block of C, held in vector registers while the
+// depth passes by as outer products (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
+// multiplication"). Every element is summed over the depth in order, whatever block it falls into:
+// so a row's bits depend neither on its neighbours nor on how the rows are cut.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include <vrfm/linalg/context.hpp>
+
+namespace vrfm::detail {
+
+// A block of 6 x 4 AVX-512 registers leaves 8 of 32 for operands, 6 x 2 others leave 4 of 16.
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64, block_vectors = 4;
+#elif defined(__AVX__)
+inline constexpr int vector_bytes = 32, block_vectors = 2;
+#else
+inline constexpr int vector_bytes = 16, block_vectors = 2;
+#endif
+inline constexpr int block_rows = 6;
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(vector_bytes), aligned(sizeof(T)), may_alias));
+  static constexpr int width = vector_bytes / static_cast<int>(sizeof(T));
+};
+
+/// Columns of a whole block.
+template <class T>
+inline constexpr int block_cols = block_vectors * VectorOf<T>::width;
+
+/// C (+)= A B for `rows` x (`vectors` registers) of C. Element k of row i of A is
+/// a[i * lda + k], or a[k * lda + i] if A is transposed; row k of B begins at b + k * ldb.
+template <class T, int rows, int vectors, Op OpA>
+void micro_kernel(int depth, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t ldb, T* c,
+                  std::ptrdiff_t ldc, bool add) {
+  using Vector = typename VectorOf<T>::type;
+  constexpr int width = VectorOf<T>::width;
+  Vector sum[rows][vectors];
+  VRFM_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    VRFM_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      sum[i][v] = Vector{};
+      __builtin_prefetch(c + i * ldc + v * width, 1);
+    }
+  }
+  for (int k = 0; k < depth; ++k) {
+    Vector right[vectors];
+    VRFM_UNROLL
+    for (int v = 0; v < vectors; ++v) right[v] = *reinterpret_cast<const Vector*>(b + v * width);
+    VRFM_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      const T left = OpA == Op::none ? a[i * lda] : a[i];
+      VRFM_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[i][v] += left * right[v];
+    }
+    a += OpA == Op::none ? 1 : lda;
+    b += ldb;
+  }
+  VRFM_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    VRFM_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      auto* out = reinterpret_cast<Vector*>(c + i * ldc + v * width);
+      *out = add ? *out + sum[i][v] : sum[i][v];
+    }
+  }
+}
+
+template <class T>
+using MicroKernel = void (*)(int, const T*, std::ptrdiff_t, const T*, std::ptrdiff_t, T*,
+                             std::ptrdiff_t, bool);
+
+template <class T, int vectors, Op OpA>
+inline constexpr MicroKernel<T> micro_kernels[block_rows] = {
+    micro_kernel<T, 1, vectors, OpA>, micro_kernel<T, 2, vectors, OpA>,
+    micro_kernel<T, 3, vectors, OpA>, micro_kernel<T, 4, vectors, OpA>,
+    micro_kernel<T, 5, vectors, OpA>, micro_kernel<T, 6, vectors, OpA>};
+
+/// The kernel of a block of 1 to block_rows rows and 1 to block_vectors registers.
+template <class T, Op OpA>
+MicroKernel<T> micro_kernel_of(int rows, int vectors) {
+  if constexpr (block_vectors == 4) {
+    if (vectors == 4) return micro_kernels<T, 4, OpA>[rows - 1];
+    if (vectors == 3) return micro_kernels<T, 3, OpA>[rows - 1];
+  }
+  return vectors == 2 ? micro_kernels<T, 2, OpA>[rows - 1] : micro_kernels<T, 1, OpA>[rows - 1];
+}
+
+/// The sum of a vector's `width` numbers: halves are added until one is left.
+template <class T, int width, class Vector>
+T sum_lanes(Vector x) {
+  if constexpr (width == 1) {
+    return x[0];
+  } else {
+    return [x]<int... l>(std::integer_sequence<int, l...>) {
+      const auto low = __builtin_shufflevector(x, x, l...);
+      const auto high = __builtin_shufflevector(x, x, (l + width / 2)...);
+      return sum_lanes<T, width / 2>(low + high);
+    }(std::make_integer_sequence<int, width / 2>{});
+  }
+}
+
+/// C (+)= A B^T where B has so few rows that a block of C would be mostly padding: one dot product
+/// an element, its terms spread over the lanes of a register.
+template <class T>
+void dot_products(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, bool add) {
+  using Vector = typename VectorOf<T>::type;
+  constexpr int width = VectorOf<T>::width;
+  const int whole = a.cols / width * width;
+  for (int i = 0; i < c.rows; ++i) {
+    for (int j = 0; j < c.cols; ++j) {
+      const T *left = a.row(i), *right = b.row(j);
+      Vector terms{};
+      for (int k = 0; k < whole; k += width) {
+        terms += *reinterpret_cast<const Vector*>(left + k) *
+                 *reinterpret_cast<const Vector*>(right + k);
+      }
+      T sum = sum_lanes<T, width>(terms);
+      for (int k = whole; k < a.cols; ++k) sum += left[k] * right[k];
+      c(i, j) = add ? c(i, j) + sum : sum;
+    }
+  }
+}
+
+}  // namespace vrfm::detail
