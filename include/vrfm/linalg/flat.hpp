@@ -21,6 +21,17 @@ inline std::int64_t flat_blocks(std::int64_t count) {
 
 namespace detail {
 
+/// What runs on the elements of a block: f.begin() if it has one (numbers read once, not for each
+/// element), else f itself.
+template <class F>
+KOKKOS_INLINE_FUNCTION auto begin_block(const F& f) {
+  if constexpr (requires { f.begin(); }) {
+    return f.begin();
+  } else {
+    return f;
+  }
+}
+
 /// One block on hosts (a vector loop inside), one element on devices.
 template <bool by_block, class F>
 struct FlatElements {
@@ -28,13 +39,14 @@ struct FlatElements {
   F f;
 
   KOKKOS_FUNCTION void operator()(std::int64_t index) const {
+    const auto element = begin_block(f);
     if constexpr (by_block) {
       const std::int64_t first = index * flat_block;
       const std::int64_t last = math::min(first + flat_block, count);
       VRFM_INDEPENDENT_ITERATIONS
-      for (std::int64_t i = first; i < last; ++i) f(i);
+      for (std::int64_t i = first; i < last; ++i) element(i);
     } else {
-      f(index);
+      element(index);
     }
   }
 };

@@ -45,34 +45,30 @@ void check(const O& o) {
 
 namespace detail {
 
-/// The update of one parameter. `gradient_scale` is read from memory: clipping decides it there;
-/// a bad step leaves everything as it was. Differences such as 1 - beta2 come as numbers of their
-/// own: taken in float they would lose up to four digits.
+/// The update of one parameter. Differences such as 1 - beta2 come as numbers of their own: taken in
+/// float they would lose up to four digits.
 template <class T, bool decoupled>
 struct AdamElement {
   T* p;
   const T* g;
   T* m;
   T* v;
-  const double* gradient_scale;
-  const int* bad_step;
   T decay;  ///< decoupled: what is left of p, 1 - rate * weight_decay; else weight_decay
   T keep1;  ///< 1 - beta1
   T beta2, keep2;
   T epsilon, step_size, root_correction;
+  T gradient_scale = 1;
+  bool skip = false;
 
   /// The numbers of `step` (from 0) under the optimiser `o`.
   template <class O>
-  static AdamElement at(std::int64_t step, const O& o, T* p, const T* g, T* m, T* v,
-                        const double* gradient_scale, const int* bad_step) {
+  static AdamElement at(std::int64_t step, const O& o, T* p, const T* g, T* m, T* v) {
     const auto n = static_cast<double>(step + 1);
     const double rate = o.learning_rate.at(step);
     return {p,
             g,
             m,
             v,
-            gradient_scale,
-            bad_step,
             static_cast<T>(decoupled ? 1 - rate * o.weight_decay : o.weight_decay),
             static_cast<T>(1 - o.beta1),
             static_cast<T>(o.beta2),
@@ -83,9 +79,9 @@ struct AdamElement {
   }
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
-    if (*bad_step != 0) return;
+    if (skip) return;
     T value = p[i];
-    T gradient = g[i] * static_cast<T>(*gradient_scale);
+    T gradient = g[i] * gradient_scale;
     if constexpr (decoupled) {
       value *= decay;
     } else {
@@ -94,6 +90,22 @@ struct AdamElement {
     m[i] += keep1 * (gradient - m[i]);
     v[i] = beta2 * v[i] + keep2 * gradient * gradient;
     p[i] = value - step_size * m[i] / (math::sqrt(v[i]) / root_correction + epsilon);
+  }
+};
+
+/// The update of all parameters. The gradient's scale is read from memory, where clipping decides it;
+/// a bad step leaves everything as it was.
+template <class T, bool decoupled>
+struct AdamUpdate {
+  AdamElement<T, decoupled> element;
+  const double* gradient_scale;
+  const int* bad_step;
+
+  KOKKOS_INLINE_FUNCTION AdamElement<T, decoupled> begin() const {
+    AdamElement<T, decoupled> now = element;
+    now.gradient_scale = static_cast<T>(*gradient_scale);
+    now.skip = *bad_step != 0;
+    return now;
   }
 };
 

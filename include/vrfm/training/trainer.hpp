@@ -194,23 +194,27 @@ class Trainer {
     }
     using Blocks = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
     const std::int64_t blocks = flat_blocks(count);
-    Kokkos::parallel_for(
-        "vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks),
-        detail::AddParts<T>{gradients_.data(), gradient_stride_, parts_, count, losses_.data()});
-    communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
-    communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
-    Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks),
-                         detail::SumSquares<T>{gradients_.data(), count, squares_.data()});
+    detail::AddParts<T> add{gradients_.data(), gradient_stride_, parts_, count,
+                            losses_.data(),    squares_.data()};
+    Kokkos::parallel_for("vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks), add);
+    if (communicator_.size() > 1) {
+      communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
+      communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
+      add.parts = 1;
+      Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks), add);
+    }
     Kokkos::parallel_for(
         "vrfm::Trainer::finish", Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec_, 0, 1),
         detail::FinishStep{losses_.data(), rows_.weight, squares_.data(), blocks,
                            options_.clip_norm,
                            statistics_.data() + std::ptrdiff_t(row) * detail::statistic_count,
                            scale_.data(), bad_step_.data(), step});
+    using Element = detail::AdamElement<T, Optimizer::decoupled>;
     flat_map(exec_, "vrfm::Trainer::adam", count,
-             detail::AdamElement<T, Optimizer::decoupled>::at(
-                 step_, optimizer_, values_.data(), gradients_.data(), first_moment_.data(),
-                 second_moment_.data(), scale_.data(), bad_step_.data()));
+             detail::AdamUpdate<T, Optimizer::decoupled>{
+                 Element::at(step_, optimizer_, values_.data(), gradients_.data(),
+                             first_moment_.data(), second_moment_.data()),
+                 scale_.data(), bad_step_.data()});
     if (options_.ema_decay > 0) {
       flat_map(exec_, "vrfm::Trainer::average", count,
                detail::AverageElement<T>{values_.data(), average_.data(),

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""vrfm against PyTorch and torchdiffeq on the paper's synthetic flows: the same networks, the same
+step, the same threads. Both sides stay started and take turns; a figure is the median of the turns,
+a ratio is vrfm's time over the better of PyTorch's ways to do the same. Prints a Markdown table.
+
+  compare.py PEER [--threads 2] [--turns 7] [--only WORD]
+
+PEER is the program vrfm_peer of the preset bench. Needs torch 2.13 and torchdiffeq.
+
+PyTorch's side is written as someone who cares for its speed would: fused AdamW, no gradient where
+none is needed, what does not change along a path (z's encoding) computed once, the time encoded
+once a step and not once a sample, and samples in the chunk size that is fastest there.
+"""
+import argparse
+import json
+import math
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+parser.add_argument("peer", help="the program vrfm_peer")
+parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--turns", type=int, default=7, help="repetitions of each side")
+parser.add_argument("--only", default="", help="only the cases whose name contains this")
+options = parser.parse_args()
+os.environ.update(OMP_NUM_THREADS=str(options.threads), OMP_PROC_BIND="false")
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchdiffeq import odeint
+
+torch.set_num_threads(options.threads)
+torch.manual_seed(1)
+
+
+def stack(*widths):
+    return nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+
+
+def run(layers, x, last=lambda y: y):
+    *hidden, final = layers
+    for layer in hidden:
+        x = F.gelu(layer(x))
+    return last(final(x))
+
+
+class Encoder(nn.ModuleList):
+    def __init__(self, coordinates):
+        super().__init__(stack(64 * coordinates, 64, 64))
+        self.register_buffer("w", torch.exp(-math.log(1e4) * torch.arange(32) / 32), False)
+
+    def forward(self, x):
+        angle = x[:, :, None] * self.w
+        return run(self, torch.cat([angle.cos(), angle.sin()], 2).flatten(1), F.gelu)
+
+
+class Velocity(nn.Module):
+    def __init__(self, dimension, latent):
+        super().__init__()
+        self.time_encoder, self.data_encoder = Encoder(1), Encoder(dimension)
+        if latent:
+            self.latent_encoder = stack(latent, 128, 128, 64)
+        self.decoder = stack(192 if latent else 128, 64, 64, 64, dimension)
+
+    def forward(self, t, x, encoded_z):
+        parts = [self.time_encoder(t).expand(len(x), -1), self.data_encoder(x)]
+        return run(self.decoder, torch.cat(parts + encoded_z, 1))
+
+    def encode(self, z):
+        return [] if z is None else [run(self.latent_encoder, z)]
+
+
+class Posterior(nn.Module):
+    def __init__(self, dimension, latent):
+        super().__init__()
+        self.x0_encoder, self.x1_encoder, self.xt_encoder = (Encoder(dimension) for _ in range(3))
+        self.head = stack(192, 128, 128, 2 * latent)
+
+    def forward(self, x0, x1, x_t):
+        parts = [self.x0_encoder(x0), self.x1_encoder(x1), self.xt_encoder(x_t)]
+        return run(self.head, torch.cat(parts, 1)).chunk(2, 1)
+
+
+class Flow(nn.Module):
+    def __init__(self, dimension, latent):
+        super().__init__()
+        self.dimension, self.latent = dimension, latent
+        self.beta = 1.0 if dimension == 1 else 0.1
+        self.velocity = Velocity(dimension, latent)
+        if latent:
+            self.posterior = Posterior(dimension, latent)
+
+    def loss(self, x0, x1, t, noise):
+        x_t, u = torch.lerp(x0, x1, t), x1 - x0
+        if not self.latent:
+            return ((self.velocity(t, x_t, []) - u) ** 2).sum(1).mean()
+        mu, s = self.posterior(x0, x1, x_t)
+        z = mu + (s / 2).exp() * noise
+        kl = (mu**2 + s.exp() - 1 - s).sum(1).mean() / 2
+        v = self.velocity(t, x_t, self.velocity.encode(z))
+        return ((v - u) ** 2).sum(1).mean() + self.beta * kl
+
+
+def circle(radius):
+    angle = torch.arange(6) * (math.pi / 3)
+    return radius * torch.stack([angle.cos(), angle.sin()], 1)
+
+
+def draw(centres, deviation, count):
+    means = centres[torch.randint(len(centres), (count,))]
+    return means + deviation * torch.randn(count, centres.shape[1])
+
+
+def draw_source(dimension, count):
+    return torch.randn(count, 1) if dimension == 1 else draw(circle(1 / 3), 0.1 / 3, count)
+
+
+def draw_target(dimension, count):
+    if dimension == 1:
+        return draw(torch.tensor([[-1.0], [1.0]]), 0.1414, count)
+    return draw(circle(1.0), 0.1, count)
+
+
+def training(dimension, latent, batch, steps, compiled):
+    """A function that makes `steps` training steps."""
+    flow = Flow(dimension, latent)
+    optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-3, fused=True)
+    loss = torch.compile(flow.loss) if compiled else flow.loss
+
+    def work():
+        for _ in range(steps):
+            pairs = draw_source(dimension, batch), draw_target(dimension, batch)
+            value = loss(*pairs, torch.rand(batch, 1), torch.randn(batch, latent))
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            optimizer.step()
+
+    return work
+
+
+def euler(flow, count, steps, chunk, compiled):
+    """A function that draws `count` samples in chunks."""
+    velocity = torch.compile(flow.velocity) if compiled else flow.velocity
+    encode = torch.compile(flow.velocity.encode) if compiled else flow.velocity.encode
+
+    @torch.inference_mode()
+    def work():
+        samples = torch.empty(count, 2)
+        for first in range(0, count, chunk):
+            x = draw_source(2, chunk)
+            z = encode(torch.randn(chunk, flow.latent)) if flow.latent else []
+            for n in range(steps):
+                x = x + velocity(torch.full((1, 1), n / steps), x, z) / steps
+            samples[first : first + chunk] = x
+        return samples
+
+    return work
+
+
+def dopri5(flow, count, tolerance, chunk, compiled):
+    velocity = torch.compile(flow.velocity) if compiled else flow.velocity
+    times = torch.tensor([0.0, 1.0])
+
+    @torch.inference_mode()
+    def work():
+        for first in range(0, count, chunk):
+            z = flow.velocity.encode(torch.randn(chunk, flow.latent)) if flow.latent else []
+            field = lambda t, x: velocity(t.reshape(1, 1), x, z)
+            odeint(field, draw_source(2, chunk), times, rtol=tolerance, atol=tolerance)
+
+    return work
+
+
+def load(flow, file):
+    """The weights of a safetensors file."""
+    with open(file, "rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header, data = json.loads(stream.read(length)), bytearray(stream.read())
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            flat = torch.frombuffer(data, dtype=torch.float32, offset=entry["data_offsets"][0],
+                                    count=math.prod(entry["shape"]))
+            tensors[name] = flat.reshape(entry["shape"]).clone()
+    flow.load_state_dict(tensors, strict=True)
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+process = subprocess.Popen([options.peer], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def ours(order):
+    process.stdin.write(order + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        sys.exit("vrfm_peer ended early")
+    return float(answer)
+
+
+baseline, variational = Flow(2, 0), Flow(2, 8)
+with tempfile.TemporaryDirectory() as folder:
+    ours(f"weights {folder}/flow.safetensors")
+    load(variational, f"{folder}/flow.safetensors")
+
+# Name, vrfm's order, what one figure is divided by, PyTorch's ways.
+cases = []
+for dimension, latent in ((1, 0), (1, 4), (2, 0), (2, 8)):
+    name = f"training step, {dimension}D {'V-RFM' if latent else 'RFM'}, batch 1000"
+    ways = {"compiled" if c else "eager":
+            training(dimension, latent, 1000, 20, c) for c in (False, True)}
+    cases.append((name, f"train {dimension} {latent} 1000 20", 20, ways))
+for flow in (baseline, variational):
+    name = f"100,000 samples, 20 Euler steps, 2D {'V-RFM' if flow.latent else 'RFM'}"
+    ways = {f"{'compiled' if c else 'eager'}, chunks of {n}": euler(flow, 100_000, 20, n, c)
+            for c in (False, True) for n in (1000, 10_000)}
+    cases.append((name, f"euler {flow.latent} 100000 20", 1, ways))
+ways = {f"torchdiffeq, {'compiled' if c else 'eager'}, chunks of {n}":
+        dopri5(variational, 10_000, 1e-5, n, c) for c in (False, True) for n in (1000, 10_000)}
+cases.append(("10,000 samples, Dormand-Prince 1e-5, 2D V-RFM", "dopri5 8 10000 1e-5", 1, ways))
+
+print(f"vrfm against PyTorch {torch.__version__}, {options.threads} threads, float, medians of "
+      f"{options.turns} alternating turns\n")
+print("| case | vrfm | PyTorch, its best way | ratio | other ways |")
+print("|---|---|---|---|---|", flush=True)
+for name, order, parts, ways in cases:
+    if options.only not in name:
+        continue
+    for work in ways.values():  # compiles and warms up
+        work()
+    ours(order)
+    times = {way: [] for way in ways} | {"vrfm": []}
+    for _ in range(options.turns):
+        times["vrfm"].append(ours(order))
+        for way, work in ways.items():
+            times[way].append(seconds(work))
+    medians = {way: 1e3 * statistics.median(t) / parts for way, t in times.items()}
+    own = medians.pop("vrfm")
+    best = min(medians, key=medians.get)
+    others = "; ".join(f"{way}: {ms:.2f} ms" for way, ms in medians.items() if way != best)
+    print(f"| {name} | {own:.2f} ms | {medians[best]:.2f} ms ({best}) | "
+          f"**{own / medians[best]:.2f}** | {others} |", flush=True)
+process.stdin.close()
