@@ -175,6 +175,44 @@ TEMPLATE_LIST_TEST_CASE("TileContext multiplies", "[linalg][gemm]", SpacesAndRea
   check_products<typename TestType::Exec, typename TestType::Real>(Way::tile);
 }
 
+// Beyond every block of the host kernel: in rows, columns and depth, with operands too large to be
+// read in place.
+TEMPLATE_LIST_TEST_CASE("contexts multiply large matrices", "[linalg][gemm]", SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  Numbers numbers(13);
+  const Problem problem(531, 70, 603, numbers);
+  check_product<Op::none, Op::none, Exec, T>(Way::batch, problem, 1);
+  check_product<Op::none, Op::transpose, Exec, T>(Way::tile, problem, 0);
+  check_product<Op::transpose, Op::none, Exec, T>(Way::batch, problem, 1);
+  check_product<Op::transpose, Op::none, Exec, T>(Way::tile, problem, 300);
+}
+
+TEMPLATE_TEST_CASE("a row's bits depend neither on its place nor on its neighbours",
+                   "[linalg][gemm]", float, double) {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  using Matrix = Padded<TestType, Host>;
+  Numbers numbers(14);
+  const TileContext<Host> ctx;
+  const int rows = 23;
+  for (const int cols : {2, 16, 70}) {
+    for (const int depth : {7, 64, 600}) {
+      const auto count = [](int m, int n) { return std::size_t(m) * std::size_t(n); };
+      Matrix a(rows, depth, numbers.take(count(rows, depth)), 0);
+      Matrix b(cols, depth, numbers.take(count(cols, depth)), 0);
+      Matrix all(rows, cols, 0), alone(rows, cols, 0);
+      ctx.template gemm<Op::none, Op::transpose, TestType>(a.matrix(), b.matrix(), all.matrix(),
+                                                           Update::overwrite);
+      for (int i = 0; i < rows; ++i) {
+        ctx.template gemm<Op::none, Op::transpose, TestType>(a.matrix().row_range(i, 1), b.matrix(),
+                                                             alone.matrix().row_range(i, 1),
+                                                             Update::overwrite);
+      }
+      CHECK(all.read() == alone.read());
+    }
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("team_gemm multiplies", "[linalg][gemm]", SpacesAndReals) {
   check_products<typename TestType::Exec, typename TestType::Real>(Way::team);
 }

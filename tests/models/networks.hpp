@@ -29,10 +29,9 @@ struct VelocityLayer {
       network.forward(ctx, p, t, x, z, v, *saved, arena);
     } else {
       const auto mark = arena.used();
-      const Matrix<T> features = arena.take(in.rows, network.features());
-      Saved<T>* const none = nullptr;
-      network.encode_latent(ctx, p, z, features, none, arena);
-      network.forward_encoded(ctx, p, t, x, features, v, none, arena);
+      const Matrix<T> part = arena.take(in.rows, network.part_cols());
+      const Matrix<const T> encoded = network.encode_latent(ctx, p, z, part, arena);
+      network.forward_encoded(ctx, p, t, x, encoded, v, static_cast<Saved<T>*>(nullptr), arena);
       arena.rewind(mark);
     }
   }

@@ -51,6 +51,39 @@ TEMPLATE_LIST_TEST_CASE("the velocity network conforms", "[models]", Spaces) {
   check<TestType>(small(2, 0));
 }
 
+TEST_CASE("one time for all rows gives what a column of equal times gives", "[models]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  for (const int depth : {1, 4}) {
+    VelocityOptions options = small(2, 3);
+    options.decoder_depth = depth;
+    ParameterList list;
+    const VelocityNetwork<Gelu> network(list, "velocity", options);
+    const int rows = 5, n = static_cast<int>(list.count());
+    Numbers numbers(6);
+    Padded<double, Host> p(1, n, numbers.take(list.count())), x(rows, 2, numbers.take(10)),
+        z(rows, 3, numbers.take(15)), dx(rows, 2, numbers.take(10));
+    std::vector<double> block(8192);
+    const TileContext<Host> ctx;
+    const auto run = [&](Matrix<const double> t, bool tangent) {
+      Arena<double> arena(block.data(), block.size());
+      const Matrix<double> part = arena.take(rows, network.part_cols());
+      const auto encoded =
+          network.encode_latent(ctx, p.data(), ConstMatrix<double>(z.matrix()), part, arena);
+      Padded<double, Host> v(rows, 2);
+      VelocityNetwork<Gelu>::Saved<double> saved;
+      network.forward_encoded(ctx, p.data(), t, x.matrix(), encoded, v.matrix(),
+                              tangent ? &saved : nullptr, arena);
+      if (tangent) network.tangent(ctx, p.data(), dx.matrix(), v.matrix(), saved, arena);
+      return v.read();
+    };
+    const double time = 0.375;
+    const std::vector<double> times(rows, time);
+    const Matrix<const double> column(times.data(), rows, 1, 1), shared(&time, rows, 1, 0);
+    CHECK(run(column, false) == run(shared, false));
+    CHECK(run(column, true) == run(shared, true));
+  }
+}
+
 TEST_CASE("the velocity network gives dx and dz one at a time", "[models]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   ParameterList list;
@@ -121,7 +154,7 @@ TEST_CASE("the velocity network's parameters have their PyTorch names", "[models
 TEST_CASE("the paper's networks are the defaults", "[models]") {
   ParameterList list;
   const VelocityNetwork<Gelu> network(list, "velocity", {.dimension = 1, .latent = 4});
-  CHECK(network.features() == 3 * 64);
+  CHECK(network.part_cols() == 64);
   // Two encoders 64-64-64, z: 4-128-128-64, decoder 192-64-64-64-1.
   const std::size_t square = 64 * 64 + 64;
   CHECK(list.count() == 4 * square + (4 * 128 + 128) + (128 * 128 + 128) + (128 * 64 + 64) +

@@ -34,11 +34,12 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   const auto mark = arena.used();
   const StepPlan plan = solver.plan(grid);
   const int count = plan.count();
-  const typename Solver::template Memory<T> memory(x.rows, x.cols, arena);
-  const Matrix<T> t = arena.take(x.rows, 1), h = arena.take(x.rows, 1);
+  const Matrix<T> t = shared_column(x.rows, arena), h = shared_column(x.rows, arena);
+  const typename Solver::template Memory<T> memory(x.rows, x.cols, shared_column(x.rows, arena),
+                                                   arena);
   detail::SaveFixed<T, S>{saver, plan, block, x, 0}.run(ctx);
   for (int n = 0; n < count; ++n) {
-    ctx.map(x.rows, 1, detail::SetStep<T>{plan, t, h, n});
+    ctx.map(1, 1, detail::SetStep<T>{plan, t, h, n});
     const StepAddress address{block, static_cast<std::uint32_t>(n), n + 1 == count};
     solver.step(ctx, field, address, t, h, x, memory, arena);
     detail::SaveFixed<T, S>{saver, plan, block, x, n + 1}.run(ctx);
@@ -58,7 +59,8 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   static_assert(Tableau::first_same_as_last);
   constexpr int last = Tableau::stages - 1;
   const auto mark = arena.used();
-  const detail::StageMemory<T, Tableau::stages> memory(x.rows, x.cols, arena);
+  const detail::StageMemory<T, Tableau::stages> memory(x.rows, x.cols, arena.take(x.rows, 1),
+                                                       arena);
   const Matrix<T> x_new = arena.take(x.rows, x.cols);
   const detail::AdaptiveRows<T> rows(x.rows, arena);
   const detail::Tolerance<T> tolerance{static_cast<T>(solver.absolute),

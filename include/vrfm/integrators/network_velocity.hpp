@@ -10,7 +10,7 @@
 
 namespace vrfm {
 
-/// A network whose z is already encoded in its columns of `features`.
+/// A network whose z is already encoded.
 template <Real T, Activation Act>
 struct EncodedVelocity {
   using value_type = T;
@@ -18,21 +18,20 @@ struct EncodedVelocity {
 
   VelocityNetwork<Act> network;
   const T* parameters;
-  Matrix<T> features;  // rows x network.features()
+  Matrix<const T> part;  // z's, from VelocityNetwork::encode_latent
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return network.dimension(); }
 
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
-    network.forward_encoded(ctx, parameters, t, x, features, v, static_cast<Saved*>(nullptr),
-                            arena);
+    network.forward_encoded(ctx, parameters, t, x, part, v, static_cast<Saved*>(nullptr), arena);
   }
 
   template <class Ctx>
   KOKKOS_FUNCTION void linearize(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                  Saved& saved, Arena<T>& arena) const {
-    network.forward_encoded(ctx, parameters, t, x, features, v, &saved, arena);
+    network.forward_encoded(ctx, parameters, t, x, part, v, &saved, arena);
   }
 
   template <class Ctx>
@@ -89,20 +88,18 @@ class NetworkVelocity {
   template <class Ctx>
   KOKKOS_FUNCTION EncodedVelocity<T, Act> bind(const Ctx& ctx, const SampleBlock& block,
                                                Arena<T>& arena) const {
-    const Matrix<T> features = arena.take(block.rows, network_.features());
-    if (network_.latent() > 0) {
-      const auto mark = arena.used();
-      const Matrix<T> z = arena.take(block.rows, network_.latent());
-      if (latents_.empty()) {
-        ctx.each_row(block.rows, detail::DrawLatent<T>{block, z});
-      } else {
-        ctx.map(block.rows, z.cols, detail::LookUpLatent<T>{block, latents_, z});
-      }
-      network_.encode_latent(ctx, parameters_, z, features,
-                             static_cast<typename EncodedVelocity<T, Act>::Saved*>(nullptr), arena);
-      arena.rewind(mark);
+    const int latent = network_.latent();
+    const Matrix<T> part = arena.take(block.rows, latent > 0 ? network_.part_cols() : 0);
+    const auto mark = arena.used();
+    const Matrix<T> z = arena.take(block.rows, latent);
+    if (latents_.empty()) {
+      ctx.each_row(latent > 0 ? block.rows : 0, detail::DrawLatent<T>{block, z});
+    } else {
+      ctx.map(block.rows, latent, detail::LookUpLatent<T>{block, latents_, z});
     }
-    return {network_, parameters_, features};
+    const Matrix<const T> encoded = network_.encode_latent(ctx, parameters_, z, part, arena);
+    arena.rewind(mark);
+    return {network_, parameters_, encoded};
   }
 
  private:

@@ -75,7 +75,7 @@ struct StageInput {
   T c;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     y(i, j) = x(i, j) + h(i, 0) * stages.template sum<Weights>(i, j);
-    if (j == 0) t_stage(i, 0) = t(i, 0) + c * h(i, 0);
+    if (j == 0) set_row(t_stage, i, t(i, 0) + c * h(i, 0));
   }
 };
 
@@ -98,8 +98,8 @@ struct StageMemory {
   Matrix<T> t;
 
   StageMemory() = default;
-  KOKKOS_FUNCTION StageMemory(int rows, int cols, Arena<T>& arena)
-      : x(arena.take(rows, cols)), t(arena.take(rows, 1)) {
+  KOKKOS_FUNCTION StageMemory(int rows, int cols, Matrix<T> stage_time, Arena<T>& arena)
+      : x(arena.take(rows, cols)), t(stage_time) {
     for (int s = 0; s < n; ++s) stages.k[s] = arena.take(rows, cols);
   }
 };

@@ -38,7 +38,7 @@ struct EulerMaruyamaStep {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T noise = dw.empty() ? T(0) : system.noise(t(i, 0)) * dw(i, j);
     y(i, j) = x(i, j) + h(i, 0) * f(i, j) + noise;
-    if (j == 0) t_stage(i, 0) = t(i, 0) + h(i, 0);
+    if (j == 0) set_row(t_stage, i, t(i, 0) + h(i, 0));
   }
 };
 
@@ -58,12 +58,12 @@ struct StochasticHeunStep {
 template <class T>
 struct StochasticMemory {
   Matrix<T> f, f_new, dw, x, t;
-  KOKKOS_FUNCTION StochasticMemory(int rows, int cols, Arena<T>& arena)
+  KOKKOS_FUNCTION StochasticMemory(int rows, int cols, Matrix<T> stage_time, Arena<T>& arena)
       : f(arena.take(rows, cols)),
         f_new(arena.take(rows, cols)),
         dw(arena.take(rows, cols)),
         x(arena.take(rows, cols)),
-        t(arena.take(rows, 1)) {}
+        t(stage_time) {}
 };
 
 /// Draws the increments of a step into `dw`.

@@ -6,7 +6,8 @@
 //
 // A bound field over numbers `value_type` = T offers
 //   dimension()                                 columns of x and v
-//   field(ctx, t, x, v, arena)                  v = v(x, t); t: rows x 1
+//   field(ctx, t, x, v, arena)                  v = v(x, t); t: rows x 1, of stride 0 where all
+//                                               rows have the same time
 // and, where likelihoods are wanted (DifferentiableVelocity),
 //   Saved, linearize(ctx, t, x, v, saved, arena)   as above, keeping what tangent reads in `arena`
 //   tangent(ctx, dx, dv, saved, arena)             dv = (dv/dx) dx at that point
@@ -31,6 +32,18 @@ struct SampleBlock {
     return first + static_cast<std::uint64_t>(row);
   }
 };
+
+/// A column of `rows` rows that are one number.
+template <class T>
+KOKKOS_INLINE_FUNCTION Matrix<T> shared_column(int rows, Arena<T>& arena) {
+  return Matrix<T>(arena.take(1, 1).data, rows, 1, 0);
+}
+
+/// column(i, 0) = value; where all rows are one number, row 0 writes it.
+template <class T>
+KOKKOS_INLINE_FUNCTION void set_row(Matrix<T> column, int i, std::type_identity_t<T> value) {
+  if (column.stride != 0 || i == 0) column(i, 0) = value;
+}
 
 template <class F>
 concept Velocity =

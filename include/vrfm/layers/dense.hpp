@@ -15,24 +15,38 @@ namespace vrfm {
 
 namespace detail {
 
-/// Epilogue: y = activation(y + b).
-template <class T, class Act>
-struct BiasActivation {
+/// What a row of outputs is given besides x W^T: the bias, ...
+template <class T>
+struct Bias {
   const T* bias;
+  KOKKOS_INLINE_FUNCTION T operator()(int, int j) const { return bias[j]; }
+};
+
+/// ... or two parts that were computed before, the bias in one of them.
+template <class T>
+struct TwoParts {
+  ConstMatrix<T> first, second;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const { return first(i, j) + second(i, j); }
+};
+
+/// Epilogue: y = activation(y + rest).
+template <class T, class Act, class Rest>
+struct Activate {
+  Rest rest;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    y(i, j) = Act::evaluate(y(i, j) + bias[j]).value;
+    y(i, j) = Act::evaluate(y(i, j) + rest(i, j)).value;
   }
 };
 
-/// Epilogue: y = activation(y + b), slope = activation'(y + b).
-template <class T, class Act>
-struct BiasActivationSlope {
-  const T* bias;
+/// Epilogue: y = activation(y + rest), slope = activation'(y + rest).
+template <class T, class Act, class Rest>
+struct ActivateSlope {
+  Rest rest;
   Matrix<T> y;
   Matrix<T> slope;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    const auto result = Act::evaluate(y(i, j) + bias[j]);
+    const auto result = Act::evaluate(y(i, j) + rest(i, j));
     y(i, j) = result.value;
     slope(i, j) = result.slope;
   }
@@ -79,14 +93,32 @@ class Dense {
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
-    if (saved == nullptr || linear) {
-      const detail::BiasActivation<T, Act> epilogue{p + bias_, y};
-      ctx.template gemm<Op::none, Op::transpose>(x, weight(p), y, Update::overwrite, epilogue);
-    } else {
-      saved->slope = arena.take(x.rows, outputs_);
-      const detail::BiasActivationSlope<T, Act> epilogue{p + bias_, y, saved->slope};
-      ctx.template gemm<Op::none, Op::transpose>(x, weight(p), y, Update::overwrite, epilogue);
-    }
+    activate(ctx, x, weight(p), detail::Bias<T>{p + bias_}, y, saved, arena);
+  }
+
+  /// y = x V^T, V the columns of W from `first` on: the part of the layer's sum that a part of its
+  /// input contributes, before bias and activation.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+                                  Matrix<T> y) const {
+    ctx.template gemm<Op::none, Op::transpose>(x, weight(p).col_range(first, x.cols), y,
+                                               Update::overwrite);
+  }
+
+  /// The bias as each of `rows` rows.
+  template <class T>
+  KOKKOS_INLINE_FUNCTION Matrix<const T> bias_rows(const T* p, int rows) const {
+    return Matrix<const T>(p + bias_, rows, outputs_, 0);
+  }
+
+  /// forward where the other inputs' contributions and the bias are known: y = activation(x V^T +
+  /// one + other).
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+                                ConstMatrix<T> one, ConstMatrix<T> other, Matrix<T> y,
+                                Saved<T>* saved, Arena<T>& arena) const {
+    activate(ctx, x, weight(p).col_range(first, x.cols), detail::TwoParts<T>{one, other}, y, saved,
+             arena);
   }
 
   template <class Ctx, class T>
@@ -109,12 +141,20 @@ class Dense {
 
   template <class Ctx, class T>
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>& saved, Arena<T>&) const {
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    tangent_of(ctx, p, 0, dx, dy, saved, arena);
+  }
+
+  /// tangent where only the inputs from `first` on vary.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
+                                  Matrix<T> dy, const Saved<T>& saved, Arena<T>&) const {
+    const ConstMatrix<T> columns = weight(p).col_range(first, dx.cols);
     if constexpr (linear) {
-      ctx.template gemm<Op::none, Op::transpose>(dx, weight(p), dy, Update::overwrite);
+      ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite);
     } else {
       const Multiply<T> epilogue{saved.slope, dy};
-      ctx.template gemm<Op::none, Op::transpose>(dx, weight(p), dy, Update::overwrite, epilogue);
+      ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite, epilogue);
     }
   }
 
@@ -124,6 +164,21 @@ class Dense {
   template <class T>
   KOKKOS_INLINE_FUNCTION ConstMatrix<T> weight(const T* p) const {
     return ConstMatrix<T>(p + weight_, outputs_, inputs_, inputs_);
+  }
+
+  /// y = activation(x V^T + rest)
+  template <class Ctx, class T, class Rest>
+  KOKKOS_FUNCTION void activate(const Ctx& ctx, ConstMatrix<T> x, Matrix<const T> v,
+                                const Rest& rest, Matrix<T> y, Saved<T>* saved,
+                                Arena<T>& arena) const {
+    if (saved == nullptr || linear) {
+      const detail::Activate<T, Act, Rest> epilogue{rest, y};
+      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
+    } else {
+      saved->slope = arena.take(x.rows, outputs_);
+      const detail::ActivateSlope<T, Act, Rest> epilogue{rest, y, saved->slope};
+      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
+    }
   }
 
   template <class Ctx, class T>

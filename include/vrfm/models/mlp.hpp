@@ -50,13 +50,46 @@ class Mlp {
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    for (int i = 0; i < depth_ - 1; ++i) {
-      const Matrix<T> next = arena.take(x.rows, hidden_[i].outputs());
-      hidden_[i].forward(ctx, p, x, next, saved == nullptr ? nullptr : &saved->hidden[i], arena);
-      if (saved != nullptr) saved->y[i] = next;
-      x = next;
+    forward_from(0, ctx, p, x, y, saved, arena);
+    if (saved == nullptr) arena.rewind(mark);
+  }
+
+  /// Columns of the first layer's output.
+  KOKKOS_INLINE_FUNCTION int first_outputs() const {
+    return depth_ > 1 ? hidden_[0].outputs() : last_.outputs();
+  }
+
+  /// Dense::contribute and bias_rows of the first layer.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+                                  Matrix<T> y) const {
+    if (depth_ > 1) {
+      hidden_[0].contribute(ctx, p, first, x, y);
+    } else {
+      last_.contribute(ctx, p, first, x, y);
     }
-    last_.forward(ctx, p, x, y, saved == nullptr ? nullptr : &saved->last, arena);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION Matrix<const T> bias_rows(const T* p, int rows) const {
+    return depth_ > 1 ? hidden_[0].bias_rows(p, rows) : last_.bias_rows(p, rows);
+  }
+
+  /// forward where the first layer's sum is known but for x: see Dense::complete.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+                                ConstMatrix<T> one, ConstMatrix<T> other, Matrix<T> y,
+                                Saved<T>* saved, Arena<T>& arena) const {
+    if (depth_ == 1) {
+      last_.complete(ctx, p, first, x, one, other, y, saved == nullptr ? nullptr : &saved->last,
+                     arena);
+      return;
+    }
+    const auto mark = arena.used();
+    const Matrix<T> next = arena.take(x.rows, hidden_[0].outputs());
+    hidden_[0].complete(ctx, p, first, x, one, other, next,
+                        saved == nullptr ? nullptr : &saved->hidden[0], arena);
+    if (saved != nullptr) saved->y[0] = next;
+    forward_from(1, ctx, p, next, y, saved, arena);
     if (saved == nullptr) arena.rewind(mark);
   }
 
@@ -82,17 +115,37 @@ class Mlp {
   template <class Ctx, class T>
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>& arena) const {
+    tangent_of(ctx, p, 0, dx, dy, saved, arena);
+  }
+
+  /// tangent where only the inputs from `first` on vary.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
+                                  Matrix<T> dy, const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     for (int i = 0; i < depth_ - 1; ++i) {
       const Matrix<T> next = arena.take(dx.rows, hidden_[i].outputs());
-      hidden_[i].tangent(ctx, p, dx, next, saved.hidden[i], arena);
+      hidden_[i].tangent_of(ctx, p, i == 0 ? first : 0, dx, next, saved.hidden[i], arena);
       dx = next;
     }
-    last_.tangent(ctx, p, dx, dy, saved.last, arena);
+    last_.tangent_of(ctx, p, depth_ == 1 ? first : 0, dx, dy, saved.last, arena);
     arena.rewind(mark);
   }
 
  private:
+  /// forward from layer `i` on; memory is not given back.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward_from(int i, const Ctx& ctx, const T* p, ConstMatrix<T> x,
+                                    Matrix<T> y, Saved<T>* saved, Arena<T>& arena) const {
+    for (; i < depth_ - 1; ++i) {
+      const Matrix<T> next = arena.take(x.rows, hidden_[i].outputs());
+      hidden_[i].forward(ctx, p, x, next, saved == nullptr ? nullptr : &saved->hidden[i], arena);
+      if (saved != nullptr) saved->y[i] = next;
+      x = next;
+    }
+    last_.forward(ctx, p, x, y, saved == nullptr ? nullptr : &saved->last, arena);
+  }
+
   int depth_ = 0;
   Dense<Hidden> hidden_[max_depth - 1];
   Dense<Last> last_;

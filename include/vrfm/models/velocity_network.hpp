@@ -3,10 +3,13 @@
 // VelocityNetwork: v(x, t, z) of the synthetic experiments (Guo and Schwing 2025). Encoders of t
 // and x (sinusoidal encoding, two dense layers) and, for a variational flow, of z (three dense
 // layers) are concatenated and decoded by four dense layers. Without a latent variable it is the
-// rectified-flow baseline. Parameters: <name>.time_encoder, .data_encoder, .latent_encoder, .decoder.
+// rectified-flow baseline. Along a trajectory z is fixed and t often the same for all rows: the
+// decoder's first layer is then a sum of three parts, of which only x's is computed for each row.
+// Parameters: <name>.time_encoder, .data_encoder, .latent_encoder, .decoder.
 #pragma once
 
 #include <vrfm/layers/sinusoidal_embedding.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/models/mlp.hpp>
 #include <vrfm/models/sequential.hpp>
 
@@ -78,34 +81,48 @@ class VelocityNetwork {
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return dimension_; }
   KOKKOS_INLINE_FUNCTION int latent() const { return latent_; }
-  /// Columns of the concatenated encodings.
-  KOKKOS_INLINE_FUNCTION int features() const { return decoder_.inputs(); }
+  /// Columns of z's part of the decoder's first layer.
+  KOKKOS_INLINE_FUNCTION int part_cols() const { return decoder_.first_outputs(); }
 
-  /// Writes z's encoding into its columns of `features` (rows x features()); nothing without z.
+  /// Writes what does not change along a trajectory, z's part of the decoder's first layer with the
+  /// layer's bias, to `part` (rows x part_cols()). Without z the result is the bias alone, and
+  /// `part` is not used.
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z,
-                                     Matrix<T> features, Saved<T>* saved, Arena<T>& arena) const {
-    if (latent_ == 0) return;
-    latent_encoder_.forward(ctx, p, z, latent_columns(features),
-                            saved == nullptr ? nullptr : &saved->latent, arena);
+  KOKKOS_FUNCTION Matrix<const T> encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z,
+                                                Matrix<T> part, Arena<T>& arena) const {
+    const Matrix<const T> bias = decoder_.bias_rows(p, part.rows);
+    if (latent_ == 0) return bias;
+    const auto mark = arena.used();
+    const Matrix<T> encoded = arena.take(part.rows, latent_encoder_.outputs());
+    latent_encoder_.forward(ctx, p, z, encoded,
+                            static_cast<typename Mlp<Act>::template Saved<T>*>(nullptr), arena);
+    const int first = time_encoder_.outputs() + data_encoder_.outputs();
+    decoder_.contribute(ctx, p, first, encoded, part);
+    ctx.map(part.rows, part.cols, AddScaled<T>{T(1), bias, part});
+    arena.rewind(mark);
+    return part;
   }
 
-  /// v = v(x, t, z) where `features` already holds z's encoding. t: rows x 1, x and v:
-  /// rows x dimension.
+  /// v = v(x, t, z) where `part` is z's, from encode_latent. x and v: rows x dimension; t: rows x 1,
+  /// encoded once if its stride is 0. With `saved`, tangent may follow, but not backward.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward_encoded(const Ctx& ctx, const T* p, ConstMatrix<T> t,
-                                       ConstMatrix<T> x, Matrix<T> features, Matrix<T> v,
+                                       ConstMatrix<T> x, ConstMatrix<T> part, Matrix<T> v,
                                        Saved<T>* saved, Arena<T>& arena) const {
-    time_encoder_.forward(ctx, p, t, time_columns(features),
-                          saved == nullptr ? nullptr : &saved->time, arena);
-    data_encoder_.forward(ctx, p, x, data_columns(features),
-                          saved == nullptr ? nullptr : &saved->data, arena);
-    decoder_.forward(ctx, p, features, v, saved == nullptr ? nullptr : &saved->decoder, arena);
-    if (saved != nullptr) {
-      saved->features = features;
-      saved->t = t;
-      saved->x = x;
-    }
+    const auto mark = arena.used();
+    const bool shared = t.stride == 0;
+    const int rows = shared ? 1 : x.rows;
+    const Matrix<T> time = arena.take(rows, time_encoder_.outputs());
+    const Matrix<T> data = arena.take(x.rows, data_encoder_.outputs());
+    Matrix<T> time_part = arena.take(rows, part_cols());
+    time_encoder_.forward(ctx, p, t.row_range(0, rows), time,
+                          static_cast<typename Encoder<Act>::template Saved<T>*>(nullptr), arena);
+    decoder_.contribute(ctx, p, 0, time, time_part);
+    if (shared) time_part = Matrix<T>(time_part.data, x.rows, time_part.cols, 0);
+    data_encoder_.forward(ctx, p, x, data, saved == nullptr ? nullptr : &saved->data, arena);
+    decoder_.complete(ctx, p, time_encoder_.outputs(), data, part, time_part, v,
+                      saved == nullptr ? nullptr : &saved->decoder, arena);
+    if (saved == nullptr) arena.rewind(mark);
   }
 
   /// v = v(x, t, z), keeping what backward and tangent need. z: rows x latent.
@@ -113,10 +130,16 @@ class VelocityNetwork {
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> x,
                                ConstMatrix<T> z, Matrix<T> v, Saved<T>& saved,
                                Arena<T>& arena) const {
-    const Matrix<T> encoded = arena.take(x.rows, features());
-    encode_latent(ctx, p, z, encoded, &saved, arena);
+    saved.features = arena.take(x.rows, decoder_.inputs());
+    saved.t = t;
+    saved.x = x;
     saved.z = z;
-    forward_encoded(ctx, p, t, x, encoded, v, &saved, arena);
+    time_encoder_.forward(ctx, p, t, time_columns(saved.features), &saved.time, arena);
+    data_encoder_.forward(ctx, p, x, data_columns(saved.features), &saved.data, arena);
+    if (latent_ > 0) {
+      latent_encoder_.forward(ctx, p, z, latent_columns(saved.features), &saved.latent, arena);
+    }
+    decoder_.forward(ctx, p, saved.features, v, &saved.decoder, arena);
   }
 
   /// Gradients of sum(dv * v): of the parameters into `g`, of x and z into dx and dz unless empty.
@@ -125,7 +148,7 @@ class VelocityNetwork {
                                 Matrix<T> dx, Matrix<T> dz, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dv.rows, features());
+    const Matrix<T> d = arena.take(dv.rows, decoder_.inputs());
     decoder_.backward(ctx, p, g, saved.features, dv, d, saved.decoder, arena);
     if (!g.ignored()) {
       time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), Matrix<T>(), saved.time, arena);
@@ -144,10 +167,9 @@ class VelocityNetwork {
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dv,
                                const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dx.rows, features());
-    ctx.map(d.rows, d.cols, Fill<T>{d, T(0)});
-    data_encoder_.tangent(ctx, p, dx, data_columns(d), saved.data, arena);
-    decoder_.tangent(ctx, p, d, dv, saved.decoder, arena);
+    const Matrix<T> d = arena.take(dx.rows, data_encoder_.outputs());
+    data_encoder_.tangent(ctx, p, dx, d, saved.data, arena);
+    decoder_.tangent_of(ctx, p, time_encoder_.outputs(), d, dv, saved.decoder, arena);
     arena.rewind(mark);
   }
 

@@ -82,7 +82,7 @@ struct EulerStep {
   Matrix<T> y, t_stage;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     y(i, j) = x(i, j) + h(i, 0) * v(i, j);
-    if (j == 0) t_stage(i, 0) = t(i, 0) + h(i, 0);
+    if (j == 0) set_row(t_stage, i, t(i, 0) + h(i, 0));
   }
 };
 

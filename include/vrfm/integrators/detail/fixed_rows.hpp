@@ -9,7 +9,7 @@
 
 namespace vrfm::detail {
 
-/// Element (i, 0): time and length of step n.
+/// Element (0, 0): time and length of step n, of all rows.
 template <class T>
 struct SetStep {
   StepPlan plan;
