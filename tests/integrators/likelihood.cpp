@@ -73,8 +73,8 @@ struct Drift {
 
   template <class Ctx>
   KOKKOS_FUNCTION Drift bind(const Ctx& ctx, const SampleBlock& block, Arena<T>& arena) const {
-    const Drift bound{scale, arena.take(block.rows, 1)};
-    ctx.each_row(block.rows, SetZ{block, bound.z});
+    const Drift bound{scale, arena.take(block.count, 1)};
+    ctx.each_row(block.count, SetZ{block, bound.z});
     return bound;
   }
   template <class Ctx>

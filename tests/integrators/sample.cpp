@@ -47,7 +47,7 @@ struct UserKernel {
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
     Arena<T> arena(memory, count);
-    const SampleBlock block{7, 0, 0, x.rows, x.rows, 0};
+    const SampleBlock block{7, 0, 0, x.rows, 0};
     const auto bound = bind_velocity(ctx, field, block, arena);
     integrate(ctx, bound, Euler{3}, GridView{}, block, x, NoSaver{}, status, arena);
   }

@@ -119,12 +119,12 @@ class DivergenceVelocity {
     using T = value_type;
     const auto bound = bind_velocity(ctx, field_, block, arena);
     const int dimension = field_.dimension();
-    const Matrix<T> probes = arena.take(block.rows, probes_ * dimension);
+    const Matrix<T> probes = arena.take(block.count, probes_ * dimension);
     for (int k = 0; k < probes_; ++k) {
       const std::uint32_t step =
           block.draw * static_cast<std::uint32_t>(probes_) + static_cast<std::uint32_t>(k);
       const Matrix<T> probe = probes.col_range(k * dimension, dimension);
-      ctx.map(block.rows, (dimension + 3) / 4, detail::DrawProbe<T>{block, kind_, step, probe});
+      ctx.map(block.count, (dimension + 3) / 4, detail::DrawProbe<T>{block, kind_, step, probe});
     }
     return BoundDivergenceVelocity<std::remove_const_t<decltype(bound)>>{bound, probes, probes_};
   }

@@ -25,8 +25,8 @@ concept AdaptiveSolver = requires(const S& solver) {
   S::Tableau::dense;
 };
 
-/// Moves x (block.rows x field.dimension()) from the beginning to the end of `grid` by fixed steps
-/// and adds to status[0 ... block.rows).
+/// Moves x (block.count x field.dimension()) from the beginning to the end of `grid` by fixed steps
+/// and adds to status[0 ... block.count).
 template <class Ctx, Velocity Field, FixedSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,

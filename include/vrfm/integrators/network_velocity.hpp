@@ -89,13 +89,13 @@ class NetworkVelocity {
   KOKKOS_FUNCTION EncodedVelocity<T, Act> bind(const Ctx& ctx, const SampleBlock& block,
                                                Arena<T>& arena) const {
     const int latent = network_.latent();
-    const Matrix<T> part = arena.take(block.rows, latent > 0 ? network_.part_cols() : 0);
+    const Matrix<T> part = arena.take(block.count, latent > 0 ? network_.part_cols() : 0);
     const auto mark = arena.used();
-    const Matrix<T> z = arena.take(block.rows, latent);
+    const Matrix<T> z = arena.take(block.count, latent);
     if (latents_.empty()) {
-      ctx.each_row(latent > 0 ? block.rows : 0, detail::DrawLatent<T>{block, z});
+      ctx.each_row(latent > 0 ? block.count : 0, detail::DrawLatent<T>{block, z});
     } else {
-      ctx.map(block.rows, latent, detail::LookUpLatent<T>{block, latents_, z});
+      ctx.map(block.count, latent, detail::LookUpLatent<T>{block, latents_, z});
     }
     const Matrix<const T> encoded = network_.encode_latent(ctx, parameters_, z, part, arena);
     arena.rewind(mark);

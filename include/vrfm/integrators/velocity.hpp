@@ -24,8 +24,7 @@ struct SampleBlock {
   std::uint32_t seed = 0;   ///< of every random draw along the trajectories
   std::uint64_t first = 0;  ///< global id of row 0
   int first_row = 0;        ///< position of row 0 in the caller's tables
-  int count = 0;            ///< rows that are wanted
-  int rows = 0;             ///< rows that are computed; those after `count` are padding
+  int count = 0;            ///< rows
   std::uint32_t draw = 0;   ///< which trajectory of the same sample: a draw of z of its own
 
   KOKKOS_INLINE_FUNCTION std::uint64_t id(int row) const {

@@ -58,7 +58,7 @@ struct BeginAdaptive {
     rows.tries(i, 0) = T(0);
     status[i].saved = 1;
     status[i].evaluations += 1;
-    if (i < block.count) saver(0, block.first_row + i, rows.t(i, 0), x.row(i), x.cols);
+    saver(0, block.first_row + i, rows.t(i, 0), x.row(i), x.cols);
   }
 };
 
@@ -210,13 +210,11 @@ struct SaveCrossed {
       const T time = static_cast<T>(grid(n));
       if (forward ? time > t_next : time < t_next) break;
       if constexpr (!std::is_same_v<Saver, NoSaver>) {
-        if (i < block.count) {
-          if (time == t_next) {
-            saver(n, block.first_row + i, time, x_new.row(i), x.cols);
-          } else {
-            interpolate(i, (time - rows.t(i, 0)) / rows.h(i, 0));
-            saver(n, block.first_row + i, time, static_cast<const T*>(between.row(i)), x.cols);
-          }
+        if (time == t_next) {
+          saver(n, block.first_row + i, time, x_new.row(i), x.cols);
+        } else {
+          interpolate(i, (time - rows.t(i, 0)) / rows.h(i, 0));
+          saver(n, block.first_row + i, time, static_cast<const T*>(between.row(i)), x.cols);
         }
       }
     }

@@ -90,17 +90,17 @@ struct EvaluateDensities {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, SampleBlock block, Status* status,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> state = arena.take(block.rows, field.dimension());
+    const Matrix<T> state = arena.take(block.count, field.dimension());
     const Matrix<T> x = state.col_range(0, points.cols), a = state.col_range(points.cols, 1);
-    const LogSums<T> sums(block.rows, arena);
+    const LogSums<T> sums(block.count, arena);
     for (int draw = 0; draw < draws; ++draw) {
       const auto before = arena.used();
       block.draw = static_cast<std::uint32_t>(draw);
-      ctx.map(block.rows, points.cols, ReadBlock<T>{points, block, x});
-      ctx.map(block.rows, 1, Fill<T>{a, T(0)});
+      ctx.map(block.count, points.cols, ReadBlock<T>{points, block, x});
+      ctx.map(block.count, 1, Fill<T>{a, T(0)});
       const auto bound = bind_velocity(ctx, field, block, arena);
       integrate(ctx, bound, solver, grid, block, state, NoSaver{}, status, arena);
-      ctx.each_row(block.rows, AddDensity<T, Base>{base, state, sums, status, draw});
+      ctx.each_row(block.count, AddDensity<T, Base>{base, state, sums, status, draw});
       arena.rewind(before);
     }
     ctx.each_row(block.count, FinishDensity<T>{sums, draws, log_density + block.first_row,
@@ -148,12 +148,12 @@ struct SampleDensities {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> state = arena.take(block.rows, field.dimension());
+    const Matrix<T> state = arena.take(block.count, field.dimension());
     const Matrix<T> x = state.col_range(0, result.cols), a = state.col_range(result.cols, 1);
-    const Matrix<T> source_density = arena.take(block.rows, 1);
-    ctx.each_row(block.rows, DrawSource<Source, T>{source, block, x});
-    ctx.each_row(block.rows, SourceDensity<T, Source>{source, x, source_density});
-    ctx.map(block.rows, 1, Fill<T>{a, T(0)});
+    const Matrix<T> source_density = arena.take(block.count, 1);
+    ctx.each_row(block.count, DrawSource<Source, T>{source, block, x});
+    ctx.each_row(block.count, SourceDensity<T, Source>{source, x, source_density});
+    ctx.map(block.count, 1, Fill<T>{a, T(0)});
     const auto bound = bind_velocity(ctx, field, block, arena);
     integrate(ctx, bound, solver, grid, block, state, NoSaver{}, status, arena);
     ctx.each_row(block.count, FinishSample<T>{state, source_density, status,

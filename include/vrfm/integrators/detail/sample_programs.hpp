@@ -20,14 +20,14 @@ struct DrawSource {
   }
 };
 
-/// Element: a row of `table`; padding repeats the last.
+/// Element: a row of `table`.
 template <class T>
 struct ReadBlock {
   ConstMatrix<T> table;
   SampleBlock block;
   Matrix<T> x;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    x(i, j) = table(math::min(block.first_row + i, table.rows - 1), j);
+    x(i, j) = table(block.first_row + i, j);
   }
 };
 
@@ -65,7 +65,7 @@ struct TransportSamples {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> x = arena.take(block.rows, field.dimension());
+    const Matrix<T> x = arena.take(block.count, field.dimension());
     begin(ctx, block, x);
     const auto bound = bind_velocity(ctx, field, block, arena);
     integrate(ctx, bound, solver, grid, block, x, saver, status, arena);

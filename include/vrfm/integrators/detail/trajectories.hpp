@@ -2,9 +2,8 @@
 //
 // Runs a program of trajectories on a number of samples: in tiles, one kernel in all, or as launches
 // over the whole batch. The program is measured on a dry run, so it states nowhere what memory it
-// needs. A row's number does not depend on its neighbours or its place, so neither does a sample's
-// on the tile it falls into; tiles are padded because a matrix product's remainder rows may round
-// differently.
+// needs. A row's bits do not depend on its neighbours or its place, so neither do a sample's on the
+// tile it falls into.
 #pragma once
 
 #include <vrfm/integrators/grid.hpp>
@@ -21,8 +20,16 @@ enum class Launch { tiles, batch };
 
 namespace detail {
 
-inline constexpr int trajectory_tile_rows = 64;
-inline constexpr int trajectory_row_multiple = 8;
+/// Rows of a tile. On hosts as many as keep the packing of weights a small part of the work, unless
+/// some of the `concurrent` threads would have none; on devices what a team's threads share.
+template <ExecutionSpace Exec>
+int trajectory_tile_rows(int samples, int concurrent) {
+  if constexpr (is_host_space<Exec>) {
+    return math::min(192, math::max(24, (samples + concurrent - 1) / concurrent));
+  } else {
+    return 64;
+  }
+}
 
 /// Tile kernel: worker w runs tiles w, w + workers, ...
 template <class T, class Program>
@@ -42,9 +49,8 @@ struct TileTrajectories {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
     Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
     for (int first = worker * tile_rows; first < samples; first += workers * tile_rows) {
-      const SampleBlock block{seed,      first_id + static_cast<std::uint64_t>(first),
-                              first,     math::min(tile_rows, samples - first),
-                              tile_rows, 0};
+      const SampleBlock block{seed, first_id + static_cast<std::uint64_t>(first), first,
+                              math::min(tile_rows, samples - first), 0};
       program(ctx, block, status + first, arena);
     }
   }
@@ -84,26 +90,25 @@ Result run_trajectories(const Exec& exec, const std::string& label, const Progra
          samples);
   if (samples == 0) return {};
   const int count = static_cast<int>(samples);
-  const int multiple = trajectory_row_multiple;
-  const int padded = (count + multiple - 1) / multiple * multiple;
-  const int rows = launch == Launch::batch ? padded : math::min(padded, trajectory_tile_rows);
-  const int tiles = (count + rows - 1) / rows;
   const int concurrent = most_workers > 0 ? most_workers : tile_concurrency(exec);
+  const int rows = launch == Launch::batch
+                       ? count
+                       : math::min(count, trajectory_tile_rows<Exec>(count, concurrent));
+  const int tiles = (count + rows - 1) / rows;
   const int workers = launch == Launch::batch ? 1 : math::min(tiles, concurrent);
 
   Arena<T> measured = Arena<T>::measure();
-  program(MeasureContext{}, SampleBlock{seed, first_id, 0, math::min(rows, count), rows, 0},
-          static_cast<Status*>(nullptr), measured);
+  program(MeasureContext{}, SampleBlock{seed, first_id, 0, rows, 0}, static_cast<Status*>(nullptr),
+          measured);
   const std::size_t memory_each = measured.peak();
   const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
                               memory_each * static_cast<std::size_t>(workers));
-  const Kokkos::View<Status*, typename Exec::memory_space> statuses(
-      label + "::status", static_cast<std::size_t>(tiles) * static_cast<std::size_t>(rows));
+  const Kokkos::View<Status*, typename Exec::memory_space> statuses(label + "::status", samples);
 
   if (launch == Launch::batch) {
     Arena<T> arena(memory.data(), memory_each);
-    program(BatchContext<Exec>(exec), SampleBlock{seed, first_id, 0, count, rows, 0},
-            statuses.data(), arena);
+    program(BatchContext<Exec>(exec), SampleBlock{seed, first_id, 0, count, 0}, statuses.data(),
+            arena);
   } else {
     launch_tiles(exec, label, workers,
                  TileTrajectories<T, Program>{program, seed, first_id, count, rows, workers,
