@@ -50,7 +50,7 @@ inline AdamW tiny_optimizer() {
 
 /// A batch that is no multiple of the tile, clipping that bites, and a moving average.
 inline TrainerOptions tiny_options() {
-  return {.batch = 200, .seed = 5, .clip_norm = 0.5, .ema_decay = 0.9};
+  return {.batch = 450, .seed = 5, .clip_norm = 0.5, .ema_decay = 0.9};
 }
 
 template <class T, class Exec>

@@ -152,7 +152,7 @@ TEST_CASE("a loss that is not finite stops the run before its step", "[training]
   const vrfm::Settings settings{{"seed", "5"}};
   const auto make = [](const vrfm::Flow<float, Exec>& flow, std::uint32_t bad_step) {
     const auto inner = tiny_coupling<float>(Exec());
-    // In the third tile, which is not the last.
+    // In the second tile of four.
     const BreakingCoupling<std::decay_t<decltype(inner)>> coupling{
         inner, bad_step, 150, std::numeric_limits<double>::quiet_NaN()};
     return vrfm::Trainer(flow, vrfm::Elbo{.beta = 0.1}, tiny_optimizer(), coupling, tiny_options());

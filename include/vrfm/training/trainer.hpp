@@ -197,9 +197,9 @@ class Trainer {
     detail::AddParts<T> add{gradients_.data(), gradient_stride_, parts_, count,
                             losses_.data(),    squares_.data()};
     Kokkos::parallel_for("vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks), add);
+    communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
+    communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
     if (communicator_.size() > 1) {
-      communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
-      communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
       add.parts = 1;
       Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks), add);
     }
