@@ -7,48 +7,35 @@
 //   train DIMENSION LATENT BATCH N     N training steps; the first order of its kind also prepares
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
+#include <array>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include <vrfm/training/checkpoint.hpp>
-#include <vrfm/vrfm.hpp>
+
+#include "../flows.hpp"
 
 namespace {
 
 using Exec = Kokkos::DefaultExecutionSpace;
 using Flow = vrfm::Flow<float, Exec>;
 
-auto source(int dimension) {
-  return dimension == 1 ? vrfm::standard_normal<float>(Exec{}, 1)
-                        : vrfm::mixture_on_circle<float>(Exec{}, 6, 1.0 / 3, 0.1 / 3);
-}
-
-auto target(int dimension) {
-  return dimension == 1 ? vrfm::mixture_1d<float>(Exec{}, {-1, 1}, 0.1414)
-                        : vrfm::mixture_on_circle<float>(Exec{}, 6, 1.0, 0.1);
-}
-
 /// A function that trains a flow of its own by n steps.
 std::function<void(int)> training(int dimension, int latent, int batch) {
   const Flow flow(Exec{}, {.dimension = dimension, .latent = latent}, 1);
-  const auto coupling = vrfm::independent(source(dimension), target(dimension));
-  const auto run = [](auto trainer) -> std::function<void(int)> {
-    return [trainer](int steps) { trainer->run(trainer->step() + steps, steps); };
-  };
-  const vrfm::TrainerOptions options{.batch = batch};
-  if (latent == 0) {
-    using Trainer =
-        vrfm::Trainer<Flow, vrfm::VelocityLoss, vrfm::AdamW, std::decay_t<decltype(coupling)>>;
-    return run(std::make_shared<Trainer>(flow, vrfm::VelocityLoss{}, vrfm::AdamW{}, coupling,
-                                         options));
-  }
-  using Trainer = vrfm::Trainer<Flow, vrfm::Elbo, vrfm::AdamW, std::decay_t<decltype(coupling)>>;
-  const vrfm::Elbo elbo{.beta = dimension == 1 ? 1.0 : 0.1};
-  return run(std::make_shared<Trainer>(flow, elbo, vrfm::AdamW{}, coupling, options));
+  std::function<void(int)> run;
+  vrfm::bench::with_trainer(flow, {.batch = batch}, [&](auto&& trainer) {
+    const auto kept = std::make_shared<std::decay_t<decltype(trainer)>>(trainer);
+    run = [kept](int steps) { kept->run(kept->step() + steps, steps); };
+  });
+  return run;
 }
+
+auto source() { return vrfm::bench::source<float, Exec>(2); }
 
 class Peer {
  public:
@@ -79,7 +66,7 @@ class Peer {
       words >> steps;
       vrfm::expect(!words.fail(), "incomplete order '", order, "'");
       return timed([&] {
-        vrfm::sample(flow, source(2), vrfm::Euler{},
+        vrfm::sample(flow, source(), vrfm::Euler{},
                      {.count = count, .grid = vrfm::TimeGrid::uniform(0, 1, steps)});
       });
     }
@@ -88,7 +75,7 @@ class Peer {
     words >> tolerance;
     vrfm::expect(!words.fail(), "incomplete order '", order, "'");
     return timed([&] {
-      vrfm::sample(flow, source(2),
+      vrfm::sample(flow, source(),
                    vrfm::DormandPrince{.absolute = tolerance, .relative = tolerance},
                    {.count = count});
     });
@@ -104,9 +91,7 @@ class Peer {
   }
 
   void train_and_save(const std::string& file) {
-    vrfm::Trainer trainer(variational_, vrfm::Elbo{.beta = 0.1}, vrfm::AdamW{},
-                          vrfm::independent(source(2), target(2)));
-    trainer.run(2'000);
+    vrfm::bench::with_trainer(variational_, {}, [](auto&& trainer) { trainer.run(2'000); });
     vrfm::save_weights(file, variational_);
   }
 

@@ -228,8 +228,7 @@ class Experiment {
                            .seed = seed,
                            .clip_norm = options_.clip_norm,
                            .ema_decay = options_.ema_decay,
-                           .execution = options_.execution == "tiles" ? vrfm::Execution::tiles
-                                                                      : vrfm::Execution::batch},
+                           .execution = options_.execution_mode()},
                           vrfm::LinearSchedule{}, times);
     const auto settings = options_.training_settings(variant, seed);
     const auto checkpoint = checkpoint_of(variant, seed);

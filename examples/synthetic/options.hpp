@@ -62,10 +62,14 @@ struct Options {
   std::int64_t checkpoint_every = 0;
   bool resume = false;
   std::string load;
-  std::string execution = "tiles";
+  std::string execution = "auto";
 
   int dimension() const { return experiment == "1d" ? 1 : 2; }
   bool adaptive() const { return solver == "dopri5"; }
+  vrfm::Execution execution_mode() const {
+    if (execution == "auto") return vrfm::Execution::automatic;
+    return execution == "tiles" ? vrfm::Execution::tiles : vrfm::Execution::batch;
+  }
 
   /// What must be equal for weights and checkpoints to fit: the settings that training depends on,
   /// except how long it lasts.
@@ -249,7 +253,7 @@ inline void describe(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"uniform", "logit-normal"}))
       ->group(training);
   app.add_option("--execution", o.execution, "one kernel over tiles, or launches over the batch")
-      ->check(CLI::IsMember({"tiles", "batch"}))
+      ->check(CLI::IsMember({"auto", "tiles", "batch"}))
       ->group(training);
 
   const std::string networks = "Networks";

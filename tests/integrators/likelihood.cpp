@@ -72,6 +72,11 @@ struct Drift {
   };
 
   template <class Ctx>
+  KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const RowSelection<T>& selection) const {
+    selection.keep(ctx, z);
+  }
+
+  template <class Ctx>
   KOKKOS_FUNCTION Drift bind(const Ctx& ctx, const SampleBlock& block, Arena<T>& arena) const {
     const Drift bound{scale, arena.take(block.count, 1)};
     ctx.each_row(block.count, SetZ{block, bound.z});

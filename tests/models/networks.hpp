@@ -30,8 +30,8 @@ struct VelocityLayer {
     } else {
       const auto mark = arena.used();
       const Matrix<T> part = arena.take(in.rows, network.part_cols());
-      const Matrix<const T> encoded = network.encode_latent(ctx, p, z, part, arena);
-      network.forward_encoded(ctx, p, t, x, encoded, v, static_cast<Saved<T>*>(nullptr), arena);
+      network.encode_latent(ctx, p, z, part, arena);
+      network.forward_encoded(ctx, p, t, x, part, v, static_cast<Saved<T>*>(nullptr), arena);
       arena.rewind(mark);
     }
   }

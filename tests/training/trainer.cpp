@@ -75,6 +75,24 @@ TEMPLATE_LIST_TEST_CASE("training lowers the loss", "[training][trainer]", Space
   for (const auto& loss : losses) CHECK((loss.kl > 0 && loss.gradient_norm > 0));
 }
 
+TEST_CASE("the execution follows from the size of the network unless it is given",
+          "[training][trainer]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  const auto chosen = [](int width, Execution given) {
+    vrfm::FlowOptions options = tiny_flow(0);
+    options.decoder_width = width;
+    const vrfm::Flow<float, Exec> flow(Exec(), options, 1);
+    const vrfm::Trainer trainer(flow, vrfm::VelocityLoss{}, vrfm::AdamW{},
+                                tiny_coupling<float>(Exec()),
+                                vrfm::TrainerOptions{.batch = 1, .execution = given});
+    return trainer.options().execution;
+  };
+  CHECK(chosen(8, Execution::automatic) == Execution::tiles);
+  CHECK(chosen(1200, Execution::automatic) == Execution::batch);
+  CHECK(chosen(8, Execution::batch) == Execution::batch);
+  CHECK(chosen(1200, Execution::tiles) == Execution::tiles);
+}
+
 TEMPLATE_LIST_TEST_CASE("tiles and whole batches give the same gradient", "[training][trainer]",
                         SpacesAndReals) {
   using T = typename TestType::Real;

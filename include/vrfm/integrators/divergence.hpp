@@ -75,6 +75,12 @@ struct BoundDivergenceVelocity {
   KOKKOS_INLINE_FUNCTION int dimension() const { return field.dimension() + 1; }
 
   template <class Ctx>
+  KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const RowSelection<T>& selection) const {
+    vrfm::keep_rows(ctx, field, selection);
+    selection.keep(ctx, probes);
+  }
+
+  template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();

@@ -49,40 +49,53 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   arena.rewind(mark);
 }
 
-/// The same by adaptive steps; each row has its own time and step. Points of the grid are
-/// interpolated to the order of the error estimate.
+/// The same by adaptive steps; each row has its own time and step, and those that have ended are
+/// left out of what follows. Points of the grid are interpolated to the order of the error estimate.
 template <class Ctx, Velocity Field, AdaptiveSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
                                const S& saver, Status* status, Arena<T>& arena) {
   using Tableau = typename Solver::Tableau;
+  using Memory = detail::StageMemory<T, Tableau::stages>;
   static_assert(Tableau::first_same_as_last);
-  constexpr int last = Tableau::stages - 1;
+  constexpr int last = Tableau::stages - 1, buffer_cols = 16;
   const auto mark = arena.used();
-  const detail::StageMemory<T, Tableau::stages> memory(x.rows, x.cols, arena.take(x.rows, 1),
-                                                       arena);
-  const Matrix<T> x_new = arena.take(x.rows, x.cols);
-  const detail::AdaptiveRows<T> rows(x.rows, arena);
+  const bool compacted = x.rows <= detail::most_compacted_rows && solver.norm == ErrorNorm::sample;
+  const Memory all_memory(x.rows, x.cols, arena.take(x.rows, 1), arena);
+  const Matrix<T> all_new = arena.take(x.rows, x.cols);
+  const Matrix<T> all_now = compacted ? arena.take(x.rows, x.cols) : x;
+  detail::AdaptiveRows<T> rows(x.rows, compacted, arena);
+  const RowSelection<T> selection{arena.take(x.rows, 1), arena.take(x.rows, buffer_cols)};
   const detail::Tolerance<T> tolerance{static_cast<T>(solver.absolute),
                                        static_cast<T>(solver.relative)};
-  const auto& stages = memory.stages;
 
   ctx.each_row(x.rows, detail::BeginAdaptive<T, S>{saver, grid, block, x, rows, status});
-  field(ctx, rows.t, x, stages.k[0], arena);
-  detail::choose_first_step(ctx, field, solver, grid, tolerance, x, memory, x_new, rows, status,
-                            arena);
+  field(ctx, rows.t, x, all_memory.stages.k[0], arena);
+  detail::choose_first_step(ctx, field, solver, grid, tolerance, x, all_memory, all_new, rows,
+                            status, arena);
+  if (compacted) ctx.map(x.rows, x.cols, Copy<T>{x, all_now});
+  int count = x.rows, active = 0;  // rows that are computed, and those of them that go on
   do {
-    detail::evaluate_stages<Tableau, 1, last>(ctx, field, rows.t, rows.h, Matrix<const T>(x),
+    const Memory memory = all_memory.first(count);
+    const auto& stages = memory.stages;
+    const Matrix<T> now = all_now.row_range(0, count), x_new = all_new.row_range(0, count);
+    detail::evaluate_stages<Tableau, 1, last>(ctx, field, rows.t, rows.h, Matrix<const T>(now),
                                               memory, x_new, arena);
-    ctx.map(x.rows, x.cols,
-            detail::ScaledError<Tableau, T>{tolerance, stages, rows.h, x, x_new, memory.x});
+    ctx.map(count, x.cols,
+            detail::ScaledError<Tableau, T>{tolerance, stages, rows.h, now, x_new, memory.x});
     detail::mean_squares(ctx, solver.norm, Matrix<const T>(memory.x), rows.error, rows.total);
-    ctx.each_row(x.rows, detail::ControlStep<Solver, T>{solver, grid, rows, status});
-    ctx.each_row(x.rows, detail::SaveCrossed<Tableau, T, S>{saver, grid, block, stages, rows, x,
-                                                            x_new, memory.x, status});
-    ctx.map(x.rows, x.cols, detail::AcceptStep<T>{rows, x_new, stages.k[last], x, stages.k[0]});
+    ctx.each_row(count, detail::ControlStep<Solver, T>{solver, grid, rows, status});
+    ctx.each_row(count, detail::SaveCrossed<Tableau, T, S>{saver, grid, block, stages, rows, now,
+                                                           x_new, memory.x, status});
+    ctx.map(count, x.cols, detail::AcceptStep<T>{rows, x_new, stages.k[last], now, stages.k[0]});
     ctx.column_sum(rows.active, rows.total.data, Update::overwrite);
-  } while (ctx.read(rows.total.data) > T(0));
+    active = static_cast<int>(ctx.read(rows.total.data));
+    if (compacted && active <= count - (count + 3) / 4) {
+      ctx.map(count, x.cols, detail::Deliver<T>{rows, now, x});
+      rows = detail::compact(ctx, field, active, now, memory, rows, selection);
+      count = active;
+    }
+  } while (active > 0);
   arena.rewind(mark);
 }
 

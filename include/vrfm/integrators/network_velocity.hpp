@@ -18,7 +18,7 @@ struct EncodedVelocity {
 
   VelocityNetwork<Act> network;
   const T* parameters;
-  Matrix<const T> part;  // z's, from VelocityNetwork::encode_latent
+  Matrix<T> part;  // z's, from VelocityNetwork::encode_latent
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return network.dimension(); }
 
@@ -26,6 +26,11 @@ struct EncodedVelocity {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
     network.forward_encoded(ctx, parameters, t, x, part, v, static_cast<Saved*>(nullptr), arena);
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const RowSelection<T>& selection) const {
+    selection.keep(ctx, part);
   }
 
   template <class Ctx>
@@ -89,7 +94,8 @@ class NetworkVelocity {
   KOKKOS_FUNCTION EncodedVelocity<T, Act> bind(const Ctx& ctx, const SampleBlock& block,
                                                Arena<T>& arena) const {
     const int latent = network_.latent();
-    const Matrix<T> part = arena.take(block.count, latent > 0 ? network_.part_cols() : 0);
+    const Matrix<T> part = latent > 0 ? arena.take(block.count, network_.part_cols())
+                                      : shared_row(block.count, network_.part_cols(), arena);
     const auto mark = arena.used();
     const Matrix<T> z = arena.take(block.count, latent);
     if (latents_.empty()) {
@@ -97,9 +103,9 @@ class NetworkVelocity {
     } else {
       ctx.map(block.count, latent, detail::LookUpLatent<T>{block, latents_, z});
     }
-    const Matrix<const T> encoded = network_.encode_latent(ctx, parameters_, z, part, arena);
+    network_.encode_latent(ctx, parameters_, z, part, arena);
     arena.rewind(mark);
-    return {network_, parameters_, encoded};
+    return {network_, parameters_, part};
   }
 
  private:

@@ -102,6 +102,15 @@ struct StageMemory {
       : x(arena.take(rows, cols)), t(stage_time) {
     for (int s = 0; s < n; ++s) stages.k[s] = arena.take(rows, cols);
   }
+
+  /// The same memory for the first `count` rows.
+  KOKKOS_FUNCTION StageMemory first(int count) const {
+    StageMemory result;
+    result.x = x.row_range(0, count);
+    result.t = t.row_range(0, count);
+    for (int s = 0; s < n; ++s) result.stages.k[s] = stages.k[s].row_range(0, count);
+    return result;
+  }
 };
 
 /// k_stage, ..., k_{last}, from those before. The argument of the last goes to `x_last`.

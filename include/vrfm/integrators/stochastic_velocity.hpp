@@ -85,6 +85,11 @@ struct BoundStochasticVelocity {
   KOKKOS_INLINE_FUNCTION int dimension() const { return field.dimension(); }
 
   template <class Ctx>
+  KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const RowSelection<T>& selection) const {
+    vrfm::keep_rows(ctx, field, selection);
+  }
+
+  template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
     field(ctx, t, x, v, arena);

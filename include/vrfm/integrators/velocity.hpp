@@ -8,6 +8,8 @@
 //   dimension()                                 columns of x and v
 //   field(ctx, t, x, v, arena)                  v = v(x, t); t: rows x 1, of stride 0 where all
 //                                               rows have the same time
+// and, if it came from `bind` and so has something for every row (BoundVelocity),
+//   keep_rows(ctx, selection)                   goes on with some rows: see RowSelection
 // and, where likelihoods are wanted (DifferentiableVelocity),
 //   Saved, linearize(ctx, t, x, v, saved, arena)   as above, keeping what tangent reads in `arena`
 //   tangent(ctx, dx, dv, saved, arena)             dv = (dv/dx) dx at that point
@@ -16,6 +18,7 @@
 #include <cstdint>
 
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
@@ -32,10 +35,14 @@ struct SampleBlock {
   }
 };
 
-/// A column of `rows` rows that are one number.
+/// A matrix of `rows` rows that are one, in memory.
+template <class T>
+KOKKOS_INLINE_FUNCTION Matrix<T> shared_row(int rows, int cols, Arena<T>& arena) {
+  return Matrix<T>(arena.take(1, cols).data, rows, cols, 0);
+}
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> shared_column(int rows, Arena<T>& arena) {
-  return Matrix<T>(arena.take(1, 1).data, rows, 1, 0);
+  return shared_row(rows, 1, arena);
 }
 
 /// column(i, 0) = value; where all rows are one number, row 0 writes it.
@@ -44,6 +51,39 @@ KOKKOS_INLINE_FUNCTION void set_row(Matrix<T> column, int i, std::type_identity_
   if (column.stride != 0 || i == 0) column(i, 0) = value;
 }
 
+namespace detail {
+
+/// Element: out = row from(i) of x.
+template <class T>
+struct GatherRow {
+  ConstMatrix<T> from, x;
+  Matrix<T> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    out(i, j) = x(static_cast<int>(from(i, 0)), j);
+  }
+};
+
+}  // namespace detail
+
+/// Which rows of a tile go on while others have ended.
+template <class T>
+struct RowSelection {
+  Matrix<T> from;    ///< kept rows x 1: where each was, in increasing order
+  Matrix<T> buffer;  ///< at least as many rows
+
+  /// Moves the kept rows of `table` to its beginning.
+  template <class Ctx>
+  KOKKOS_FUNCTION void keep(const Ctx& ctx, Matrix<T> table) const {
+    if (table.stride == 0) return;  // one row for all
+    for (int first = 0; first < table.cols; first += buffer.cols) {
+      const int cols = math::min(buffer.cols, table.cols - first);
+      const Matrix<T> columns = table.col_range(first, cols);
+      ctx.map(from.rows, cols, detail::GatherRow<T>{from, columns, buffer});
+      ctx.map(from.rows, cols, Copy<T>{buffer, columns});
+    }
+  }
+};
+
 template <class F>
 concept Velocity =
     Real<typename F::value_type> &&
@@ -51,6 +91,13 @@ concept Velocity =
              Matrix<typename F::value_type> out, Arena<typename F::value_type>& arena) {
       { field.dimension() } -> std::same_as<int>;
       field(ctx, in, in, out, arena);
+    };
+
+template <class F>
+concept BoundVelocity =
+    Velocity<F> && requires(const F& field, const MeasureContext& ctx,
+                            const RowSelection<typename F::value_type>& selection) {
+      field.keep_rows(ctx, selection);
     };
 
 template <class F>
@@ -63,14 +110,15 @@ concept DifferentiableVelocity =
       field.tangent(ctx, in, out, saved, arena);
     };
 
-/// A field that becomes a Velocity by `bind(ctx, block, arena)`; what it holds lives in the arena.
+/// A field that becomes a BoundVelocity by `bind(ctx, block, arena)`; what that holds lives in the
+/// arena.
 template <class F>
 concept BindableVelocity =
     Real<typename F::value_type> &&
     requires(const F& field, const MeasureContext& ctx, const SampleBlock& block,
              Arena<typename F::value_type>& arena) {
       { field.dimension() } -> std::same_as<int>;
-      { field.bind(ctx, block, arena) } -> Velocity;
+      { field.bind(ctx, block, arena) } -> BoundVelocity;
     };
 
 template <class F>
@@ -85,6 +133,13 @@ KOKKOS_FUNCTION auto bind_velocity(const Ctx& ctx, const F& field, const SampleB
   } else {
     return field;
   }
+}
+
+/// field.keep_rows, or nothing for a field that has nothing for each row.
+template <class Ctx, Velocity F>
+KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const F& field,
+                               const RowSelection<typename F::value_type>& selection) {
+  if constexpr (BoundVelocity<F>) field.keep_rows(ctx, selection);
 }
 
 namespace detail {

@@ -84,23 +84,25 @@ class VelocityNetwork {
   /// Columns of z's part of the decoder's first layer.
   KOKKOS_INLINE_FUNCTION int part_cols() const { return decoder_.first_outputs(); }
 
-  /// Writes what does not change along a trajectory, z's part of the decoder's first layer with the
-  /// layer's bias, to `part` (rows x part_cols()). Without z the result is the bias alone, and
-  /// `part` is not used.
+  /// Writes what does not change along a trajectory to `part`: z's part of the decoder's first layer
+  /// with the layer's bias (rows x part_cols()). Without z it is the bias alone, and `part` may be
+  /// one row for all (stride 0).
   template <class Ctx, class T>
-  KOKKOS_FUNCTION Matrix<const T> encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z,
-                                                Matrix<T> part, Arena<T>& arena) const {
-    const Matrix<const T> bias = decoder_.bias_rows(p, part.rows);
-    if (latent_ == 0) return bias;
+  KOKKOS_FUNCTION void encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z, Matrix<T> part,
+                                     Arena<T>& arena) const {
+    if (latent_ == 0) {
+      const int rows = part.stride == 0 ? 1 : part.rows;
+      ctx.map(rows, part.cols, Copy<T>{decoder_.bias_rows(p, rows), part});
+      return;
+    }
     const auto mark = arena.used();
     const Matrix<T> encoded = arena.take(part.rows, latent_encoder_.outputs());
     latent_encoder_.forward(ctx, p, z, encoded,
                             static_cast<typename Mlp<Act>::template Saved<T>*>(nullptr), arena);
     const int first = time_encoder_.outputs() + data_encoder_.outputs();
     decoder_.contribute(ctx, p, first, encoded, part);
-    ctx.map(part.rows, part.cols, AddScaled<T>{T(1), bias, part});
+    ctx.map(part.rows, part.cols, AddScaled<T>{T(1), decoder_.bias_rows(p, part.rows), part});
     arena.rewind(mark);
-    return part;
   }
 
   /// v = v(x, t, z) where `part` is z's, from encode_latent. x and v: rows x dimension; t: rows x 1,

@@ -18,15 +18,28 @@
 namespace vrfm {
 
 /// How a step runs: one kernel over tiles of samples whose activations stay in cache (small
-/// networks), or one launch a verb over the whole batch (large networks).
-enum class Execution { tiles, batch };
+/// networks), or one launch a verb over the whole batch (large networks). Automatic: by the bytes
+/// of the parameters alone, so that every machine decides alike; see bench/README.md.
+enum class Execution { automatic, tiles, batch };
+
+namespace detail {
+
+/// Parameters up to which tiles are the faster, in bytes.
+inline constexpr std::size_t most_tiled_bytes = std::size_t(4) << 20;
+
+inline Execution chosen(Execution execution, std::size_t parameter_bytes) {
+  if (execution != Execution::automatic) return execution;
+  return parameter_bytes <= most_tiled_bytes ? Execution::tiles : Execution::batch;
+}
+
+}  // namespace detail
 
 struct TrainerOptions {
   int batch = 1000;        ///< global batch, over all ranks
   std::uint32_t seed = 0;  ///< of pairs, times and posterior draws
   double clip_norm = 0;    ///< largest global gradient norm; 0: no clipping
   double ema_decay = 0;    ///< of the exponential moving average of the parameters; 0: none
-  Execution execution = Execution::tiles;
+  Execution execution = Execution::automatic;
 };
 
 /// One step's losses, means over the batch.
@@ -82,11 +95,13 @@ class Trainer {
     expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
                 static_cast<std::size_t>(coupling.dimension()), "dimensions");
     rows_.weight = 1.0 / options.batch;
+    options_.execution = detail::chosen(options.execution, parameters_.count() * sizeof(T));
     allocate();
   }
 
   std::int64_t step() const { return step_; }
   const Exec& exec() const { return exec_; }
+  /// As given, but for an automatic execution, which has become tiles or batch.
   const TrainerOptions& options() const { return options_; }
   const ParameterList& parameters() const { return parameters_; }
   const Array<T, Exec>& values() const { return values_; }

@@ -15,6 +15,9 @@ inline constexpr T unlimited = std::numeric_limits<T>::max();
 template <class T>
 inline constexpr T resolution = std::numeric_limits<T>::epsilon();
 
+/// Tiles of at most so many rows put those that go on together when a quarter has ended.
+inline constexpr int most_compacted_rows = 1024;
+
 /// The state of each row, one column each. A row that has ended has h = 0 and active = 0.
 template <class T>
 struct AdaptiveRows {
@@ -25,9 +28,11 @@ struct AdaptiveRows {
   Matrix<T> before;  ///< error of the last accepted step
   Matrix<T> growth;  ///< largest factor of the next step: 1 after a rejection
   Matrix<T> tries;
+  Matrix<T> place;  ///< where in the tile the row began; empty: where it is
   Matrix<T> total;  ///< 1 x 1
 
-  KOKKOS_FUNCTION AdaptiveRows(int rows, Arena<T>& arena)
+  AdaptiveRows() = default;
+  KOKKOS_FUNCTION AdaptiveRows(int rows, bool compacted, Arena<T>& arena)
       : t(arena.take(rows, 1)),
         h(arena.take(rows, 1)),
         t_next(arena.take(rows, 1)),
@@ -38,7 +43,36 @@ struct AdaptiveRows {
         before(arena.take(rows, 1)),
         growth(arena.take(rows, 1)),
         tries(arena.take(rows, 1)),
+        place(compacted ? arena.take(rows, 1) : Matrix<T>()),
         total(arena.take(1, 1)) {}
+
+  KOKKOS_INLINE_FUNCTION int place_of(int i) const {
+    return place.empty() ? i : static_cast<int>(place(i, 0));
+  }
+
+  /// Calls f(column) for each column that lasts from step to step.
+  template <class F>
+  KOKKOS_FUNCTION void each_lasting(const F& f) const {
+    f(t);
+    f(h);
+    f(active);
+    f(before);
+    f(growth);
+    f(tries);
+    f(place);
+  }
+
+  /// The first `count` rows.
+  KOKKOS_FUNCTION AdaptiveRows first(int count) const {
+    AdaptiveRows result = *this;
+    Matrix<T>* const columns[] = {&result.t,        &result.h,      &result.t_next, &result.h_next,
+                                  &result.accepted, &result.active, &result.error,  &result.before,
+                                  &result.growth,   &result.tries,  &result.place};
+    for (Matrix<T>* const column : columns) {
+      *column = column->row_range(0, count);
+    }
+    return result;
+  }
 };
 
 template <class T, class Saver>
@@ -52,6 +86,7 @@ struct BeginAdaptive {
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     rows.t(i, 0) = static_cast<T>(grid.begin);
+    if (!rows.place.empty()) rows.place(i, 0) = static_cast<T>(i);
     rows.active(i, 0) = T(1);
     rows.before(i, 0) = T(1e-4);
     rows.growth(i, 0) = unlimited<T>;
@@ -130,8 +165,9 @@ struct ControlStep {
     rows.accepted(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
     if (rows.active(i, 0) == T(0)) return;
-    status[i].steps += 1;
-    status[i].evaluations += Solver::Tableau::stages - 1;
+    Status& books = status[rows.place_of(i)];
+    books.steps += 1;
+    books.evaluations += Solver::Tableau::stages - 1;
     rows.tries(i, 0) += T(1);
     const T error = math::sqrt(rows.error(i, 0));
     const bool ended = error <= T(1) ? accept(i, error) : reject(i, error);
@@ -185,7 +221,8 @@ struct ControlStep {
   KOKKOS_INLINE_FUNCTION void stop(int i, Reason reason) const {
     rows.active(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
-    if (status[i].reason < reason) status[i].reason = reason;
+    Status& books = status[rows.place_of(i)];
+    if (books.reason < reason) books.reason = reason;
   }
 };
 
@@ -205,20 +242,21 @@ struct SaveCrossed {
     if (rows.accepted(i, 0) == T(0)) return;
     const T t_next = rows.t_next(i, 0);
     const bool forward = grid.end > grid.begin;
-    int n = status[i].saved;
+    const int place = rows.place_of(i);
+    int n = status[place].saved;
     for (; n <= grid.intervals; ++n) {
       const T time = static_cast<T>(grid(n));
       if (forward ? time > t_next : time < t_next) break;
       if constexpr (!std::is_same_v<Saver, NoSaver>) {
         if (time == t_next) {
-          saver(n, block.first_row + i, time, x_new.row(i), x.cols);
+          saver(n, block.first_row + place, time, x_new.row(i), x.cols);
         } else {
           interpolate(i, (time - rows.t(i, 0)) / rows.h(i, 0));
-          saver(n, block.first_row + i, time, static_cast<const T*>(between.row(i)), x.cols);
+          saver(n, block.first_row + place, time, static_cast<const T*>(between.row(i)), x.cols);
         }
       }
     }
-    status[i].saved = n;
+    status[place].saved = n;
   }
 
  private:
@@ -249,5 +287,50 @@ struct AcceptStep {
     if (j == 0) rows.h(i, 0) = rows.h_next(i, 0);
   }
 };
+
+/// Element: x of a row that has ended goes to its place in the tile.
+template <class T>
+struct Deliver {
+  AdaptiveRows<T> rows;
+  ConstMatrix<T> from;
+  Matrix<T> to;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    if (rows.active(i, 0) == T(0)) to(rows.place_of(i), j) = from(i, j);
+  }
+};
+
+/// One work item: the list of the rows that go on.
+template <class T>
+struct ListActive {
+  ConstMatrix<T> active;
+  Matrix<T> from;
+  KOKKOS_INLINE_FUNCTION void operator()(int) const {
+    int kept = 0;
+    for (int i = 0; i < active.rows; ++i) {
+      if (active(i, 0) != T(0)) from(kept++, 0) = static_cast<T>(i);
+    }
+  }
+};
+
+template <class T, class Ctx>
+struct KeepRows {
+  const Ctx& ctx;
+  const RowSelection<T>& selection;
+  KOKKOS_FUNCTION void operator()(const Matrix<T>& table) const { selection.keep(ctx, table); }
+};
+
+/// Puts the `kept` rows that go on together, in order; returns their state.
+template <class Ctx, class Field, class T, int n>
+KOKKOS_FUNCTION AdaptiveRows<T> compact(const Ctx& ctx, const Field& field, int kept, Matrix<T> x,
+                                        const StageMemory<T, n>& memory,
+                                        const AdaptiveRows<T>& rows, RowSelection<T> selection) {
+  ctx.each_row(1, ListActive<T>{rows.active, selection.from});
+  selection.from = selection.from.row_range(0, kept);
+  rows.each_lasting(KeepRows<T, Ctx>{ctx, selection});
+  selection.keep(ctx, x);
+  selection.keep(ctx, memory.stages.k[0]);
+  keep_rows(ctx, field, selection);
+  return rows.first(kept);
+}
 
 }  // namespace vrfm::detail

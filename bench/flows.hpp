@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The paper's synthetic flows as benchmarks and peers need them.
+#pragma once
+
+#include <vrfm/vrfm.hpp>
+
+namespace vrfm::bench {
+
+template <class T, ExecutionSpace Space>
+GaussianMixture<T, Space> source(int dimension) {
+  return dimension == 1 ? standard_normal<T>(Space{}, 1)
+                        : mixture_on_circle<T>(Space{}, 6, 1.0 / 3, 0.1 / 3);
+}
+
+template <class T, ExecutionSpace Space>
+GaussianMixture<T, Space> target(int dimension) {
+  return dimension == 1 ? mixture_1d<T>(Space{}, {-1, 1}, 0.1414)
+                        : mixture_on_circle<T>(Space{}, 6, 1.0, 0.1);
+}
+
+/// Calls f(trainer) with the trainer of the baseline (latent = 0) or of the variational flow.
+template <class FlowType, class F>
+void with_trainer(const FlowType& flow, const TrainerOptions& options, const F& f) {
+  using T = typename FlowType::value_type;
+  using Space = typename FlowType::execution_space;
+  const auto coupling =
+      independent(source<T, Space>(flow.dimension()), target<T, Space>(flow.dimension()));
+  if (flow.latent() == 0) {
+    f(Trainer(flow, VelocityLoss{}, AdamW{}, coupling, options));
+  } else {
+    f(Trainer(flow, Elbo{.beta = flow.dimension() == 1 ? 1.0 : 0.1}, AdamW{}, coupling, options));
+  }
+}
+
+/// Entries of the weight matrices whose name begins with `prefix`: each costs one multiplication and
+/// one addition a sample in a forward pass, and twice that in a backward pass.
+inline double weights(const ParameterList& list, const std::string& prefix) {
+  double count = 0;
+  for (const auto& slot : list.slots()) {
+    if (slot.name.starts_with(prefix) && slot.shape.size() == 2) {
+      count += static_cast<double>(slot.count);
+    }
+  }
+  return count;
+}
+
+}  // namespace vrfm::bench
