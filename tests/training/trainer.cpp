@@ -81,6 +81,7 @@ TEST_CASE("the execution follows from the size of the network unless it is given
   const auto chosen = [](int width, Execution given) {
     vrfm::FlowOptions options = tiny_flow(0);
     options.decoder_width = width;
+    options.decoder_depth = 4;
     const vrfm::Flow<float, Exec> flow(Exec(), options, 1);
     const vrfm::Trainer trainer(flow, vrfm::VelocityLoss{}, vrfm::AdamW{},
                                 tiny_coupling<float>(Exec()),
