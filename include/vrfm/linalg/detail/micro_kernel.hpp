@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <utility>
 
 #include <vrfm/linalg/context.hpp>
 
@@ -94,15 +93,20 @@ MicroKernel<T> micro_kernel_of(int rows, int vectors) {
 
 /// The sum of a vector's `width` numbers: halves are added until one is left.
 template <class T, int width, class Vector>
-T sum_lanes(Vector x) {
-  if constexpr (width == 1) {
-    return x[0];
+T sum_lanes(const Vector& x) {
+  if constexpr (width == 16) {
+    const auto half = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+    return sum_lanes<T, 8>(half);
+  } else if constexpr (width == 8) {
+    const auto half =
+        __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+    return sum_lanes<T, 4>(half);
+  } else if constexpr (width == 4) {
+    return (x[0] + x[2]) + (x[1] + x[3]);
   } else {
-    return [x]<int... l>(std::integer_sequence<int, l...>) {
-      const auto low = __builtin_shufflevector(x, x, l...);
-      const auto high = __builtin_shufflevector(x, x, (l + width / 2)...);
-      return sum_lanes<T, width / 2>(low + high);
-    }(std::make_integer_sequence<int, width / 2>{});
+    static_assert(width == 2);
+    return x[0] + x[1];
   }
 }
 
