@@ -34,7 +34,7 @@ void with_trainer(const FlowType& flow, const TrainerOptions& options, const F& 
 }
 
 /// Entries of the weight matrices whose name begins with `prefix`: each costs one multiplication and
-/// one addition a sample in a forward pass, and twice that in a backward pass.
+/// one addition a sample in a forward pass.
 inline double weights(const ParameterList& list, const std::string& prefix) {
   double count = 0;
   for (const auto& slot : list.slots()) {
@@ -43,6 +43,18 @@ inline double weights(const ParameterList& list, const std::string& prefix) {
     }
   }
   return count;
+}
+
+/// Operations of the matrix products of a training step, a sample: forward, and backward for the
+/// parameters and the input; the encodings of coordinates need no gradient of their input.
+inline double training_operations(const ParameterList& list) {
+  double operations = 6 * weights(list, "");
+  for (const char* name :
+       {"velocity.time_encoder.0", "velocity.data_encoder.0", "posterior.x0_encoder.0",
+        "posterior.x1_encoder.0", "posterior.xt_encoder.0", "posterior.t_encoder.0"}) {
+    operations -= 2 * weights(list, name);
+  }
+  return operations;
 }
 
 }  // namespace vrfm::bench

@@ -20,7 +20,7 @@ void train(benchmark::State& state, const FlowOptions& options, int batch, Execu
     for (auto _ : state) trainer.run(trainer.step() + steps, steps);
   });
   const double samples = 1.0 * steps * batch;
-  report(state, 6.0 * samples * weights(flow.parameters(), ""), peak<T>());
+  report(state, samples * training_operations(flow.parameters()), peak<T>());
   report_rate(state, "samples/s", samples);
 }
 

@@ -89,9 +89,9 @@ TEST_CASE("the execution follows from the size of the network unless it is given
     return trainer.options().execution;
   };
   CHECK(chosen(8, Execution::automatic) == Execution::tiles);
-  CHECK(chosen(1200, Execution::automatic) == Execution::batch);
+  CHECK(chosen(2200, Execution::automatic) == Execution::batch);
   CHECK(chosen(8, Execution::batch) == Execution::batch);
-  CHECK(chosen(1200, Execution::tiles) == Execution::tiles);
+  CHECK(chosen(2200, Execution::tiles) == Execution::tiles);
 }
 
 TEMPLATE_LIST_TEST_CASE("tiles and whole batches give the same gradient", "[training][trainer]",
