@@ -20,6 +20,7 @@ void dense(benchmark::State& state, const Ctx& ctx, bool backward, double peak) 
   ParameterList list;
   const Dense<Gelu> layer(list, "dense", width, width);
   const auto p = numbers<T, Space>(list.count()), g = numbers<T, Space>(list.count());
+  initialize<Space, T>(Space(), list, p, 1);
   const auto x = numbers<T, Space>(count), y = numbers<T, Space>(count);
   const auto dx = numbers<T, Space>(count), block = numbers<T, Space>(3 * count + 64);
   const auto table = [&](const auto& view) { return Matrix<T>(view.data(), rows, width, width); };

@@ -98,9 +98,9 @@ struct Normal {
 KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
   const float magnitude = math::fabs(x);
   const float square = -0.5f * x * x;
-  // At -88 the power of two is zero, and with it the density.
-  const auto e = detail::scaled_exp(square < -88.0f ? -88.0f : square);
-  const float density = e.scaled * detail::power_of_two(e.n);
+  // Zero where it would matter no more: subnormal numbers slow down all that they touch.
+  const auto e = detail::scaled_exp(square < -80.0f ? -80.0f : square);
+  const float density = square < -80.0f ? 0.0f : e.scaled * detail::power_of_two(e.n);
   const float u = (magnitude < 5.25f ? magnitude : 5.25f) * (1.0f / 2.625f) - 1.0f;
   float p = -0.000501430066f;
   p = p * u + 0.00114710939f;

@@ -35,9 +35,9 @@ struct HostGemmTile {
   Epilogue epilogue;
   int row_parts, col_parts;
 
-  /// Parts that keep `threads` threads busy, a tile and its epilogue in L2.
+  /// Parts that keep `threads` threads busy; high ones, because each packs its part of B anew.
   void cut(int threads) {
-    constexpr int least = 8 * block_rows, most = 42 * block_rows;
+    constexpr int least = 8 * block_rows, most = panel_rows;
     const int rounds = math::max(1, (c.rows + threads * most - 1) / (threads * most));
     row_parts = math::max(1, math::min(rounds * threads, c.rows / least));
     const int wanted = (threads + row_parts - 1) / row_parts;
@@ -84,17 +84,23 @@ struct RowElement {
   KOKKOS_FUNCTION void operator()(int i) const { f(i); }
 };
 
-/// One column, added from the first row to the last.
+/// Columns [cols * part, ...), each added from the first row to the last.
 template <class T, class S>
-struct ColumnSum {
+struct ColumnSums {
   ConstMatrix<T> x;
   S* out;
   Update update;
+  int cols;
 
-  KOKKOS_FUNCTION void operator()(int j) const {
-    S sum = update == Update::accumulate ? out[j] : S(0);
-    for (int i = 0; i < x.rows; ++i) sum += static_cast<S>(x(i, j));
-    out[j] = sum;
+  KOKKOS_FUNCTION void operator()(int part) const {
+    const int first = part * cols, last = math::min(first + cols, x.cols);
+    if (update == Update::overwrite) {
+      for (int j = first; j < last; ++j) out[j] = S(0);
+    }
+    for (int i = 0; i < x.rows; ++i) {
+      VRFM_INDEPENDENT_ITERATIONS
+      for (int j = first; j < last; ++j) out[j] += static_cast<S>(x(i, j));
+    }
   }
 };
 
@@ -128,8 +134,9 @@ class BatchContext {
   VRFM_UNCHECKED_HOST_DEVICE
   template <class T, class S>
   KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
-    Kokkos::parallel_for("vrfm::BatchContext::column_sum", range<int>(x.cols),
-                         detail::ColumnSum<T, S>{x, out, update});
+    constexpr int cols = is_host_space<Exec> ? 16 : 1;  // on hosts a line of the cache
+    Kokkos::parallel_for("vrfm::BatchContext::column_sum", range<int>((x.cols + cols - 1) / cols),
+                         detail::ColumnSums<T, S>{x, out, update, cols});
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
