@@ -24,8 +24,8 @@ enum class Execution { automatic, tiles, batch };
 
 namespace detail {
 
-/// Parameters up to which tiles are the faster and their partial gradients affordable, in bytes.
-inline constexpr std::size_t most_tiled_bytes = std::size_t(32) << 20;
+/// Parameters up to which tiles are the faster, in bytes.
+inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
 
 inline Execution chosen(Execution execution, std::size_t parameter_bytes) {
   if (execution != Execution::automatic) return execution;
