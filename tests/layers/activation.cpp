@@ -21,18 +21,29 @@ using Exact = long double;
 
 Exact exact(Identity, Exact x) { return x; }
 Exact exact(Relu, Exact x) { return x > 0 ? x : 0; }
-Exact exact(Silu, Exact x) { return x / (1 + std::exp(-x)); }
-Exact exact(Gelu, Exact x) { return x * std::erfc(-x / std::sqrt(Exact(2))) / 2; }
-Exact exact(GeluTanh, Exact x) {
+template <class M>
+Exact exact(BasicSilu<M>, Exact x) {
+  return x / (1 + std::exp(-x));
+}
+template <class M>
+Exact exact(BasicGelu<M>, Exact x) {
+  return x * std::erfc(-x / std::sqrt(Exact(2))) / 2;
+}
+template <class M>
+Exact exact(BasicGeluTanh<M>, Exact x) {
   const Exact pi = 3.14159265358979323846264338327950288L;
   return x / 2 * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715L * x * x * x)));
 }
-Exact exact(Selu, Exact x) {
+template <class M>
+Exact exact(BasicSelu<M>, Exact x) {
   const Exact lambda = 1.0507009873554804934193349852946L;
   const Exact alpha = 1.6732632423543772848170429916717L;
   return x > 0 ? lambda * x : lambda * alpha * std::expm1(x);
 }
-Exact exact(Tanh, Exact x) { return std::tanh(x); }
+template <class M>
+Exact exact(BasicTanh<M>, Exact x) {
+  return std::tanh(x);
+}
 
 /// Five-point difference of the value.
 template <class Act>
@@ -46,8 +57,14 @@ struct Ends {
   double left, right;
 };
 Ends ends(Identity) { return {1, 1}; }
-Ends ends(Selu) { return {0, 1.0507009873554804934}; }
-Ends ends(Tanh) { return {0, 0}; }
+template <class M>
+Ends ends(BasicSelu<M>) {
+  return {0, 1.0507009873554804934};
+}
+template <class M>
+Ends ends(BasicTanh<M>) {
+  return {0, 0};
+}
 template <class Act>
 Ends ends(Act) {
   return {0, 1};
@@ -56,7 +73,8 @@ Ends ends(Act) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("activations agree with their formulas", "[layers][activation]", Identity, Relu,
-                   Silu, Gelu, GeluTanh, Selu, Tanh) {
+                   Silu, Gelu, GeluTanh, Selu, Tanh, BasicSilu<ExactMath>, BasicGelu<ExactMath>,
+                   BasicGeluTanh<ExactMath>, BasicSelu<ExactMath>, BasicTanh<ExactMath>) {
   STATIC_REQUIRE(Activation<TestType>);
   const double h = std::pow(epsilon<double>, 0.2);
   for (int k = -4000; k <= 4000; ++k) {

@@ -31,6 +31,7 @@ TEMPLATE_LIST_TEST_CASE("dense layers conform", "[layers]", test::Spaces) {
   check<E>("relu", [](List& l) { return Dense<Relu>(l, "dense", 5, 4); });
   check<E>("silu", [](List& l) { return Dense<Silu>(l, "dense", 5, 4); });
   check<E>("gelu", [](List& l) { return Dense<Gelu>(l, "dense", 1, 7); });
+  check<E>("exact gelu", [](List& l) { return Dense<BasicGelu<ExactMath>>(l, "dense", 3, 2); });
   check<E>("gelu_tanh", [](List& l) { return Dense<GeluTanh>(l, "dense", 7, 1); });
   check<E>("selu", [](List& l) { return Dense<Selu>(l, "dense", 5, 4); });
   check<E>("tanh", [](List& l) { return Dense<Tanh>(l, "dense", 1, 1); });
@@ -51,6 +52,7 @@ TEMPLATE_LIST_TEST_CASE("the sinusoidal embedding conforms", "[layers]", test::S
   using List = ParameterList;
   check<E>("1 coordinate", [](List&) { return SinusoidalEmbedding(1, 6, 2, 1e4); });
   check<E>("2 coordinates", [](List&) { return SinusoidalEmbedding(2, 8, 1, 100); });
+  check<E>("exact", [](List&) { return BasicSinusoidalEmbedding<ExactMath>(1, 4, 1, 100); });
   check<E>("fewest features", [](List&) { return SinusoidalEmbedding(3, 2, 0.5, 1); });
 }
 

@@ -51,6 +51,15 @@ TEMPLATE_LIST_TEST_CASE("the velocity network conforms", "[models]", Spaces) {
   check<TestType>(small(2, 0));
 }
 
+TEST_CASE("an activation chooses the functions of the encodings, too", "[models]") {
+  ParameterList list;
+  const auto network = make_encoder<BasicGelu<ExactMath>>(list, "encoder", 1, {});
+  STATIC_REQUIRE(std::is_same_v<std::decay_t<decltype(network)>,
+                                Sequential<BasicSinusoidalEmbedding<ExactMath>,
+                                           Mlp<BasicGelu<ExactMath>, BasicGelu<ExactMath>>>>);
+  STATIC_REQUIRE(std::is_same_v<MathOf<Relu>::type, FastMath>);
+}
+
 TEST_CASE("one time for all rows gives what a column of equal times gives", "[models]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   for (const int depth : {1, 4}) {

@@ -159,3 +159,57 @@ KOKKOS_INLINE_FUNCTION SineCosine<double> sine_cosine(double x) {
 }
 
 }  // namespace vrfm::fast
+
+namespace vrfm {
+
+/// The functions of this header as a type: what activations and encodings are computed with unless
+/// another is named.
+struct FastMath {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T exp(T x) {
+    return fast::exp(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T sigmoid(T x) {
+    return fast::sigmoid(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T tanh(T x) {
+    return fast::tanh(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static fast::Normal<T> normal(T x) {
+    return fast::normal(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static fast::SineCosine<T> sine_cosine(T x) {
+    return fast::sine_cosine(x);
+  }
+};
+
+/// The standard library's functions, as exact and as slow as they are.
+struct ExactMath {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T exp(T x) {
+    return math::exp(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T sigmoid(T x) {
+    return T(1) / (T(1) + math::exp(-x));
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T tanh(T x) {
+    return math::tanh(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static fast::Normal<T> normal(T x) {
+    return {T(0.5) * (T(1) + math::erf(x * T(0.70710678118654752440))),
+            math::exp(T(-0.5) * x * x) * T(0.39894228040143267794)};
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static fast::SineCosine<T> sine_cosine(T x) {
+    return {math::sin(x), math::cos(x)};
+  }
+};
+
+}  // namespace vrfm

@@ -2,7 +2,8 @@
 //
 // Activations: stateless types with a PyTorch-compatible `name` and one function that gives value
 // and derivative together, since the two share their expensive part. A user's own activation is
-// any type that meets the concept.
+// any type that meets the concept. Those with transcendental functions take them from a type:
+// Gelu is BasicGelu<FastMath>, and BasicGelu<ExactMath> uses the standard library's.
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
@@ -42,57 +43,83 @@ struct Relu {
 };
 
 /// x / (1 + exp(-x)) (Elfwing et al. 2018, "Sigmoid-weighted linear units").
-struct Silu {
+template <class MathType = FastMath>
+struct BasicSilu {
+  using Math = MathType;
   static constexpr const char* name = "silu";
   template <class T>
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
-    const T s = fast::sigmoid(x);
+    const T s = Math::sigmoid(x);
     return {x * s, s + x * s * (T(1) - s)};
   }
 };
+using Silu = BasicSilu<>;
 
 /// x Phi(x), Phi the standard normal distribution function (Hendrycks and Gimpel 2016).
-struct Gelu {
+template <class MathType = FastMath>
+struct BasicGelu {
+  using Math = MathType;
   static constexpr const char* name = "gelu";
   template <class T>
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
-    const auto normal = fast::normal(x);
+    const auto normal = Math::normal(x);
     return {x * normal.cdf, normal.cdf + x * normal.pdf};
   }
 };
+using Gelu = BasicGelu<>;
 
 /// The tanh form of Gelu: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-struct GeluTanh {
+template <class MathType = FastMath>
+struct BasicGeluTanh {
+  using Math = MathType;
   static constexpr const char* name = "gelu_tanh";
   template <class T>
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
     const T c = T(0.79788456080286535588);
     // (1 + tanh u) / 2 = sigmoid(2u), without the cancellation of the left side for u << 0.
-    const T s = fast::sigmoid(T(2) * c * (x + T(0.044715) * x * x * x));
+    const T s = Math::sigmoid(T(2) * c * (x + T(0.044715) * x * x * x));
     return {x * s, s + T(2) * x * s * (T(1) - s) * c * (T(1) + T(3 * 0.044715) * x * x)};
   }
 };
+using GeluTanh = BasicGeluTanh<>;
 
 /// lambda x for x > 0, lambda alpha (exp(x) - 1) otherwise (Klambauer et al. 2017).
-struct Selu {
+template <class MathType = FastMath>
+struct BasicSelu {
+  using Math = MathType;
   static constexpr const char* name = "selu";
   template <class T>
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
     const T lambda = T(1.0507009873554804934193349852946);
     const T alpha = T(1.6732632423543772848170429916717);
-    const T e = lambda * alpha * fast::exp(math::min(x, T(0)));
+    const T e = lambda * alpha * Math::exp(math::min(x, T(0)));
     return {x > T(0) ? lambda * x : e - lambda * alpha, x > T(0) ? lambda : e};
   }
 };
+using Selu = BasicSelu<>;
 
 /// tanh(x)
-struct Tanh {
+template <class MathType = FastMath>
+struct BasicTanh {
+  using Math = MathType;
   static constexpr const char* name = "tanh";
   template <class T>
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
-    const T y = fast::tanh(x);
+    const T y = Math::tanh(x);
     return {y, T(1) - y * y};
   }
+};
+using Tanh = BasicTanh<>;
+
+/// The functions that an activation is computed with; FastMath for one that names none.
+template <Activation A>
+struct MathOf {
+  using type = FastMath;
+};
+template <Activation A>
+  requires requires { typename A::Math; }
+struct MathOf<A> {
+  using type = typename A::Math;
 };
 
 }  // namespace vrfm

@@ -24,7 +24,7 @@ struct EmbeddingFrequency {
 };
 
 /// Both halves of one coordinate's features.
-template <class T>
+template <class Math, class T>
 struct EmbedCoordinate {
   ConstMatrix<T> w;
   ConstMatrix<T> x;
@@ -32,7 +32,7 @@ struct EmbedCoordinate {
   Matrix<T> sines;
   int coordinate;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
-    const auto wave = fast::sine_cosine(w(0, k) * x(i, coordinate));
+    const auto wave = Math::sine_cosine(w(0, k) * x(i, coordinate));
     cosines(i, k) = wave.cosine;
     sines(i, k) = wave.sine;
   }
@@ -73,7 +73,8 @@ struct EmbeddingBackward {
 
 }  // namespace detail
 
-class SinusoidalEmbedding {
+template <class Math = FastMath>
+class BasicSinusoidalEmbedding {
  public:
   static constexpr bool has_parameters = false;
 
@@ -83,11 +84,11 @@ class SinusoidalEmbedding {
     ConstMatrix<T> y;
   };
 
-  SinusoidalEmbedding() = default;
+  BasicSinusoidalEmbedding() = default;
 
   /// Throws std::invalid_argument unless coordinates >= 1, features is even and >= 2, scale > 0 and
   /// max_period >= 1.
-  SinusoidalEmbedding(int coordinates, int features, double scale, double max_period)
+  BasicSinusoidalEmbedding(int coordinates, int features, double scale, double max_period)
       : coordinates_(coordinates), features_(features), scale_(scale), max_period_(max_period) {
     expect(coordinates >= 1, "sinusoidal embedding needs at least 1 coordinate, got ", coordinates);
     expect(features >= 2 && features % 2 == 0,
@@ -109,8 +110,8 @@ class SinusoidalEmbedding {
                                                   math::log(static_cast<T>(max_period_))};
     ctx.map(1, half, frequency);
     for (int c = 0; c < coordinates_; ++c) {
-      const detail::EmbedCoordinate<T> embed{w, x, y.col_range(c * features_, half),
-                                             y.col_range(c * features_ + half, half), c};
+      const detail::EmbedCoordinate<Math, T> embed{w, x, y.col_range(c * features_, half),
+                                                   y.col_range(c * features_ + half, half), c};
       ctx.map(x.rows, half, embed);
     }
     if (saved == nullptr) {
@@ -140,5 +141,7 @@ class SinusoidalEmbedding {
   double scale_ = 1;
   double max_period_ = 1e4;
 };
+
+using SinusoidalEmbedding = BasicSinusoidalEmbedding<>;
 
 }  // namespace vrfm

@@ -17,7 +17,7 @@ namespace vrfm {
 
 /// A sinusoidal encoding and a stack of dense layers with an activation after each.
 template <Activation Act>
-using Encoder = Sequential<SinusoidalEmbedding, Mlp<Act, Act>>;
+using Encoder = Sequential<BasicSinusoidalEmbedding<typename MathOf<Act>::type>, Mlp<Act, Act>>;
 
 /// Extents of the encoders that the velocity and the posterior network share.
 struct EncoderOptions {
@@ -32,8 +32,8 @@ struct EncoderOptions {
 template <Activation Act>
 Encoder<Act> make_encoder(ParameterList& list, const std::string& name, int coordinates,
                           const EncoderOptions& options) {
-  const SinusoidalEmbedding embedding(coordinates, options.features, options.scale,
-                                      options.max_period);
+  const BasicSinusoidalEmbedding<typename MathOf<Act>::type> embedding(
+      coordinates, options.features, options.scale, options.max_period);
   std::vector<int> widths{embedding.outputs()};
   widths.resize(static_cast<std::size_t>(math::max(options.depth, 0)) + 1, options.width);
   return Encoder<Act>(embedding, Mlp<Act, Act>(list, name, widths));
