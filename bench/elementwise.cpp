@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Activations and the sinusoidal encoding, one thread, on a tile that stays in cache, each beside the
-// same loop over the standard library's functions.
-#include <cmath>
-
+// same with the standard library's functions.
 #include <vrfm/layers/activation.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/tile_context.hpp>
@@ -36,25 +34,6 @@ struct ValueSlope {
   }
 };
 
-/// GELU as the standard library computes it.
-struct StandardGelu {
-  template <class T>
-  static ValueAndSlope<T> evaluate(T x) {
-    const T cdf = T(0.5) * (T(1) + std::erf(x * T(0.70710678118654752)));
-    const T pdf = std::exp(T(-0.5) * x * x) * T(0.39894228040143268);
-    return {x * cdf, cdf + x * pdf};
-  }
-};
-
-/// SiLU as the standard library computes it.
-struct StandardSilu {
-  template <class T>
-  static ValueAndSlope<T> evaluate(T x) {
-    const T s = T(1) / (T(1) + std::exp(-x));
-    return {x * s, s + x * s * (T(1) - s)};
-  }
-};
-
 template <class T, class Act, bool slope>
 void activation(benchmark::State& state) {
   constexpr std::size_t count = std::size_t(rows) * cols;
@@ -73,32 +52,17 @@ void activation(benchmark::State& state) {
   report_rate(state, "elements/s", double(count));
 }
 
-template <class T>
+template <class T, class Math>
 void embedding(benchmark::State& state) {
   const auto x = numbers<T, Host>(rows), y = numbers<T, Host>(std::size_t(rows) * cols);
   const auto block = numbers<T, Host>(1024);
-  const SinusoidalEmbedding layer(1, cols, 1, 1e4);
+  using Layer = BasicSinusoidalEmbedding<Math>;
+  const Layer layer(1, cols, 1, 1e4);
   Arena<T> arena(block.data(), 1024);
   for (auto _ : state) {
     layer.forward(TileContext<Host>(), static_cast<const T*>(nullptr),
                   ConstMatrix<T>(x.data(), rows, 1, 1), Matrix<T>(y.data(), rows, cols, cols),
-                  static_cast<SinusoidalEmbedding::Saved<T>*>(nullptr), arena);
-    benchmark::ClobberMemory();
-  }
-  report_rate(state, "elements/s", double(rows) * cols);
-}
-
-template <class T>
-void standard_embedding(benchmark::State& state) {
-  const auto x = numbers<T, Host>(rows), y = numbers<T, Host>(std::size_t(rows) * cols);
-  for (auto _ : state) {
-    for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t k = 0; k < cols / 2; ++k) {
-        const T angle = x(i) * std::exp(-std::log(T(1e4)) * T(k) / T(cols / 2));
-        y(i * cols + k) = std::cos(angle);
-        y(i * cols + cols / 2 + k) = std::sin(angle);
-      }
-    }
+                  static_cast<typename Layer::template Saved<T>*>(nullptr), arena);
     benchmark::ClobberMemory();
   }
   report_rate(state, "elements/s", double(rows) * cols);
@@ -111,15 +75,15 @@ void add_all(const std::string& type) {
   };
   add("gelu", activation<T, Gelu, false>);
   add("gelu_slope", activation<T, Gelu, true>);
-  add("gelu_slope_std", activation<T, StandardGelu, true>);
+  add("gelu_slope_std", activation<T, BasicGelu<ExactMath>, true>);
   add("gelu_tanh_slope", activation<T, GeluTanh, true>);
   add("silu_slope", activation<T, Silu, true>);
-  add("silu_slope_std", activation<T, StandardSilu, true>);
+  add("silu_slope_std", activation<T, BasicSilu<ExactMath>, true>);
   add("selu_slope", activation<T, Selu, true>);
   add("tanh_slope", activation<T, Tanh, true>);
   add("relu_slope", activation<T, Relu, true>);
-  add("sinusoidal", embedding<T>);
-  add("sinusoidal_std", standard_embedding<T>);
+  add("sinusoidal", embedding<T, FastMath>);
+  add("sinusoidal_std", embedding<T, ExactMath>);
 }
 
 const bool registered = (add_all<float>(""), add_all<double>("_double"), true);
