@@ -161,7 +161,10 @@ class Experiment {
         }
         const bool found = std::filesystem::exists(checkpoint_of(variant, seed));
         any = any || found;
-        if (options_.resume && !found) announce(name_of(variant, seed) + ": no checkpoint yet");
+        if (options_.resume) {
+          announce(name_of(variant, seed) +
+                   (found ? ": continues from its checkpoint" : ": no checkpoint yet"));
+        }
       }
     }
     if (options_.resume && !any) {
@@ -265,11 +268,13 @@ class Experiment {
         vrfm::save_checkpoint(checkpoint, trainer, settings);
       }
     }
-    const double seconds = timer.seconds();
+    const double seconds = trainer.step() > first_step ? timer.seconds() : 0;
     if (options_.ema_decay > 0) Kokkos::deep_copy(exec_, flow.values(), trainer.average());
     vrfm::save_weights(folder_.file("weights", variant, seed, ".safetensors"), flow, settings);
     add_training(variant, seed, losses, seconds,
-                 static_cast<double>((trainer.step() - first_step) * options_.batch) / seconds,
+                 seconds > 0
+                     ? static_cast<double>((trainer.step() - first_step) * options_.batch) / seconds
+                     : 0,
                  results);
   }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -194,6 +195,19 @@ inline std::vector<Setting> Options::all() const {
   return rows;
 }
 
+/// Accepts numbers that `holds` holds of; else "must be `wanted`, got ...".
+inline CLI::Validator number(const std::string& wanted, bool (*holds)(double)) {
+  const auto check = [wanted, holds](std::string& given) -> std::string {
+    char* end = nullptr;
+    const double value = std::strtod(given.c_str(), &end);
+    const bool whole = end != given.c_str() && *end == '\0';
+    return whole && holds(value) ? "" : "must be " + wanted + ", got " + given;
+  };
+  return CLI::Validator(check, "");
+}
+
+inline bool is_count(double value) { return value >= 1 && value == std::floor(value); }
+
 /// Describes the options to `app`; `options` is filled when it parses.
 inline void describe(CLI::App& app, Options& options) {
   app.description(
@@ -202,6 +216,11 @@ inline void describe(CLI::App& app, Options& options) {
       "report.html.");
   app.option_defaults()->always_capture_default();
   auto& o = options;
+  const auto count = number("a whole number of at least 1", is_count);
+  const auto count_or_none =
+      number("a whole number of at least 0", [](double x) { return x == 0 || is_count(x); });
+  const auto positive = number("a positive number", [](double x) { return x > 0; });
+  const auto not_negative = number("a number of at least 0", [](double x) { return x >= 0; });
 
   app.add_option("experiment", o.experiment, "1d: two modes; 2d: six modes on a circle")
       ->required()
@@ -221,30 +240,41 @@ inline void describe(CLI::App& app, Options& options) {
   app.add_option("--seeds", o.seeds, "one training a seed")->delimiter(',')->group(what);
   app.add_option("--latent", o.latent, "dimension of z [1d: 4, 2d: 8]")
       ->default_str("")
+      ->check(count)
       ->group(what);
   app.add_option("--beta", o.beta, "weight of the KL divergence [1d: 1, 2d: 0.1]")
       ->default_str("")
+      ->check(not_negative)
       ->group(what);
   app.add_option("--source-deviation", o.source_deviation,
                  "of p0's components [1d: 1, 2d: 0.1 / 3]")
       ->default_str("")
+      ->check(positive)
       ->group(what);
   app.add_option("--target-deviation", o.target_deviation,
                  "of p1's components [1d: sqrt(0.02), 2d: 0.1]")
       ->default_str("")
+      ->check(positive)
       ->group(what);
 
   const std::string training = "Training";
-  app.add_option("--iterations", o.iterations, "training steps")
-      ->check(CLI::PositiveNumber)
+  app.add_option("--iterations", o.iterations, "training steps")->check(count)->group(training);
+  app.add_option("--batch", o.batch, "samples a step")->check(count)->group(training);
+  app.add_option("--learning-rate", o.learning_rate, "AdamW's rate")
+      ->check(positive)
       ->group(training);
-  app.add_option("--batch", o.batch, "samples a step")->group(training);
-  app.add_option("--learning-rate", o.learning_rate, "AdamW's rate")->group(training);
-  app.add_option("--warmup", o.warmup, "steps of linear warm-up")->group(training);
+  app.add_option("--warmup", o.warmup, "steps of linear warm-up")
+      ->check(count_or_none)
+      ->group(training);
   app.add_flag("--cosine", o.cosine, "decay the rate to zero along a cosine")->group(training);
-  app.add_option("--weight-decay", o.weight_decay, "AdamW's decay")->group(training);
-  app.add_option("--clip-norm", o.clip_norm, "largest gradient norm; 0: off")->group(training);
+  app.add_option("--weight-decay", o.weight_decay, "AdamW's decay")
+      ->check(not_negative)
+      ->group(training);
+  app.add_option("--clip-norm", o.clip_norm, "largest gradient norm; 0: off")
+      ->check(not_negative)
+      ->group(training);
   app.add_option("--ema-decay", o.ema_decay, "sample from an average of the weights; 0: off")
+      ->check(number("in [0, 1)", [](double x) { return x >= 0 && x < 1; }))
       ->group(training);
   app.add_option("--reduction", o.reduction, "of both loss terms over their dimensions")
       ->check(CLI::IsMember({"sum", "mean"}))
@@ -257,17 +287,22 @@ inline void describe(CLI::App& app, Options& options) {
       ->group(training);
 
   const std::string networks = "Networks";
-  app.add_option("--features", o.features, "sinusoidal features of a coordinate")->group(networks);
+  app.add_option("--features", o.features, "sinusoidal features of a coordinate")
+      ->check(number("an even number of at least 2", [](double x) { return is_count(x / 2); }))
+      ->group(networks);
   app.add_option("--input-scale", o.input_scale, "multiplies coordinates before their encoding")
+      ->check(positive)
       ->group(networks);
   app.add_option("--max-period", o.max_period, "longest period of the encoding, over 2 pi")
+      ->check(number("at least 1", [](double x) { return x >= 1; }))
       ->group(networks);
-  app.add_option("--width", o.width, "of encoders and decoder")->group(networks);
-  app.add_option("--encoder-depth", o.encoder_depth, "dense layers")->group(networks);
-  app.add_option("--decoder-depth", o.decoder_depth, "dense layers")->group(networks);
+  app.add_option("--width", o.width, "of encoders and decoder")->check(count)->group(networks);
+  app.add_option("--encoder-depth", o.encoder_depth, "dense layers")->check(count)->group(networks);
+  app.add_option("--decoder-depth", o.decoder_depth, "dense layers")->check(count)->group(networks);
   app.add_option("--latent-width", o.latent_width, "of z's encoder and the posterior's head")
+      ->check(count)
       ->group(networks);
-  app.add_option("--latent-depth", o.latent_depth, "dense layers")->group(networks);
+  app.add_option("--latent-depth", o.latent_depth, "dense layers")->check(count)->group(networks);
 
   const std::string sampling = "Sampling";
   auto* solver = app.add_option("--solver", o.solver, "of the flow's equation")
@@ -275,22 +310,23 @@ inline void describe(CLI::App& app, Options& options) {
                      ->group(sampling);
   app.add_option("--steps", o.steps, "numbers of steps to sample with")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(count)
       ->group(sampling);
   app.add_option("--tolerance", o.tolerance, "relative and absolute, of dopri5")
-      ->check(CLI::PositiveNumber)
       ->needs(solver)
+      ->check(positive)
       ->group(sampling);
   app.add_option("--samples", o.samples, "samples of every metric")
-      ->check(CLI::Range(100, 10'000'000))
+      ->check(number("from 100 to 10,000,000",
+                     [](double x) { return is_count(x) && x >= 100 && x <= 1e7; }))
       ->group(sampling);
   app.add_option("--bandwidth", o.bandwidth, "of the Parzen window")
-      ->check(CLI::PositiveNumber)
+      ->check(positive)
       ->group(sampling);
 
   const std::string runs = "Long runs";
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps between checkpoints; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(count_or_none)
       ->group(runs);
   auto* resume = app.add_flag("--resume", o.resume, "continue from the output folder's checkpoints")
                      ->group(runs);
@@ -324,7 +360,6 @@ inline void complete(const CLI::App& app, Options& o) {
     unused(name, o.model != "rfm", "with --model rfm");
   }
   unused("--checkpoint-every", o.load.empty(), "with --load");
-  vrfm::expect(o.latent >= 1, "--latent must be at least 1, got ", o.latent);
   const auto distinct = [](auto values) {
     std::sort(values.begin(), values.end());
     return std::adjacent_find(values.begin(), values.end()) == values.end();

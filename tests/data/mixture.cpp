@@ -210,3 +210,25 @@ TEST_CASE("a mixture's arguments are checked", "[data][mixture]") {
           draw_all(exec, standard_normal<float>(exec, 1), -2, 1, Purpose::source);
         }) == "vrfm: draw_all: the number of samples must not be negative, but is -2");
 }
+
+namespace {
+
+/// The least that a source is.
+struct Diagonal {
+  KOKKOS_FUNCTION int dimension() const { return 2; }
+  template <class T>
+  KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t, const vrfm::RandomStream&,
+                            T* x) const {
+    x[0] = x[1] = static_cast<T>(sample);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("draw_all takes a source that names no number type", "[data]") {
+  const Kokkos::DefaultExecutionSpace exec;
+  const auto table =
+      vrfm::draw_all<double>(exec, Diagonal{}, 3, /*seed=*/1, vrfm::Purpose::target, /*first=*/5);
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), table);
+  CHECK((host(0, 0) == 5 && host(2, 1) == 7));
+}

@@ -91,13 +91,14 @@ wrong "vrfm_synthetic: unexpected argument 'more'" 1d more
 kept "--beta has no effect" --model rfm --beta 1
 kept "--tolerance" --tolerance 1e-3
 kept "--steps has no effect" --solver dopri5
-kept "latent must be at least 1, got 0" --latent 0
+kept "vrfm_synthetic: --latent: must be a whole number of at least 1, got 0" --latent 0
 kept "found 'x9'" --encoder-input x0+x9
 kept "twice" --seeds 1,1
-kept "width" --width 0
-other "even number of features" --batch 130 --features 7
-other "batch must be at least 1, got 0" --features 8 --batch 0
-kept "learning rate must be positive, got -1" --learning-rate -1
+kept "width: must be" --width 0
+wrong "iterations: must be a whole number of at least 1, got abc" 1d --iterations abc
+other "features: must be an even number of at least 2, got 7" --batch 130 --features 7
+other "batch: must be a whole number of at least 1, got 0" --features 8 --batch 0
+kept "learning-rate: must be a positive number, got -1" --learning-rate -1
 other "setting 'batch' is '131' but" --iterations 60 --resume --batch 131 --features 8
 kept "more than --iterations" --iterations 30 --resume
 kept "step 1 is not finite" --iterations 60 --learning-rate 1e30

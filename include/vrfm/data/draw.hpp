@@ -32,11 +32,10 @@ struct DrawRow {
 /// Samples first ... first + count - 1 of `source` at `step`, as [count][dimension]. Which sample a
 /// row holds depends on its address alone: two calls that split the range draw the same numbers as
 /// one. Does not fence. Throws std::invalid_argument if `count` is negative.
-template <ExecutionSpace Exec, class Source>
-Table<typename Source::value_type, Exec> draw_all(const Exec& exec, const Source& source, int count,
-                                                  std::uint32_t seed, Purpose purpose,
-                                                  std::uint64_t first = 0, std::uint32_t step = 0) {
-  using Rows = Table<typename Source::value_type, Exec>;
+template <Real T, ExecutionSpace Exec, class Source>
+Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
+                        Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
+  using Rows = Table<T, Exec>;
   expect(count >= 0, "draw_all: the number of samples must not be negative, but is ", count);
   Rows out(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing), count,
            source.dimension());
@@ -45,6 +44,13 @@ Table<typename Source::value_type, Exec> draw_all(const Exec& exec, const Source
       "vrfm::draw_all", Policy(exec, 0, count),
       detail::DrawRow<Source, Rows>{source, RandomStream(seed, purpose), first, step, out});
   return out;
+}
+
+/// The same in the source's own numbers, if it names them.
+template <ExecutionSpace Exec, class Source>
+auto draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
+              Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
+  return draw_all<typename Source::value_type>(exec, source, count, seed, purpose, first, step);
 }
 
 }  // namespace vrfm
