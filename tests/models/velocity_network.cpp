@@ -58,6 +58,7 @@ TEST_CASE("an activation chooses the functions of the encodings, too", "[models]
                                 Sequential<BasicSinusoidalEmbedding<ExactMath>,
                                            Mlp<BasicGelu<ExactMath>, BasicGelu<ExactMath>>>>);
   STATIC_REQUIRE(std::is_same_v<MathOf<Relu>::type, FastMath>);
+  CHECK(network.outputs() == EncoderOptions{}.width);
 }
 
 TEST_CASE("one time for all rows gives what a column of equal times gives", "[models]") {
