@@ -120,12 +120,19 @@ KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
   return {x < 0.0f ? tail : 1.0f - tail, density * 0.398942280401432678f};
 }
 
-KOKKOS_INLINE_FUNCTION Normal<double> normal(double x) {
-  // Through erf of the signed argument: no cancellation for x > 0, and an absolute error of one
-  // ulp of 1/2 for x < 0, which is what a product x * cdf needs.
-  return {0.5 * (1.0 + math::erf(x * 0.70710678118654752440)),
-          math::exp(-0.5 * x * x) * 0.39894228040143267794};
+namespace detail {
+
+/// Through erf of the signed argument: no cancellation for x > 0, and an absolute error of one ulp of
+/// 1/2 for x < 0, which is what a product x * cdf needs.
+template <class T>
+KOKKOS_INLINE_FUNCTION Normal<T> normal_by_erf(T x) {
+  return {T(0.5) * (T(1) + math::erf(x * T(0.70710678118654752440))),
+          math::exp(T(-0.5) * x * x) * T(0.39894228040143267794)};
 }
+
+}  // namespace detail
+
+KOKKOS_INLINE_FUNCTION Normal<double> normal(double x) { return detail::normal_by_erf(x); }
 
 /// Sine and cosine of one angle (radians).
 template <class T>
@@ -203,8 +210,7 @@ struct ExactMath {
   }
   template <class T>
   KOKKOS_INLINE_FUNCTION static fast::Normal<T> normal(T x) {
-    return {T(0.5) * (T(1) + math::erf(x * T(0.70710678118654752440))),
-            math::exp(T(-0.5) * x * x) * T(0.39894228040143267794)};
+    return fast::detail::normal_by_erf(x);
   }
   template <class T>
   KOKKOS_INLINE_FUNCTION static fast::SineCosine<T> sine_cosine(T x) {

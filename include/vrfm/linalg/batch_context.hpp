@@ -2,8 +2,8 @@
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while the tile is in cache. On devices it is a portable product, one thread an element. Every
-// sum is added by one thread in order.
+// C, and its epilogue runs while the tile is in cache. On devices it is a portable product, one
+// thread an element. Every sum is added by one thread in order.
 #pragma once
 
 #include <vrfm/linalg/context.hpp>

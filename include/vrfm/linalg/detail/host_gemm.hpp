@@ -10,13 +10,14 @@
 
 namespace vrfm::detail {
 
-/// Most of the depth that is summed before C is written; with block_cols a panel in half the L2.
+/// Most of the depth that is summed before C is written; a panel is then 128 KiB of the stack (AVX-512).
 inline constexpr int panel_depth = 512;
 /// Rows whose part of A stays in L2 while all panels of B pass by.
 inline constexpr int panel_rows = 86 * block_rows;
 /// Columns up to which C is a matter of dot products.
 inline constexpr int narrow_cols = 4;
-/// Rows and depth of the block that a transposed A with far rows is packed into, once for all panels.
+/// Rows and depth of the block that a transposed A with far rows is packed into, once for all panels:
+/// 384 KiB of the stack in float.
 inline constexpr int far_rows = 64 * block_rows, far_depth = 256;
 /// Bytes of B and of a transposed A that are read in place: beyond, their rows lie in more pages
 /// than the processor has at hand.

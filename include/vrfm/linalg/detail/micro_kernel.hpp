@@ -2,8 +2,8 @@
 //
 // The innermost loop of a host matrix product: a block of C, held in vector registers while the
 // depth passes by as outer products (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
-// multiplication"). Every element is summed over the depth in order, whatever block it falls into:
-// so a row's bits depend neither on its neighbours nor on how the rows are cut.
+// multiplication"). The order of an element's sum follows from the shape of the product, whatever
+// block it falls into: so a row's bits depend neither on its neighbours nor on how the rows are cut.
 #pragma once
 
 #include <cstddef>
