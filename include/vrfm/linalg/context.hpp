@@ -29,6 +29,22 @@ enum class Op { none, transpose };
 /// Whether a result replaces what its destination held or is added to it.
 enum class Update { overwrite, accumulate };
 
+/// In what precision a device multiplies float matrices: what the operands are rounded to on their
+/// way into the multiplier. Sums are in float and results are stored in float. Host spaces, devices
+/// without such multipliers, and products of double compute in their own type whatever is asked for.
+enum class Compute {
+  float32,  ///< operands as they are
+  tf32,     ///< 10 bits of mantissa, float's range
+  bfloat16  ///< 7 bits of mantissa, float's range
+};
+
+/// The largest relative error of a rounded operand: e; a product's relative error is then at most
+/// 2 e + e^2, and a sum's at most that times sum |a| |b|, besides the roundings of float. TF32
+/// hardware may cut the operand off (e = 2^-10); bfloat16 is rounded to nearest (e = 2^-8).
+constexpr double operand_error(Compute compute) {
+  return compute == Compute::float32 ? 0 : compute == Compute::tf32 ? 1.0 / 1024 : 1.0 / 256;
+}
+
 /// The epilogue that does nothing.
 struct NoEpilogue {
   KOKKOS_INLINE_FUNCTION void operator()(int, int) const {}
