@@ -9,6 +9,7 @@
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/gemm_element.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
+#include <vrfm/linalg/tile_context.hpp>
 
 namespace vrfm {
 
@@ -84,22 +85,40 @@ struct RowElement {
   KOKKOS_FUNCTION void operator()(int i) const { f(i); }
 };
 
-/// Columns [cols * part, ...), each added from the first row to the last.
-template <class T, class S>
+/// Columns [part_cols * part, ...), each added from the first row to the last.
+template <class F, class S>
 struct ColumnSums {
-  ConstMatrix<T> x;
+  int rows, cols;
+  F f;
   S* out;
   Update update;
-  int cols;
+  int part_cols;
 
   KOKKOS_FUNCTION void operator()(int part) const {
-    const int first = part * cols, last = math::min(first + cols, x.cols);
+    const int first = part * part_cols, last = math::min(first + part_cols, cols);
     if (update == Update::overwrite) {
       for (int j = first; j < last; ++j) out[j] = S(0);
     }
-    for (int i = 0; i < x.rows; ++i) {
+    for (int i = 0; i < rows; ++i) {
       VRFM_INDEPENDENT_ITERATIONS
-      for (int j = first; j < last; ++j) out[j] += static_cast<S>(x(i, j));
+      for (int j = first; j < last; ++j) out[j] += static_cast<S>(f(i, j));
+    }
+  }
+};
+
+/// Worker w calls f for w, w + workers, ..., with working memory of its own.
+template <class F, class T>
+struct EachTile {
+  F f;
+  Matrix<T> memory;  // workers x numbers
+  int count;
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
+    for (int k = worker; k < count; k += memory.rows) {
+      Arena<T> arena(memory.row(worker), static_cast<std::size_t>(memory.cols));
+      f(ctx, k, arena);
     }
   }
 };
@@ -119,6 +138,20 @@ class BatchContext {
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class F>
   KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {
     launch_map(rows, cols, f);
@@ -132,11 +165,27 @@ class BatchContext {
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
+  template <class F, class S>
+  KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
+    constexpr int part = is_host_space<Exec> ? 16 : 1;  // on hosts a line of the cache
+    Kokkos::parallel_for("vrfm::BatchContext::column_sum", range<int>((cols + part - 1) / part),
+                         detail::ColumnSums<F, S>{rows, cols, f, out, update, part});
+  }
+
   template <class T, class S>
   KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
-    constexpr int cols = is_host_space<Exec> ? 16 : 1;  // on hosts a line of the cache
-    Kokkos::parallel_for("vrfm::BatchContext::column_sum", range<int>((x.cols + cols - 1) / cols),
-                         detail::ColumnSums<T, S>{x, out, update, cols});
+    column_sum(x.rows, x.cols, Element<std::remove_const_t<T>>{x}, out, update);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class F, class T>
+  KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> memory = arena.take(math::min(tile_concurrency(exec_), count),
+                                        static_cast<int>(detail::tile_need<T>(f)));
+    launch_tiles(exec_, "vrfm::BatchContext::each_tile", memory.rows,
+                 detail::EachTile<F, T>{f, memory, count});
+    arena.rewind(mark);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -170,10 +219,17 @@ class BatchContext {
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
                            tile);
     } else {
-      Kokkos::parallel_for("vrfm::BatchContext::gemm",
-                           range<std::int64_t>(std::int64_t(c.rows) * c.cols),
-                           detail::GemmElement<OpA, OpB, T, Epilogue>{a, b, c, update, epilogue});
+      launch_elements<OpA, OpB>(a, b, c, update, epilogue);
     }
+  }
+
+  /// The portable product: one work item an element.
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  void launch_elements(const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue& epilogue) const {
+    Kokkos::parallel_for(
+        "vrfm::BatchContext::gemm", range<std::int64_t>(std::int64_t(c.rows) * c.cols),
+        detail::GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
   }
 
   template <class F>

@@ -8,10 +8,16 @@
 //
 // Verbs (all matrices are row-major slices, vrfm/core/matrix.hpp):
 //   gemm<OpA, OpB>(A, B, C, update, epilogue)
-//                           C = op(A) op(B), or C += ...; then epilogue(i, j) for each element of C
+//                           C = op(A) op(B), or C += ...; then epilogue(i, j) for each element of
+//                           C. For convolutions, A of a (none, transpose) or B of a (transpose, none)
+//                           product may be Patches (linalg/patches.hpp)
 //   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
 //   each_row(rows, f)       f(i) once for each row
-//   column_sum(X, out, update)  out[j] = sum_i X(i, j), or +=; summed in a fixed order
+//   column_sum(rows, cols, f, out, update)
+//                           out[j] = sum_i f(i, j), or +=; summed in a fixed order. Also of a matrix:
+//                           column_sum(X, out, update)
+//   each_tile(count, f, arena)  f(tile, k, arena) once for each k < count, all independent; `tile` is a
+//                           context whose verbs may share f's working memory
 //   read(p)                 the number at p in whoever runs this code, who may branch on it: the
 //                           only verb that waits for those before it
 // A verb's results are visible to the next verb. Function objects are trivially copyable structs
@@ -20,6 +26,7 @@
 
 #include <vrfm/core/arena.hpp>
 #include <vrfm/core/matrix.hpp>
+#include <vrfm/linalg/patches.hpp>
 
 namespace vrfm {
 
@@ -55,17 +62,38 @@ struct NoRowFunction {
   KOKKOS_INLINE_FUNCTION void operator()(int) const {}
 };
 
+/// f(i, j) = x(i, j)
+template <class T>
+struct Element {
+  ConstMatrix<T> x;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const { return x(i, j); }
+};
+
 template <class C>
 concept Context = requires(const C& ctx, Matrix<float> a, Matrix<float> c, float* sums) {
   ctx.template gemm<Op::none, Op::transpose>(a, a, c, Update::overwrite, NoEpilogue{});
   ctx.map(1, 1, NoEpilogue{});
   ctx.each_row(1, NoRowFunction{});
+  ctx.column_sum(1, 1, Element<float>{}, sums, Update::overwrite);
   ctx.column_sum(a, sums, Update::overwrite);
   { ctx.read(sums) } -> std::same_as<float>;
 };
 
-/// The context of a dry run: see arena.hpp.
+struct MeasureContext;
+
+namespace detail {
+
+/// Numbers of working memory that one call of an each_tile function takes.
+template <class T, class F>
+KOKKOS_FUNCTION std::size_t tile_need(const F& f);
+
+}  // namespace detail
+
+/// The context of a dry run: see arena.hpp. `workers`: how many tiles the measured context's
+/// each_tile runs at a time (tile_concurrency for BatchContext).
 struct MeasureContext {
+  int workers = 1;
+
   template <Op, Op, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update,
                             const Epilogue& = {}) const {}
@@ -76,8 +104,24 @@ struct MeasureContext {
   template <class F>
   KOKKOS_FUNCTION void each_row(int, const F&) const {}
 
+  template <Op, Op, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<T>&, ConstMatrix<T>, Matrix<T>, Update,
+                            const Epilogue& = {}) const {}
+  template <Op, Op, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, const Patches<T>&, Matrix<T>, Update,
+                            const Epilogue& = {}) const {}
+
   template <class T, class S>
   KOKKOS_FUNCTION void column_sum(const Matrix<T>&, S*, Update) const {}
+  template <class F, class S>
+  KOKKOS_FUNCTION void column_sum(int, int, const F&, S*, Update) const {}
+
+  template <class F, class T>
+  KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    arena.take(math::min(workers, count), static_cast<int>(detail::tile_need<T>(f)));
+    arena.rewind(mark);
+  }
 
   /// Always zero, so loops must end on it.
   template <class S>
@@ -85,5 +129,12 @@ struct MeasureContext {
     return S(0);
   }
 };
+
+template <class T, class F>
+KOKKOS_FUNCTION std::size_t detail::tile_need(const F& f) {
+  auto arena = Arena<T>::measure();
+  f(MeasureContext{}, 0, arena);
+  return Arena<T>::padded(arena.peak());
+}
 
 }  // namespace vrfm

@@ -18,6 +18,20 @@ namespace vrfm {
 template <ExecutionSpace Exec>
 class TileContext;
 
+namespace detail {
+
+/// each_tile where there is nobody to share the work with.
+template <class Ctx, class F, class T>
+KOKKOS_FUNCTION void each_tile_in_turn(const Ctx& ctx, int count, const F& f, Arena<T>& arena) {
+  const auto mark = arena.used();
+  for (int k = 0; k < count; ++k) {
+    f(ctx, k, arena);
+    arena.rewind(mark);
+  }
+}
+
+}  // namespace detail
+
 /// On a host space: the calling thread does everything.
 template <ExecutionSpace Exec>
   requires is_host_space<Exec>
@@ -29,6 +43,18 @@ class TileContext<Exec> {
                             const Epilogue& epilogue = {}) const {
     detail::host_gemm<OpA, OpB, T>(a, b, c, update);
     map(c.rows, c.cols, epilogue);
+  }
+
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    each_element<OpA, OpB>(a, b, c, update, epilogue);
+  }
+
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    each_element<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   template <class F>
@@ -44,21 +70,38 @@ class TileContext<Exec> {
     for (int i = 0; i < rows; ++i) f(i);
   }
 
+  template <class F, class S>
+  KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
+    if (update == Update::overwrite) {
+      for (int j = 0; j < cols; ++j) out[j] = S(0);
+    }
+    for (int i = 0; i < rows; ++i) {
+      VRFM_INDEPENDENT_ITERATIONS
+      for (int j = 0; j < cols; ++j) out[j] += static_cast<S>(f(i, j));
+    }
+  }
+
   template <class T, class S>
   KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
-    if (update == Update::overwrite) {
-      for (int j = 0; j < x.cols; ++j) out[j] = S(0);
-    }
-    for (int i = 0; i < x.rows; ++i) {
-      const T* row = x.row(i);
-      VRFM_INDEPENDENT_ITERATIONS
-      for (int j = 0; j < x.cols; ++j) out[j] += static_cast<S>(row[j]);
-    }
+    column_sum(x.rows, x.cols, Element<std::remove_const_t<T>>{x}, out, update);
+  }
+
+  template <class F, class T>
+  KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
+    detail::each_tile_in_turn(*this, count, f, arena);
   }
 
   template <class S>
   KOKKOS_FUNCTION S read(const S* number) const {
     return *number;
+  }
+
+ private:
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  KOKKOS_FUNCTION void each_element(const A& a, const B& b, Matrix<T> c, Update update,
+                                    const Epilogue& epilogue) const {
+    const detail::GemmElement<OpA, OpB, T, Epilogue, A, B> element{a, b, c, update, epilogue};
+    for (std::int64_t k = 0; k < std::int64_t(c.rows) * c.cols; ++k) element(k);
   }
 };
 
@@ -78,6 +121,18 @@ class TileContext<Exec> {
     member_.team_barrier();
   }
 
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    each_element<OpA, OpB>(a, b, c, update, epilogue);
+  }
+
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
+                            const Epilogue& epilogue = {}) const {
+    each_element<OpA, OpB>(a, b, c, update, epilogue);
+  }
+
   template <class F>
   KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows * cols),
@@ -91,14 +146,24 @@ class TileContext<Exec> {
     member_.team_barrier();
   }
 
-  template <class T, class S>
-  KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, x.cols), [&](int j) {
+  template <class F, class S>
+  KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, cols), [&](int j) {
       S sum = update == Update::accumulate ? out[j] : S(0);
-      for (int i = 0; i < x.rows; ++i) sum += static_cast<S>(x(i, j));
+      for (int i = 0; i < rows; ++i) sum += static_cast<S>(f(i, j));
       out[j] = sum;
     });
     member_.team_barrier();
+  }
+
+  template <class T, class S>
+  KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
+    column_sum(x.rows, x.cols, Element<std::remove_const_t<T>>{x}, out, update);
+  }
+
+  template <class F, class T>
+  KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
+    detail::each_tile_in_turn(*this, count, f, arena);
   }
 
   template <class S>
@@ -109,6 +174,15 @@ class TileContext<Exec> {
   }
 
  private:
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  KOKKOS_FUNCTION void each_element(const A& a, const B& b, Matrix<T> c, Update update,
+                                    const Epilogue& epilogue) const {
+    const detail::GemmElement<OpA, OpB, T, Epilogue, A, B> element{a, b, c, update, epilogue};
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, c.rows * c.cols),
+                         [&](int index) { element(index); });
+    member_.team_barrier();
+  }
+
   const Member& member_;
 };
 

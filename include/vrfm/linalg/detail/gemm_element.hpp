@@ -11,10 +11,12 @@
 namespace vrfm::detail {
 
 /// C(index) = (op(A) op(B))(index) or C(index) += ..., then the epilogue of that element; elements
-/// are numbered row by row.
-template <Op OpA, Op OpB, class T, class Epilogue>
+/// are numbered row by row. One operand may be Patches.
+template <Op OpA, Op OpB, class T, class Epilogue, class A = ConstMatrix<T>,
+          class B = ConstMatrix<T>>
 struct GemmElement {
-  ConstMatrix<T> a, b;
+  A a;
+  B b;
   Matrix<T> c;
   Update update;
   Epilogue epilogue;
@@ -22,7 +24,13 @@ struct GemmElement {
   KOKKOS_FUNCTION void operator()(std::int64_t index) const {
     const int i = static_cast<int>(index / c.cols);
     const int j = static_cast<int>(index % c.cols);
-    const int depth = OpA == Op::none ? a.cols : a.rows;
+    int depth;
+    if constexpr (std::is_same_v<A, Patches<T>>) {
+      static_assert(OpA == Op::none, "patches are not transposed");
+      depth = a.cols();
+    } else {
+      depth = OpA == Op::none ? a.cols : a.rows;
+    }
     T sum = update == Update::accumulate ? c(i, j) : T(0);
     for (int k = 0; k < depth; ++k) {
       const T left = OpA == Op::none ? a(i, k) : a(k, i);

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Patches: a batch of channels-last images read as the left operand of a convolution written as a
+// matrix product (im2col; Chellapilla, Puri and Simard 2006), without being copied. A row is an
+// output pixel, its columns the input pixels under the kernel, tap by tap, all channels of a tap
+// adjacent. Transposed patches are those of the convolution's adjoint: rows are input pixels, taps
+// the output pixels that the input pixel went into.
+#pragma once
+
+#include <cstddef>
+
+#include <vrfm/core/matrix.hpp>
+
+namespace vrfm {
+
+/// How a square window moves over images: output pixel (y, x) sees input pixels
+/// (y stride - padding + k, x stride - padding + l) for taps 0 <= k, l < kernel.
+struct Window {
+  int height = 0, width = 0;  ///< of the input image
+  int kernel = 1, stride = 1, padding = 0;
+
+  KOKKOS_INLINE_FUNCTION int out_height() const { return out(height); }
+  KOKKOS_INLINE_FUNCTION int out_width() const { return out(width); }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return height * width; }
+  KOKKOS_INLINE_FUNCTION int out_pixels() const { return out_height() * out_width(); }
+  KOKKOS_INLINE_FUNCTION int taps() const { return kernel * kernel; }
+
+ private:
+  KOKKOS_INLINE_FUNCTION int out(int extent) const {
+    return (extent + 2 * padding - kernel) / stride + 1;
+  }
+};
+
+template <class T>
+struct Patches {
+  Matrix<const T> x;  ///< (samples x pixels) x channels
+  Window window;      ///< of the convolution itself, also if transposed
+  bool transposed = false;
+
+  /// Rows a sample.
+  KOKKOS_INLINE_FUNCTION int row_pixels() const {
+    return transposed ? window.pixels() : window.out_pixels();
+  }
+  /// Rows of x a sample.
+  KOKKOS_INLINE_FUNCTION int source_pixels() const {
+    return transposed ? window.out_pixels() : window.pixels();
+  }
+  KOKKOS_INLINE_FUNCTION int rows() const { return x.rows / source_pixels() * row_pixels(); }
+  KOKKOS_INLINE_FUNCTION int cols() const { return window.taps() * x.cols; }
+
+  /// The channels of one tap of one row; nullptr where the tap lies outside: zeros.
+  KOKKOS_INLINE_FUNCTION const T* segment(int row, int tap) const {
+    const int width = transposed ? window.width : window.out_width();
+    const int sample = row / row_pixels(), pixel = row % row_pixels();
+    const int y = source(pixel / width, tap / window.kernel,
+                         transposed ? window.out_height() : window.height);
+    const int column =
+        source(pixel % width, tap % window.kernel, transposed ? window.out_width() : window.width);
+    if (y < 0 || column < 0) return nullptr;
+    const int source_width = transposed ? window.out_width() : window.width;
+    return x.row(sample * source_pixels() + y * source_width + column);
+  }
+
+  /// Element (row, column).
+  KOKKOS_INLINE_FUNCTION T operator()(int row, int col) const {
+    const T* channels = segment(row, col / x.cols);
+    return channels == nullptr ? T(0) : channels[col % x.cols];
+  }
+
+ private:
+  /// The source's coordinate below tap k, -1 if there is none in [0, extent).
+  KOKKOS_INLINE_FUNCTION int source(int coordinate, int k, int extent) const {
+    int at;
+    if (transposed) {
+      const int scaled = coordinate + window.padding - k;
+      if (scaled % window.stride != 0) return -1;
+      at = scaled / window.stride;
+    } else {
+      at = coordinate * window.stride - window.padding + k;
+    }
+    return at >= 0 && at < extent ? at : -1;
+  }
+};
+
+}  // namespace vrfm
