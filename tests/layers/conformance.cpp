@@ -4,6 +4,7 @@
 #include <tests/support/conformance.hpp>
 #include <tests/support/spaces.hpp>
 
+#include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/models/mlp.hpp>
@@ -35,6 +36,24 @@ TEMPLATE_LIST_TEST_CASE("dense layers conform", "[layers]", test::Spaces) {
   check<E>("gelu_tanh", [](List& l) { return Dense<GeluTanh>(l, "dense", 7, 1); });
   check<E>("selu", [](List& l) { return Dense<Selu>(l, "dense", 5, 4); });
   check<E>("tanh", [](List& l) { return Dense<Tanh>(l, "dense", 1, 1); });
+}
+
+TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
+  using E = TestType;
+  const auto conv = [](int height, int width, int kernel, int stride, int padding, int inputs,
+                       int outputs) {
+    return [=](ParameterList& l) {
+      return Conv2d(l, "conv", Window{height, width, kernel, stride, padding}, inputs, outputs);
+    };
+  };
+  check<E>("3 x 3", conv(4, 5, 3, 1, 1, 3, 4));
+  check<E>("3 x 3, stride 2", conv(6, 6, 3, 2, 1, 2, 3));
+  check<E>("3 x 3, stride 2, odd image", conv(5, 7, 3, 2, 1, 2, 2));
+  check<E>("3 x 3, no padding", conv(5, 4, 3, 1, 0, 2, 1));
+  check<E>("1 x 1", conv(3, 3, 1, 1, 0, 5, 2));
+  check<E>("5 x 5, padding 2", conv(4, 4, 5, 1, 2, 1, 2));
+  check<E>("4 x 4 patches", conv(8, 8, 4, 4, 0, 2, 3));
+  check<E>("wide padding", conv(2, 2, 1, 1, 1, 2, 2));
 }
 
 TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", test::Spaces) {

@@ -58,6 +58,54 @@ struct ColumnSumStep {
   }
 };
 
+/// The product of the elements of x and their column number, summed by columns.
+template <class T>
+struct Weighted {
+  Matrix<const T> x;
+  KOKKOS_FUNCTION T operator()(int i, int j) const { return T(j) * x(i, j); }
+};
+
+template <class T>
+struct WeightedSumStep {
+  Matrix<const T> x;
+  T* out;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    ctx.column_sum(x.rows, x.cols, Weighted<T>{x}, out, Update::overwrite);
+  }
+};
+
+/// Row k of y += k + 1, by way of working memory; larger k take less of it.
+template <class T>
+struct AddByTile {
+  Matrix<T> y;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>& arena) const {
+    const Matrix<T> row = arena.take(1, y.cols);
+    ctx.map(1, y.cols, Fill<T>{row, T(k + 1)});
+    if (k == 0) arena.take(3, y.cols);
+    ctx.map(1, y.cols, AddScaled<T>{T(1), row, y.row_range(k, 1)});
+  }
+};
+
+template <class T>
+struct EachTileStep {
+  Matrix<T> y;
+  T* block;
+  std::size_t capacity;
+  template <class Ctx>
+  KOKKOS_FUNCTION void run(const Ctx& ctx, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    ctx.each_tile(y.rows, AddByTile<T>{y}, arena);
+    if (arena.used() != mark) Kokkos::abort("each_tile kept memory");
+  }
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    Arena<T> arena(block, capacity);
+    run(ctx, arena);
+  }
+};
+
 /// y(0, 0) = 5, then y(0, 1) = what read() says of it plus 1.
 template <class T>
 struct ReadStep {
@@ -193,6 +241,42 @@ TEMPLATE_LIST_TEST_CASE("column_sum adds from the first row to the last", "[lina
       on_both_contexts<Exec>(ColumnSumStep<T, double>{x.matrix(), wide_sum.data(), update},
                              start(wide_sum), [&] { CHECK(wide_sum.read() == wide_expected); });
     }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("column_sum adds what a function gives", "[linalg][context]",
+                        SpacesAndReals) {
+  using T = typename TestType::Real;
+  Padded<T, typename TestType::Exec> x(3, 3, {1, 2, 3, 4, 5, 6, 7, 8, 9}), sum(1, 3);
+  on_both_contexts<typename TestType::Exec>(
+      WeightedSumStep<T>{x.matrix(), sum.data()}, [] {},
+      [&] {
+        CHECK(sum.read() == std::vector<double>{0, 15, 36});
+      });
+}
+
+TEMPLATE_LIST_TEST_CASE("each_tile visits each piece once, in memory of its own",
+                        "[linalg][context]", SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  for (const int count : {0, 1, 2, 37}) {
+    INFO(count << " pieces");
+    Padded<T, Exec> y(count, 5);
+    const auto n = static_cast<std::size_t>(5 * count);
+    EachTileStep<T> step{y.matrix(), nullptr, 0};
+    auto measure = Arena<T>::measure();
+    step.run(MeasureContext{tile_concurrency(Exec())}, measure);
+    Padded<T, Exec> memory(1, static_cast<int>(measure.peak()));
+    step.block = memory.data();
+    step.capacity = measure.peak();
+    std::vector<double> expected;
+    for (int k = 0; k < count; ++k) expected.insert(expected.end(), 5, k + 1);
+    on_both_contexts<Exec>(
+        step, [&] { y.write(std::vector<double>(n)); },
+        [&] {
+          CHECK(y.read() == expected);
+          memory.read();  // throws if anything beside it changed
+        });
   }
 }
 

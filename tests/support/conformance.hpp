@@ -69,16 +69,17 @@ struct LayerStep {
   }
 
   /// Numbers of working memory.
-  std::size_t measured() const {
+  std::size_t measured(int workers) const {
     auto arena = Arena<T>::measure();
-    run(MeasureContext{}, arena);
+    run(MeasureContext{workers}, arena);
     return arena.peak();
   }
 };
 
 /// What goes into a step and what comes out, as doubles.
 struct LayerData {
-  int rows;
+  int samples;
+  int x_rows, y_rows;
   std::vector<double> p, x, dy, tangent_x, old_gradient;
 };
 
@@ -156,12 +157,13 @@ class Conformance {
   /// The same numbers on Exec, in all its modes.
   template <class Exec, class T>
   void execution() const {
-    for (const int rows : {0, 1, 99}) {  // 99: more than one tile of a product by two threads
-      const LayerData data = make_data(rows, 32);
+    // The last: more than one tile of a product by two threads.
+    for (const int samples : {0, 1, (98 + input_pixels(layer_)) / input_pixels(layer_)}) {
+      const LayerData data = make_data(samples, 32);
       const LayerResult expected = on_host(data);
       for (const bool tile : {false, true}) {
-        INFO(rows << " rows, " << (tile ? "TileContext" : "BatchContext") << ", "
-                  << (sizeof(T) == 4 ? "float" : "double"));
+        INFO(samples << " samples, " << (tile ? "TileContext" : "BatchContext") << ", "
+                     << (sizeof(T) == 4 ? "float" : "double"));
         compare<T>(on<Exec, T>(data, tile, {}), expected, data);
         compare<T>(on<Exec, T>(data, tile, {.mode = GradientMode::accumulate}), expected, data,
                    data.old_gradient);
@@ -202,15 +204,22 @@ class Conformance {
   /// longest sum is over its rows or its widest matrix, neither above 128 here.
   template <class T>
   double roundings(const LayerData& data) const {
-    return 4 * epsilon<T> * (128 + data.rows);
+    return 4 * epsilon<T> * (128 + data.x_rows + data.y_rows);
   }
 
-  LayerData make_data(int rows, std::uint32_t seed) const {
+  LayerData make_data(int samples, std::uint32_t seed) const {
     Numbers numbers(seed);
-    LayerData data{rows, numbers.take(parameters_), {}, {}, {}, {}};
-    data.x = numbers.take(count(rows, layer_.inputs()));
-    data.dy = numbers.take(count(rows, layer_.outputs()));
-    data.tangent_x = numbers.take(count(rows, tangent_.count));
+    LayerData data{samples,
+                   samples * input_pixels(layer_),
+                   samples * output_pixels(layer_),
+                   numbers.take(parameters_),
+                   {},
+                   {},
+                   {},
+                   {}};
+    data.x = numbers.take(count(data.x_rows, layer_.inputs()));
+    data.dy = numbers.take(count(data.y_rows, layer_.outputs()));
+    data.tangent_x = numbers.take(count(data.x_rows, tangent_.count));
     data.old_gradient = numbers.take(parameters_);
     return data;
   }
@@ -220,29 +229,29 @@ class Conformance {
     using Host = Kokkos::DefaultHostExecutionSpace;
     LayerResult r;
     r.y.resize(data.dy.size());
-    r.dx.resize(count(data.rows, differentiable_.count));
+    r.dx.resize(count(data.x_rows, differentiable_.count));
     r.g.resize(parameters_);
     r.tangent_y.resize(data.dy.size());
-    const int rows = data.rows;
-    const auto read = [rows](const std::vector<double>& v, int cols) {
+    const auto read = [](const std::vector<double>& v, int rows, int cols) {
       return Matrix<const double>(v.data(), rows, cols, cols);
     };
-    const auto write = [rows](std::vector<double>& v, int cols) {
+    const auto write = [](std::vector<double>& v, int rows, int cols) {
       return Matrix<double>(v.data(), rows, cols, cols);
     };
+    const int in = data.x_rows, out = data.y_rows;
     LayerStep<L, double> step{layer_,
                               data.p.data(),
-                              read(data.x, layer_.inputs()),
-                              write(r.y, layer_.outputs()),
+                              read(data.x, in, layer_.inputs()),
+                              write(r.y, out, layer_.outputs()),
                               save,
                               {r.g.data(), false},
-                              read(data.dy, layer_.outputs()),
-                              write(r.dx, differentiable_.count),
-                              read(data.tangent_x, tangent_.count),
-                              write(r.tangent_y, layer_.outputs()),
+                              read(data.dy, out, layer_.outputs()),
+                              write(r.dx, in, differentiable_.count),
+                              read(data.tangent_x, in, tangent_.count),
+                              write(r.tangent_y, out, layer_.outputs()),
                               nullptr,
                               0};
-    std::vector<double> block(step.measured());
+    std::vector<double> block(step.measured(1));
     step.block = block.data();
     step.capacity = block.size();
     step(TileContext<Host>{}, 0);
@@ -252,11 +261,11 @@ class Conformance {
   /// One step on Exec; results that are not wanted come back empty.
   template <class Exec, class T>
   LayerResult on(const LayerData& data, bool tile, const Wish& wish) const {
-    const int rows = data.rows, n = static_cast<int>(parameters_);
-    Padded<T, Exec> p(1, n, data.p), x(rows, layer_.inputs(), data.x),
-        dy(rows, layer_.outputs(), data.dy), tangent_x(rows, tangent_.count, data.tangent_x);
-    Padded<T, Exec> y(rows, layer_.outputs()), dx(rows, differentiable_.count), g(1, n),
-        tangent_y(rows, layer_.outputs());
+    const int in = data.x_rows, out = data.y_rows, n = static_cast<int>(parameters_);
+    Padded<T, Exec> p(1, n, data.p), x(in, layer_.inputs(), data.x),
+        dy(out, layer_.outputs(), data.dy), tangent_x(in, tangent_.count, data.tangent_x);
+    Padded<T, Exec> y(out, layer_.outputs()), dx(in, differentiable_.count), g(1, n),
+        tangent_y(out, layer_.outputs());
     if (wish.mode != GradientMode::overwrite) g.write(data.old_gradient);
     const bool ignore = wish.mode == GradientMode::ignore;
     const bool want_dx = wish.want_dx && differentiable_.count > 0;
@@ -275,12 +284,12 @@ class Conformance {
                          0};
     // Exactly the measured memory, as NaN: the arena ends the program if it is too little, and
     // whatever is read before it was written shows.
-    const auto needed = static_cast<int>(step.measured());
+    const Exec exec;
+    const auto needed = static_cast<int>(step.measured(tile ? 1 : tile_concurrency(exec)));
     Padded<T, Exec> memory(1, needed);
     step.block = memory.data();
     step.capacity = static_cast<std::size_t>(needed);
 
-    const Exec exec;
     if (tile) {
       launch_tiles(exec, "vrfm::test::layer_step", 1, step);
     } else {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Conv2d: y(p, o) = b(o) + sum_{k,l,c} W(o, c, k, l) x(p stride - padding + (k, l), c), images
+// channels-last, weights as PyTorch's nn.Conv2d stores them: W of shape [outputs, inputs, kernel,
+// kernel], b of shape [outputs]. A product of patches (linalg/patches.hpp) with the weights in the
+// order of the patches' columns. A 1 x 1 convolution is Dense on rows that are pixels.
+#pragma once
+
+#include <cmath>
+
+#include <vrfm/layers/layer.hpp>
+#include <vrfm/linalg/elementwise.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+/// Element: out(o, tap * inputs + c) = W[o][c][tap].
+template <class T>
+struct WeightsByTap {
+  const T* weight;
+  int inputs, taps;
+  Matrix<T> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int o, int column) const {
+    const int tap = column / inputs, c = column % inputs;
+    out(o, column) = weight[(std::ptrdiff_t(o) * inputs + c) * taps + tap];
+  }
+};
+
+/// Element: out(c, tap * outputs + o) = W[o][c][tap].
+template <class T>
+struct TransposedWeightsByTap {
+  const T* weight;
+  int inputs, outputs, taps;
+  Matrix<T> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int c, int column) const {
+    const int tap = column / outputs, o = column % outputs;
+    out(c, column) = weight[(std::ptrdiff_t(o) * inputs + c) * taps + tap];
+  }
+};
+
+/// Element: W[o][c][tap] (+)= by_tap(o, tap * inputs + c).
+template <class T>
+struct StoreWeightGradient {
+  ConstMatrix<T> by_tap;
+  int inputs, taps;
+  T* gradient;
+  bool accumulate;
+  KOKKOS_INLINE_FUNCTION void operator()(int o, int element) const {
+    const int c = element / taps, tap = element % taps;
+    T& out = gradient[std::ptrdiff_t(o) * inputs * taps + element];
+    const T value = by_tap(o, tap * inputs + c);
+    out = accumulate ? out + value : value;
+  }
+};
+
+/// Epilogue: y += bias.
+template <class T>
+struct AddBias {
+  const T* bias;
+  Matrix<T> y;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) += bias[j]; }
+};
+
+}  // namespace detail
+
+class Conv2d {
+ public:
+  static constexpr bool has_parameters = true;
+
+  template <class T>
+  struct Saved {};
+
+  Conv2d() = default;
+
+  /// Adds `name`.weight and `name`.bias to `list`: as PyTorch's nn.Conv2d, U(-1/sqrt(n), 1/sqrt(n))
+  /// with n = inputs kernel^2, or zero. Throws std::invalid_argument for extents below 1, a negative
+  /// padding, or a window larger than the padded image.
+  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
+         int outputs, bool zero = false)
+      : window_(window), inputs_(inputs), outputs_(outputs) {
+    expect(inputs > 0 && outputs > 0, "convolution '", name,
+           "' needs at least one input and one output, got ", inputs, " and ", outputs);
+    expect(window.kernel > 0 && window.stride > 0 && window.padding >= 0, "convolution '", name,
+           "' needs kernel >= 1, stride >= 1 and padding >= 0, got ", window.kernel, ", ",
+           window.stride, " and ", window.padding);
+    expect(math::min(window.height, window.width) > 0 &&
+               math::min(window.height, window.width) + 2 * window.padding >= window.kernel,
+           "convolution '", name, "': the kernel of ", window.kernel, " x ", window.kernel,
+           " is larger than the image of ", window.height, " x ", window.width, " padded by ",
+           window.padding);
+    const auto extent = [](int n) { return static_cast<std::size_t>(n); };
+    const auto bound =
+        Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
+    weight_ = list.add(
+        name + ".weight",
+        {extent(outputs), extent(inputs), extent(window.kernel), extent(window.kernel)}, bound);
+    bias_ = list.add(name + ".bias", {extent(outputs)}, bound);
+  }
+
+  KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return window_.pixels(); }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return window_.out_pixels(); }
+  KOKKOS_INLINE_FUNCTION const Window& window() const { return window_; }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+                               Arena<T>& arena) const {
+    multiply(ctx, p, x, y, Update::overwrite, detail::AddBias<T>{p + bias_, y}, arena);
+  }
+
+  /// y += what forward would write: a residual connection.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                                   Arena<T>& arena) const {
+    multiply(ctx, p, x, y, Update::accumulate, detail::AddBias<T>{p + bias_, y}, arena);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
+                                Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int taps = window_.taps();
+    if (!g.ignored()) {
+      const Matrix<T> by_tap = arena.take(outputs_, taps * inputs_);
+      ctx.template gemm<Op::transpose, Op::none>(dy, Patches<T>{x, window_}, by_tap,
+                                                 Update::overwrite);
+      ctx.map(
+          outputs_, taps * inputs_,
+          detail::StoreWeightGradient<T>{by_tap, inputs_, taps, g.values + weight_, g.accumulate});
+      ctx.column_sum(dy, g.values + bias_, g.accumulate ? Update::accumulate : Update::overwrite);
+      arena.rewind(mark);
+    }
+    if (!dx.empty()) {
+      const Matrix<T> weights = arena.take(inputs_, taps * outputs_);
+      ctx.map(inputs_, taps * outputs_,
+              detail::TransposedWeightsByTap<T>{p + weight_, inputs_, outputs_, taps, weights});
+      ctx.template gemm<Op::none, Op::transpose>(Patches<T>{dy, window_, true}, weights, dx,
+                                                 Update::overwrite);
+      arena.rewind(mark);
+    }
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>&, Arena<T>& arena) const {
+    multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
+  }
+
+ private:
+  template <class Ctx, class T, class Epilogue>
+  KOKKOS_FUNCTION void multiply(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                                Update update, const Epilogue& epilogue, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int taps = window_.taps();
+    const Matrix<T> weights = arena.take(outputs_, taps * inputs_);
+    ctx.map(outputs_, taps * inputs_, detail::WeightsByTap<T>{p + weight_, inputs_, taps, weights});
+    ctx.template gemm<Op::none, Op::transpose>(Patches<T>{x, window_}, weights, y, update,
+                                               epilogue);
+    arena.rewind(mark);
+  }
+
+  Window window_;
+  int inputs_ = 0;
+  int outputs_ = 0;
+  std::size_t weight_ = 0;
+  std::size_t bias_ = 0;
+};
+
+}  // namespace vrfm
