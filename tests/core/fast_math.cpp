@@ -24,8 +24,8 @@ namespace vrfm::test {
 /// All functions at each of n arguments.
 template <class T>
 struct EvaluateAll {
-  static constexpr int functions = 7;
-  enum Function { exp, sigmoid, tanh, cdf, pdf, sine, cosine };
+  static constexpr int functions = 8;
+  enum Function { exp, log, sigmoid, tanh, cdf, pdf, sine, cosine };
 
   const T* x;
   T* y;  ///< functions x n
@@ -35,6 +35,7 @@ struct EvaluateAll {
     const auto normal = fast::normal(x[i]);
     const auto wave = fast::sine_cosine(x[i]);
     y[exp * n + i] = fast::exp(x[i]);
+    y[log * n + i] = fast::log(x[i]);
     y[sigmoid * n + i] = fast::sigmoid(x[i]);
     y[tanh * n + i] = fast::tanh(x[i]);
     y[cdf * n + i] = normal.cdf;
@@ -86,6 +87,8 @@ std::vector<float> all_floats(int each) {
     x.push_back(std::bit_cast<float>(head << 23));
     x.push_back(std::bit_cast<float>(head << 23 | 0x7fffffu));
   }
+  // Around one, where the logarithm vanishes.
+  for (std::uint32_t k = 0; k < 64; ++k) x.push_back(std::bit_cast<float>(0x3f800000u - 32 + k));
   for (const float end : {2.0f, 20.0f, 110.0f}) {
     for (int k = -each * 32; k <= each * 32; ++k) x.push_back(end * float(k) / float(each * 32));
   }
@@ -132,8 +135,8 @@ using namespace vrfm::test;
 
 TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast_math]", Spaces) {
   const auto r = evaluate<TestType>(all_floats(2000));
-  Worst exp_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative, pdf_absolute,
-      wave;
+  Worst exp_ulp, log_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative,
+      pdf_absolute, wave;
   int wrong_limit = 0;
   for (std::size_t i = 0; i < r.x.size(); ++i) {
     const double x = static_cast<double>(r.x[i]);
@@ -146,6 +149,13 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
       wrong_limit += at(Functions::exp) != 0 ? 1 : 0;
     } else if (e <= largest_float) {
       exp_ulp.add(std::fabs(at(Functions::exp) - e) / ulp(e), x);
+    }
+
+    if (x > 0) {
+      const double l = std::log(x);
+      log_ulp.add(std::fabs(at(Functions::log) - l) / ulp(l), x);
+    } else {
+      wrong_limit += x == 0 ? at(Functions::log) != -infinity : !std::isnan(at(Functions::log));
     }
 
     const double s = 1 / (1 + std::exp(-x));
@@ -172,6 +182,7 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
     CHECK(worst.error <= bound);
   };
   within("exp, ulp", exp_ulp, 2);
+  within("log, ulp", log_ulp, 1);
   within("sigmoid, ulp", sigmoid_ulp, 4);
   within("tanh, ulp", tanh_ulp, 4);
   within("normal cdf, relative", cdf_relative, 1e-6);
@@ -222,6 +233,12 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
     CHECK(std::fabs(at(Functions::pdf, i) - 0.39894228f) <= 3e-7f);
   }
   CHECK(at(Functions::exp, plus_inf) == inf);
+  CHECK(at(Functions::log, zero) == -inf);
+  CHECK(at(Functions::log, minus_zero) == -inf);
+  CHECK(at(Functions::log, plus_inf) == inf);
+  CHECK(std::isnan(at(Functions::log, minus_inf)));
+  CHECK(std::isnan(at(Functions::log, minus_tiny)));
+  CHECK(at(Functions::log, plus_tiny) == static_cast<float>(-149 * 0.69314718055994531));
   CHECK(at(Functions::exp, minus_inf) == 0.0f);
   CHECK(at(Functions::sigmoid, plus_inf) == 1.0f);
   CHECK(at(Functions::sigmoid, minus_inf) == 0.0f);
@@ -253,6 +270,7 @@ TEMPLATE_LIST_TEST_CASE("double functions are the standard ones to a few ulp", "
       relative.add(std::fabs(r.at(f, i) - exact) / (eps * std::fabs(exact) + 1e-300), x[i]);
     };
     rel(F::exp, std::exp(x[i]));
+    if (x[i] > 0) rel(F::log, std::log(x[i]));
     rel(F::sigmoid, 1 / (1 + std::exp(-x[i])));
     rel(F::tanh, std::tanh(x[i]));
     rel(F::pdf, normal_pdf(x[i]));

@@ -5,6 +5,8 @@
 // The compiler hints of the element loops live here too.
 #pragma once
 
+#include <cmath>
+
 #include <Kokkos_Core.hpp>
 
 #if KOKKOS_VERSION < 30401
@@ -62,6 +64,9 @@ using backend::pow;
 using backend::sin;
 using backend::sqrt;
 using backend::tanh;
+
+/// a b + c, rounded once on every backend: an instruction where there is one, else a slow call.
+KOKKOS_INLINE_FUNCTION float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 
 /// True unless `x` is an infinity or NaN (written without library calls: every backend has it).
 template <class T>

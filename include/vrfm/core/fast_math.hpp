@@ -4,10 +4,11 @@
 // The float versions are polynomials with the error bounds stated below (tested against double
 // over the whole range); the double versions are the standard functions. Argument reductions after
 // Cody and Waite, "Software Manual for the Elementary Functions" (1980); polynomials of exp, sine
-// and cosine from Moshier's Cephes library, of the normal distribution fitted here.
+// and cosine from Moshier's Cephes library, of the logarithm and the normal distribution fitted here.
 // They rely on IEEE arithmetic: do not compile with -ffast-math.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include <vrfm/core/compat.hpp>
@@ -45,6 +46,26 @@ KOKKOS_INLINE_FUNCTION ScaledExponential scaled_exp(float x) {
   return {p, __builtin_bit_cast(std::int32_t, shifted) - round_magic_bits};
 }
 
+/// log(x) + n log(2) for normal x > 0. Products and sums in the fixed pairs of fma: the same bits
+/// whatever the compiler contracts, which random.hpp relies on.
+KOKKOS_INLINE_FUNCTION float log_of_normal(float x, std::int32_t n = 0) {
+  // x = m 2^k with m in [sqrt(1/2), sqrt(2)); log(1 + f) = f - f^2 / 2 + f^3 p(f) to a relative 6e-9.
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, x);
+  const std::int32_t k = static_cast<std::int32_t>(bits - 0x3F3504F3u) >> 23;
+  const float f = __builtin_bit_cast(float, bits - (static_cast<std::uint32_t>(k) << 23)) - 1.0f;
+  float p = -0.076344974f;
+  p = math::fma(p, f, 0.12761578f);
+  p = math::fma(p, f, -0.13160183f);
+  p = math::fma(p, f, 0.14201757f);
+  p = math::fma(p, f, -0.16623357f);
+  p = math::fma(p, f, 0.20001227f);
+  p = math::fma(p, f, -0.2500082f);
+  p = math::fma(p, f, 0.3333333f);
+  p = math::fma(p, f, -0.5f);
+  p = math::fma(p, f * f, f);
+  return math::fma(static_cast<float>(k + n), 0.693147180559945309f, p);
+}
+
 }  // namespace detail
 
 /// exp(x). Relative error at most 2 ulp; 0 below -104, infinity above 88.73, NaN for NaN.
@@ -57,6 +78,18 @@ KOKKOS_INLINE_FUNCTION float exp(float x) {
 }
 
 KOKKOS_INLINE_FUNCTION double exp(double x) { return math::exp(x); }
+
+/// log(x). Error at most 1 ulp, subnormal x included; -infinity at zero, NaN below and for
+/// NaN. The same bits on every backend.
+KOKKOS_INLINE_FUNCTION float log(float x) {
+  constexpr float infinity = INFINITY, not_a_number = NAN;
+  const bool subnormal = x < 1.17549435e-38f;
+  const float y = detail::log_of_normal(subnormal ? x * 8388608.0f : x, subnormal ? -23 : 0);
+  const float positive = x < infinity ? y : infinity;
+  return x > 0.0f ? positive : (x == 0.0f ? -infinity : not_a_number);
+}
+
+KOKKOS_INLINE_FUNCTION double log(double x) { return math::log(x); }
 
 /// 1 / (1 + exp(-x)). Relative error at most 4 ulp for float where the result is normal.
 template <class T>
@@ -177,6 +210,10 @@ struct FastMath {
     return fast::exp(x);
   }
   template <class T>
+  KOKKOS_INLINE_FUNCTION static T log(T x) {
+    return fast::log(x);
+  }
+  template <class T>
   KOKKOS_INLINE_FUNCTION static T sigmoid(T x) {
     return fast::sigmoid(x);
   }
@@ -199,6 +236,10 @@ struct ExactMath {
   template <class T>
   KOKKOS_INLINE_FUNCTION static T exp(T x) {
     return math::exp(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T log(T x) {
+    return math::log(x);
   }
   template <class T>
   KOKKOS_INLINE_FUNCTION static T sigmoid(T x) {

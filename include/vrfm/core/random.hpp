@@ -11,6 +11,7 @@
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/fast_math.hpp>
 
 namespace vrfm {
 
@@ -51,6 +52,36 @@ KOKKOS_INLINE_FUNCTION PhiloxBlock philox4x32_10(PhiloxBlock counter, std::uint3
   return counter;
 }
 
+namespace detail {
+
+/// sqrt(-2 log u) times cosine and sine of (word / 2^32) turns, of which the upper 23 bits and a half
+/// step count. The angle is reduced in integers, its quarter turn r in [-1/2, 1/2] is exact; each sum
+/// is an fma, the last ones too, so that none can be contracted otherwise, nor with a caller's.
+KOKKOS_INLINE_FUNCTION void box_muller(float u, std::uint32_t word, float* pair) {
+  const float radius = math::sqrt(-2.0f * fast::detail::log_of_normal(u));
+  const std::uint32_t turns = (word >> 9 << 1) + 1;  // in 2^-24
+  const std::uint32_t quadrant = (turns + (1u << 21)) >> 22;
+  const float r =
+      static_cast<float>(static_cast<std::int32_t>(turns - (quadrant << 22))) * (1.0f / 4194304.0f);
+  // sin(pi r / 2) / r and cos(pi r / 2), to a relative 3e-8.
+  const float s = r * r;
+  float p = math::fma(s, -0.004685273f, 0.07971228f);
+  p = math::fma(p, s, -0.64596665f);
+  float q = math::fma(s, 0.00090376654f, -0.020860165f);
+  q = math::fma(q, s, 0.25366923f);
+  q = math::fma(q, s, -1.2337005f);
+  const float along = radius * r;
+  const float sine = math::fma(p * s, along, along * 1.57079632679489662f);
+  const float cosine = math::fma(q * s, radius, radius);
+  const bool swapped = (quadrant & 1u) != 0;
+  const float a = swapped ? sine : cosine;
+  const float b = swapped ? cosine : sine;
+  pair[0] = ((quadrant + 1u) & 2u) != 0 ? -a : a;
+  pair[1] = (quadrant & 2u) != 0 ? -b : b;
+}
+
+}  // namespace detail
+
 /// The draws of one (seed, purpose). Every method takes the address of its numbers.
 class RandomStream {
  public:
@@ -74,17 +105,26 @@ class RandomStream {
   }
 
   /// Writes `count` standard normal numbers, elements element ... element + count - 1, to `out`
-  /// (Box-Muller). `element` must be even.
+  /// (Box-Muller). `element` must be even. Floats have the same bits on every backend and under any
+  /// contraction of products and sums; doubles follow the backend's log, sine and cosine.
   template <Real T>
   KOKKOS_INLINE_FUNCTION void normal(std::uint64_t sample, std::uint32_t step,
                                      std::uint32_t element, int count, T* out) const {
-    constexpr T two_pi = T(6.283185307179586476925286766559);
+    PhiloxBlock block{};
     for (int first = 0; first < count; first += 2, element += 2) {
-      const auto block = words(sample, step, element / per_block<T>);
-      const T radius = math::sqrt(T(-2) * math::log(to_unit<T>(block, element % per_block<T>)));
-      const T angle = two_pi * to_unit<T>(block, element % per_block<T> + 1);
-      out[first] = radius * math::cos(angle);
-      if (first + 1 < count) out[first + 1] = radius * math::sin(angle);
+      const std::uint32_t lane = element % per_block<T>;
+      if (first == 0 || lane == 0) block = words(sample, step, element / per_block<T>);
+      T pair[2];
+      if constexpr (sizeof(T) == 4) {
+        detail::box_muller(to_unit<T>(block, lane), block.word[lane + 1], pair);
+      } else {
+        const T radius = math::sqrt(T(-2) * math::log(to_unit<T>(block, lane)));
+        const T angle = T(6.283185307179586476925286766559) * to_unit<T>(block, lane + 1);
+        pair[0] = radius * math::cos(angle);
+        pair[1] = radius * math::sin(angle);
+      }
+      out[first] = pair[0];
+      if (first + 1 < count) out[first + 1] = pair[1];
     }
   }
 
