@@ -13,7 +13,7 @@ using namespace vrfm::bench;
 
 template <class T, class Solver>
 void sample_flow(benchmark::State& state, const FlowOptions& options, std::size_t count, int steps,
-                 const Solver& solver, Launch launch) {
+                 const Solver& solver, Execution execution) {
   const Flow<T, Exec> flow(Exec{}, options, 1);
   const auto from = source<T, Exec>(2);
   const Table<T, Exec> x("x", count, 2);
@@ -21,7 +21,7 @@ void sample_flow(benchmark::State& state, const FlowOptions& options, std::size_
   for (auto _ : state) {
     const Result result =
         sample_into(Exec{}, velocity_of(flow), from, x, solver,
-                    {.count = count, .grid = TimeGrid::uniform(0, 1, steps), .launch = launch});
+                    {.count = count, .grid = TimeGrid::uniform(0, 1, steps), .execution = execution});
     evaluations = result.mean_evaluations;
   }
   const double width = options.encoder.width;
@@ -37,11 +37,11 @@ template <class T, class Solver>
 void by_count(benchmark::State& state) {
   sample_flow<T>(state, {.dimension = 2, .latent = static_cast<int>(state.range(0))},
                  static_cast<std::size_t>(state.range(1)), static_cast<int>(state.range(2)),
-                 Solver{}, Launch::tiles);
+                 Solver{}, Execution::tiles);
 }
 
 /// Argument: width.
-template <Launch launch>
+template <Execution execution>
 void by_width(benchmark::State& state) {
   const int width = static_cast<int>(state.range(0));
   sample_flow<float>(state,
@@ -50,7 +50,7 @@ void by_width(benchmark::State& state) {
                       .encoder = {.width = width},
                       .latent_width = 2 * width,
                       .decoder_width = width},
-                     10'000, 4, Euler{}, launch);
+                     10'000, 4, Euler{}, execution);
 }
 
 void counts(benchmark::internal::Benchmark* b) {
@@ -77,8 +77,8 @@ const bool registered = [] {
   benchmark::RegisterBenchmark("sampling/heun", by_count<float, Heun>)->Apply(once);
   benchmark::RegisterBenchmark("sampling/rk4", by_count<float, RungeKutta4>)->Apply(once);
   benchmark::RegisterBenchmark("sampling/dopri5", by_count<float, DormandPrince>)->Apply(once);
-  benchmark::RegisterBenchmark("sampling/tiles", by_width<Launch::tiles>)->Apply(widths);
-  benchmark::RegisterBenchmark("sampling/batch", by_width<Launch::batch>)->Apply(widths);
+  benchmark::RegisterBenchmark("sampling/tiles", by_width<Execution::tiles>)->Apply(widths);
+  benchmark::RegisterBenchmark("sampling/batch", by_width<Execution::batch>)->Apply(widths);
   return true;
 }();
 

@@ -74,7 +74,10 @@ TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sa
     }
     // One launch after the other over the whole batch: the same bits.
     CHECK(numbers_of(sample(flow, source, solver,
-                            {.count = 150, .seed = 5, .launch = Launch::batch})) == all);
+                            {.count = 150, .seed = 5, .execution = Execution::batch})) == all);
+    // And some at a time.
+    const SampleOptions parts{.count = 150, .seed = 5, .execution = Execution::batch, .batch = 64};
+    CHECK(numbers_of(sample(flow, source, solver, parts)) == all);
     CHECK(numbers_of(sample(flow, source, solver, {.count = 150, .seed = 6})) != all);
   };
   check(Euler{3});
@@ -93,9 +96,9 @@ TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[integrators][
     const detail::TransportSamples<std::remove_const_t<decltype(field)>, Begin, Euler, NoSaver,
                                    float>
         program{field, {source}, Euler{2}, {}, {}, matrix(x)};
-    CHECK(
-        detail::run_trajectories<float>(Exec(), "test", program, 400, 1, 0, Launch::tiles, workers)
-            .finished());
+    CHECK(detail::run_trajectories<float>(Exec(), "test", program, 400, 1, 0, Execution::tiles, 0,
+                                          workers)
+              .finished());
     return numbers_of(x);
   };
   const auto one = run(1);
@@ -144,7 +147,7 @@ TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[integrator
   Arena<T> arena(memory.data(), memory.extent(0));
   typename VelocityNetwork<Gelu>::template Saved<T> saved;
   flow.networks().velocity.forward(BatchContext<Exec>(Exec()),
-                                   static_cast<const T*>(flow.values().data()),
+                                   static_cast<const T*>(flow.values().data()), DrawAddress{},
                                    Matrix<const T>(matrix(t)), Matrix<const T>(matrix(x)),
                                    Matrix<const T>(matrix(latents)), matrix(v), saved, arena);
   const auto step = numbers_of(v);

@@ -37,16 +37,17 @@ using Named = std::map<std::string, Values>;
 constexpr int rows = 5;
 
 /// The extents of make_layers.py.
-FlowNetworks<Gelu> networks(ParameterList& list) {
+MlpNetworks<Gelu> networks(ParameterList& list) {
   const EncoderOptions encoder{.features = 8, .width = 8};
   const auto all = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
-  return {
-      VelocityNetwork<Gelu>(
-          list, "velocity",
-          {.dimension = 2, .latent = 3, .encoder = encoder, .latent_width = 7, .decoder_width = 9}),
-      PosteriorNetwork<Gelu>(
-          list, "posterior",
-          {.dimension = 2, .latent = 3, .input = all, .encoder = encoder, .head_width = 10})};
+  MlpNetworks<Gelu> networks;
+  networks.velocity = VelocityNetwork<Gelu>(
+      list, "velocity",
+      {.dimension = 2, .latent = 3, .encoder = encoder, .latent_width = 7, .decoder_width = 9});
+  networks.posterior = PosteriorNetwork<Gelu>(
+      list, "posterior",
+      {.dimension = 2, .latent = 3, .input = all, .encoder = encoder, .head_width = 10});
+  return networks;
 }
 
 const Named::mapped_type& at(const Named& named, const std::string& name) {
@@ -107,8 +108,8 @@ Named results(const Named& given) {
   typename VelocityNetwork<Gelu>::template Saved<T> velocity;
   typename PosteriorNetwork<Gelu>::template Saved<T> posterior;
   const Gradient<T> gradient{g.data(), false};
-  flow.velocity.forward(ctx, p.data(), t.matrix(), x.matrix(), z.matrix(), v.matrix(), velocity,
-                        arena);
+  flow.velocity.forward(ctx, p.data(), DrawAddress{}, t.matrix(), x.matrix(), z.matrix(),
+                        v.matrix(), velocity, arena);
   flow.velocity.backward(ctx, p.data(), gradient, dv.matrix(), dx.matrix(), dz.matrix(), velocity,
                          arena);
   flow.velocity.tangent(ctx, p.data(), tangent_x.matrix(), tangent_v.matrix(), velocity, arena);

@@ -26,7 +26,7 @@ struct VelocityLayer {
     const auto t = in.col_range(0, 1), x = in.col_range(1, network.dimension());
     const auto z = in.col_range(1 + network.dimension(), network.latent());
     if (saved != nullptr) {
-      network.forward(ctx, p, t, x, z, v, *saved, arena);
+      network.forward(ctx, p, DrawAddress{}, t, x, z, v, *saved, arena);
     } else {
       const auto mark = arena.used();
       const Matrix<T> part = arena.take(in.rows, network.part_cols());

@@ -106,7 +106,8 @@ TEST_CASE("the velocity network gives dx and dz one at a time", "[models]") {
   std::vector<double> block(4096);
   Arena<double> arena(block.data(), block.size());
   const TileContext<Host> ctx;
-  network.forward(ctx, p.data(), t.matrix(), x.matrix(), z.matrix(), v.matrix(), saved, arena);
+  network.forward(ctx, p.data(), DrawAddress{}, t.matrix(), x.matrix(), z.matrix(), v.matrix(),
+                  saved, arena);
 
   struct Gradients {
     std::vector<double> g, dx, dz;

@@ -63,7 +63,7 @@ std::vector<double> expected_losses(Problem<double, Host>& problem, int rows) {
     }
   }
   typename vrfm::VelocityNetwork<>::Saved<double> saved;
-  networks.velocity.forward(ctx, p, pairs.t, pairs.x_t, z, v, saved, arena);
+  networks.velocity.forward(ctx, p, vrfm::DrawAddress{}, pairs.t, pairs.x_t, z, v, saved, arena);
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < dimension; ++j)
       losses[2 * static_cast<std::size_t>(i)] += std::pow(v(i, j) - pairs.u(i, j), 2);

@@ -130,7 +130,7 @@ class Problem {
     const Array<T, Exec> block("vrfm::test::Problem", measure.peak());
     if (where == Where::tile) {
       launch_tiles(flow_.exec(), "vrfm::test::Problem::evaluate", 1,
-                   CallObjective<T, FlowNetworks<Gelu>, Objective>{
+                   CallObjective<T, MlpNetworks<Gelu>, Objective>{
                        networks, objective, flow_.values().data(), gradient, pairs(), draws, weight,
                        losses_.matrix(), block.data(), block.extent(0)});
     } else {

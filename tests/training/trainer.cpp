@@ -94,17 +94,18 @@ TEST_CASE("the execution follows from the size of the network unless it is given
   CHECK(chosen(2200, Execution::tiles) == Execution::tiles);
 }
 
-TEMPLATE_LIST_TEST_CASE("tiles and whole batches give the same gradient", "[training][trainer]",
-                        SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("tiles, whole batches and parts of it give the same gradient",
+                        "[training][trainer]", SpacesAndReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   // One row; around one tile; more parts than workers; more tiles than parts, the last not full.
   constexpr int tile = vrfm::detail::training_tile_rows;
   for (const int batch : {1, tile - 1, tile, tile + 1, tile * 7 + 3, tile * 66 + 1}) {
     INFO("batch " << batch);
-    const auto first_step = [&](Execution execution) {
+    const auto first_step = [&](Execution execution, int micro_batch = 0) {
       const Flow<T, Exec> flow(Exec(), tiny_flow(), 1);
-      auto trainer = tiny_trainer(flow, {.batch = batch, .execution = execution});
+      auto trainer =
+          tiny_trainer(flow, {.batch = batch, .micro_batch = micro_batch, .execution = execution});
       const auto losses = run(trainer, 1);
       return std::make_pair(host_numbers(trainer.first_moment()), losses.at(0));
     };
@@ -118,6 +119,13 @@ TEMPLATE_LIST_TEST_CASE("tiles and whole batches give the same gradient", "[trai
     CHECK(std::fabs(tile_losses.kl - whole_losses.kl) <= error * whole_losses.kl);
     CHECK(std::fabs(tile_losses.gradient_norm - whole_losses.gradient_norm) <=
           error * whole_losses.gradient_norm);
+    for (const int micro_batch : {100, batch}) {
+      const auto [parts, part_losses] = first_step(Execution::batch, micro_batch);
+      CHECK(difference(parts, whole, error * largest(whole)) == "");
+      CHECK(std::fabs(part_losses.velocity - whole_losses.velocity) <=
+            error * whole_losses.velocity);
+      CHECK(std::fabs(part_losses.kl - whole_losses.kl) <= error * whole_losses.kl);
+    }
   }
 }
 
@@ -177,6 +185,8 @@ TEST_CASE("settings that do not fit are refused", "[training][trainer]") {
   CHECK(refusal({.clip_norm = -1}) == "vrfm: clip_norm must be >= 0, got -1");
   CHECK(contains(refusal({.clip_norm = std::nan("")}), "clip_norm must be >= 0, got "));
   CHECK(refusal({.ema_decay = 1}) == "vrfm: ema_decay must be in [0, 1), got 1");
+  CHECK(refusal({.micro_batch = -1}) ==
+        "vrfm: micro_batch must be >= 0 (0: the whole batch), got -1");
   CHECK(refusal({.ema_decay = -0.1}) == "vrfm: ema_decay must be in [0, 1), got -0.1");
   CHECK(thrown<std::invalid_argument>([&] {
           tiny_trainer(flow, {}, {.learning_rate = {.base = -1}});

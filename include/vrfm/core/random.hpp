@@ -82,6 +82,14 @@ KOKKOS_INLINE_FUNCTION void box_muller(float u, std::uint32_t word, float* pair)
 
 }  // namespace detail
 
+/// Where the random numbers of a batch's or a tile's samples are: sample number i of it has those of
+/// (first_sample + i, step).
+struct DrawAddress {
+  std::uint32_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint64_t first_sample = 0;
+};
+
 /// The draws of one (seed, purpose). Every method takes the address of its numbers.
 class RandomStream {
  public:

@@ -28,7 +28,8 @@ struct LikelihoodOptions {
   int draws = 1;               ///< M: draws of z; each is a trajectory
   std::uint32_t seed = 0;      ///< of z and of the probes
   std::uint64_t first_id = 0;  ///< id of row 0
-  Launch launch = Launch::tiles;
+  Execution execution = Execution::automatic;
+  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
 };
 
 /// A number for each point; NaN where a trajectory failed.
@@ -58,7 +59,7 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
                                                          const LikelihoodOptions& options = {}) {
   using T = typename Field::value_type;
   const TimeGrid grid{options.data_time, options.source_time};
-  detail::check_solver(solver, grid, options.launch);
+  detail::check_solver(solver, grid, options.execution);
   expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
   expect_same("the table of points", points.extent(1), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
@@ -76,8 +77,9 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
       options.draws,
       out.log_density.data(),
       out.effective_draws.data()};
-  out.result = detail::run_trajectories<T>(exec, "vrfm::log_density", program, points.extent(0),
-                                           options.seed, options.first_id, options.launch);
+  out.result =
+      detail::run_trajectories<T>(exec, "vrfm::log_density", program, points.extent(0),
+                                  options.seed, options.first_id, options.execution, options.batch);
   return out;
 }
 
@@ -89,7 +91,7 @@ SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
     const Exec& exec, const Field& field, const Source& source, const Solver& solver,
     const SampleOptions& options, Divergence divergence = Divergence::exact, int probes = 1) {
   using T = typename Field::value_type;
-  detail::check_solver(solver, options.grid, options.launch);
+  detail::check_solver(solver, options.grid, options.execution);
   expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
   SamplesWithDensity<T, Exec> out;
@@ -102,7 +104,7 @@ SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
       out.log_density.data()};
   out.result =
       detail::run_trajectories<T>(exec, "vrfm::sample_with_density", program, options.count,
-                                  options.seed, options.first_id, options.launch);
+                                  options.seed, options.first_id, options.execution, options.batch);
   return out;
 }
 

@@ -6,19 +6,25 @@
 
 #include <vrfm/core/random.hpp>
 #include <vrfm/integrators/velocity.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/flow.hpp>
 
 namespace vrfm {
 
 /// A network whose z is already encoded.
-template <Real T, Activation Act>
+template <Real T, class Network>
 struct EncodedVelocity {
   using value_type = T;
-  using Saved = typename VelocityNetwork<Act>::template Saved<T>;
+  using Saved = typename Network::template Saved<T>;
 
-  VelocityNetwork<Act> network;
+  static constexpr bool tangents =
+      requires(const Network& n, const T* p, Matrix<T> m, const Saved& saved, Arena<T>& arena) {
+        n.tangent(MeasureContext{}, p, m, m, saved, arena);
+      };
+
+  Network network;
   const T* parameters;
-  Matrix<T> part;  // z's, from VelocityNetwork::encode_latent
+  Matrix<T> part;  // z's, from encode_latent
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return network.dimension(); }
 
@@ -34,12 +40,14 @@ struct EncodedVelocity {
   }
 
   template <class Ctx>
+    requires tangents
   KOKKOS_FUNCTION void linearize(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                  Saved& saved, Arena<T>& arena) const {
     network.forward_encoded(ctx, parameters, t, x, part, v, &saved, arena);
   }
 
   template <class Ctx>
+    requires tangents
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, Matrix<const T> dx, Matrix<T> dv, const Saved& saved,
                                Arena<T>& arena) const {
     network.tangent(ctx, parameters, dx, dv, saved, arena);
@@ -72,15 +80,15 @@ struct LookUpLatent {
 }  // namespace detail
 
 /// A network with its parameters. Holds pointers: the parameters (and latents) must outlive it.
-template <Real T, Activation Act>
+template <Real T, class Network>
 class NetworkVelocity {
  public:
   using value_type = T;
+  static constexpr bool host_only = vrfm::host_only<Network>;
 
   /// z is drawn from the prior, or is row (position of the sample) % latents.rows of `latents`
   /// unless that is empty. Throws std::invalid_argument if the latents' columns do not fit.
-  NetworkVelocity(const VelocityNetwork<Act>& network, const T* parameters,
-                  Matrix<const T> latents = {})
+  NetworkVelocity(const Network& network, const T* parameters, Matrix<const T> latents = {})
       : network_(network), parameters_(parameters), latents_(latents) {
     if (latents.empty()) return;
     expect(latents.rows > 0, "the table of latents has no rows");
@@ -91,8 +99,8 @@ class NetworkVelocity {
   KOKKOS_INLINE_FUNCTION int dimension() const { return network_.dimension(); }
 
   template <class Ctx>
-  KOKKOS_FUNCTION EncodedVelocity<T, Act> bind(const Ctx& ctx, const SampleBlock& block,
-                                               Arena<T>& arena) const {
+  KOKKOS_FUNCTION EncodedVelocity<T, Network> bind(const Ctx& ctx, const SampleBlock& block,
+                                                   Arena<T>& arena) const {
     const int latent = network_.latent();
     const Matrix<T> part = latent > 0 ? arena.take(block.count, network_.part_cols())
                                       : shared_row(block.count, network_.part_cols(), arena);
@@ -109,21 +117,22 @@ class NetworkVelocity {
   }
 
  private:
-  VelocityNetwork<Act> network_;
+  Network network_;
   const T* parameters_;
   Matrix<const T> latents_;
 };
 
 /// The velocity field of a flow; z is drawn from the prior.
-template <Real T, ExecutionSpace Exec, Activation Act>
-NetworkVelocity<T, Act> velocity_of(const Flow<T, Exec, Act>& flow) {
+template <Real T, ExecutionSpace Exec, class Networks>
+NetworkVelocity<T, decltype(Networks::velocity)> velocity_of(const Flow<T, Exec, Networks>& flow) {
   return {flow.networks().velocity, flow.values().data()};
 }
 
 /// The velocity field of a flow in which sample number i of a call has z = row i % rows of
 /// `latents` (rows x latent): one row gives all samples the same z.
-template <Real T, ExecutionSpace Exec, Activation Act>
-NetworkVelocity<T, Act> velocity_of(const Flow<T, Exec, Act>& flow, const Table<T, Exec>& latents) {
+template <Real T, ExecutionSpace Exec, class Networks>
+NetworkVelocity<T, decltype(Networks::velocity)> velocity_of(const Flow<T, Exec, Networks>& flow,
+                                                             const Table<T, Exec>& latents) {
   return {flow.networks().velocity, flow.values().data(), matrix(latents)};
 }
 

@@ -16,7 +16,8 @@ struct IntegrationOptions {
   TimeGrid grid = {};          ///< from 0 to 1
   std::uint32_t seed = 0;      ///< of z and of diffusion
   std::uint64_t first_id = 0;  ///< id of row 0
-  Launch launch = Launch::tiles;
+  Execution execution = Execution::automatic;
+  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
 };
 
 struct SampleOptions {
@@ -24,31 +25,32 @@ struct SampleOptions {
   TimeGrid grid = {};          ///< from 0 to 1
   std::uint32_t seed = 0;      ///< of x0, z and diffusion
   std::uint64_t first_id = 0;  ///< id of the first sample: continue a series with the next call
-  Launch launch = Launch::tiles;
+  Execution execution = Execution::automatic;
+  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
 };
 
 namespace detail {
 
 template <class Solver>
-void check_solver(const Solver& solver, const TimeGrid& grid, Launch launch) {
+void check_solver(const Solver& solver, const TimeGrid& grid, Execution execution) {
   solver.check(grid);
   if constexpr (AdaptiveSolver<Solver>) {
-    expect(solver.norm == ErrorNorm::sample || launch == Launch::batch,
-           "an error norm over the batch needs Launch::batch, got Launch::tiles");
+    expect(solver.norm == ErrorNorm::sample || execution == Execution::batch,
+           "an error norm over the batch needs Execution::batch");
   }
 }
 
 template <class Exec, class Field, class Begin, class Solver, class S, class T, class Options>
 Result transport(const Exec& exec, const Field& field, const Begin& begin, const Solver& solver,
                  const S& saver, Matrix<T> x, const Options& options) {
-  check_solver(solver, options.grid, options.launch);
+  check_solver(solver, options.grid, options.execution);
   expect_same("the table of samples", static_cast<std::size_t>(x.cols), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
   const DeviceGrid<Exec> grid(exec, options.grid);
   const TransportSamples<Field, Begin, Solver, S, T> program{field,       begin, solver,
                                                              grid.view(), saver, x};
   return run_trajectories<T>(exec, "vrfm::integrate", program, static_cast<std::size_t>(x.rows),
-                             options.seed, options.first_id, options.launch);
+                             options.seed, options.first_id, options.execution, options.batch);
 }
 
 }  // namespace detail
@@ -96,9 +98,9 @@ Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& fi
 }
 
 /// Samples of a flow; each draws its own z.
-template <Real T, ExecutionSpace Exec, Activation Act, Distribution<T> Source, class Solver>
-Table<T, Exec> sample(const Flow<T, Exec, Act>& flow, const Source& source, const Solver& solver,
-                      const SampleOptions& options) {
+template <Real T, ExecutionSpace Exec, class Networks, Distribution<T> Source, class Solver>
+Table<T, Exec> sample(const Flow<T, Exec, Networks>& flow, const Source& source,
+                      const Solver& solver, const SampleOptions& options) {
   return sample(flow.exec(), velocity_of(flow), source, solver, options);
 }
 

@@ -19,39 +19,59 @@ struct FlowOptions {
   int decoder_depth = 4;
 };
 
-/// The networks of a flow as one value that kernels carry.
-template <Activation Act>
-struct FlowNetworks {
+/// The networks of a flow on data of few dimensions, as one value that kernels carry.
+template <Activation Act = Gelu>
+struct MlpNetworks {
+  using Options = FlowOptions;
+
   VelocityNetwork<Act> velocity;
   PosteriorNetwork<Act> posterior;  ///< empty if velocity.latent() == 0
+
+  MlpNetworks() = default;
+
+  /// Throws std::invalid_argument naming the first impossible option.
+  MlpNetworks(ParameterList& list, const Options& options)
+      : velocity(list, "velocity",
+                 {.dimension = options.dimension,
+                  .latent = options.latent,
+                  .encoder = options.encoder,
+                  .latent_width = options.latent_width,
+                  .latent_depth = options.latent_depth,
+                  .decoder_width = options.decoder_width,
+                  .decoder_depth = options.decoder_depth}) {
+    if (options.latent == 0) return;
+    posterior = PosteriorNetwork<Act>(list, "posterior",
+                                      {.dimension = options.dimension,
+                                       .latent = options.latent,
+                                       .input = options.encoder_input,
+                                       .encoder = options.encoder,
+                                       .head_width = options.latent_width,
+                                       .head_depth = options.latent_depth});
+  }
 };
 
-template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace, Activation Act = Gelu>
+/// The networks of a flow: a velocity network and a posterior, their parameters listed by a
+/// constructor that takes Options.
+template <class N>
+concept FlowNetworks = std::constructible_from<N, ParameterList&, const typename N::Options&> &&
+                       requires(const N& networks) {
+                         { networks.velocity.dimension() } -> std::same_as<int>;
+                         { networks.velocity.latent() } -> std::same_as<int>;
+                         { networks.posterior.latent() } -> std::same_as<int>;
+                       };
+
+template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
+          FlowNetworks Networks = MlpNetworks<>>
 class Flow {
  public:
   using value_type = T;
   using execution_space = Exec;
+  using Options = typename Networks::Options;
 
   /// Builds the networks and draws their parameters from `seed`.
   /// Throws std::invalid_argument naming the first impossible option.
-  Flow(const Exec& exec, const FlowOptions& options, std::uint32_t seed) : exec_(exec) {
-    networks_.velocity = VelocityNetwork<Act>(list_, "velocity",
-                                              {.dimension = options.dimension,
-                                               .latent = options.latent,
-                                               .encoder = options.encoder,
-                                               .latent_width = options.latent_width,
-                                               .latent_depth = options.latent_depth,
-                                               .decoder_width = options.decoder_width,
-                                               .decoder_depth = options.decoder_depth});
-    if (options.latent > 0) {
-      networks_.posterior = PosteriorNetwork<Act>(list_, "posterior",
-                                                  {.dimension = options.dimension,
-                                                   .latent = options.latent,
-                                                   .input = options.encoder_input,
-                                                   .encoder = options.encoder,
-                                                   .head_width = options.latent_width,
-                                                   .head_depth = options.latent_depth});
-    }
+  Flow(const Exec& exec, const Options& options, std::uint32_t seed)
+      : exec_(exec), networks_(list_, options) {
     values_ = Array<T, Exec>("vrfm::Flow::parameters", list_.count());
     initialize<Exec, T>(exec_, list_, values_, seed);
   }
@@ -59,7 +79,7 @@ class Flow {
   const Exec& exec() const { return exec_; }
   int dimension() const { return networks_.velocity.dimension(); }
   int latent() const { return networks_.velocity.latent(); }
-  const FlowNetworks<Act>& networks() const { return networks_; }
+  const Networks& networks() const { return networks_; }
   const ParameterList& parameters() const { return list_; }
   /// The flat array; slot s begins at parameters().slots()[s].offset.
   const Array<T, Exec>& values() const { return values_; }
@@ -67,7 +87,7 @@ class Flow {
  private:
   Exec exec_;
   ParameterList list_;
-  FlowNetworks<Act> networks_;
+  Networks networks_;
   Array<T, Exec> values_;
 };
 

@@ -127,10 +127,11 @@ class VelocityNetwork {
     if (saved == nullptr) arena.rewind(mark);
   }
 
-  /// v = v(x, t, z), keeping what backward and tangent need. z: rows x latent.
+  /// v = v(x, t, z), keeping what backward and tangent need. z: rows x latent. A network that draws
+  /// (dropout) does so at the address; this one does not.
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> x,
-                               ConstMatrix<T> z, Matrix<T> v, Saved<T>& saved,
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const DrawAddress&, ConstMatrix<T> t,
+                               ConstMatrix<T> x, ConstMatrix<T> z, Matrix<T> v, Saved<T>& saved,
                                Arena<T>& arena) const {
     saved.features = arena.take(x.rows, decoder_.inputs());
     saved.t = t;

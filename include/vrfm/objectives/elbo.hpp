@@ -25,6 +25,7 @@ struct Elbo {
                 "latent dimensions");
   }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class Networks, class T>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const Networks& networks, const T* p,
                                   Gradient<T> g, const Pairs<T>& pairs, const DrawAddress& draws,
@@ -45,7 +46,7 @@ struct Elbo {
                                          static_cast<T>(kl_factor),
                                          RandomStream(draws.seed, Purpose::posterior), draws.step,
                                          draws.first_sample});
-    networks.velocity.forward(ctx, p, pairs.t, pairs.x_t, z, v, velocity_saved, arena);
+    networks.velocity.forward(ctx, p, draws, pairs.t, pairs.x_t, z, v, velocity_saved, arena);
     ctx.each_row(
         rows, detail::SquaredError<T>{pairs.u, v, losses,
                                       static_cast<T>(detail::reduction_factor(velocity, dimension)),

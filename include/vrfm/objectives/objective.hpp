@@ -20,13 +20,6 @@ namespace vrfm {
 /// How a loss term is reduced over its own dimensions; over the batch it is always the mean.
 enum class Reduction { sum, mean };
 
-/// Where the random numbers of a tile's rows are: row i is sample first_sample + i.
-struct DrawAddress {
-  std::uint32_t seed;
-  std::uint32_t step;
-  std::uint64_t first_sample;
-};
-
 namespace detail {
 
 KOKKOS_INLINE_FUNCTION double reduction_factor(Reduction reduction, int count) {

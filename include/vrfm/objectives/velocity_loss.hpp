@@ -18,15 +18,16 @@ struct VelocityLoss {
            networks.velocity.latent(), "; use Elbo");
   }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class Networks, class T>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const Networks& networks, const T* p,
-                                  Gradient<T> g, const Pairs<T>& pairs, const DrawAddress&,
+                                  Gradient<T> g, const Pairs<T>& pairs, const DrawAddress& draws,
                                   double weight, Matrix<T> losses, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = pairs.x_t.rows, dimension = pairs.x_t.cols;
     const Matrix<T> v = arena.take(rows, dimension);
     typename decltype(networks.velocity)::template Saved<T> saved;
-    networks.velocity.forward(ctx, p, pairs.t, pairs.x_t, Matrix<T>(), v, saved, arena);
+    networks.velocity.forward(ctx, p, draws, pairs.t, pairs.x_t, Matrix<T>(), v, saved, arena);
     ctx.map(rows, 1, Fill<T>{losses.col_range(1, 1), T(0)});
     ctx.each_row(
         rows, detail::SquaredError<T>{pairs.u, v, losses,

@@ -17,25 +17,10 @@
 
 namespace vrfm {
 
-/// How a step runs: one kernel over tiles of samples whose activations stay in cache (small
-/// networks), or one launch a verb over the whole batch (large networks). Automatic: by the bytes
-/// of the parameters alone, so that every machine decides alike; see bench/README.md.
-enum class Execution { automatic, tiles, batch };
-
-namespace detail {
-
-/// Parameters up to which tiles are the faster, in bytes.
-inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
-
-inline Execution chosen(Execution execution, std::size_t parameter_bytes) {
-  if (execution != Execution::automatic) return execution;
-  return parameter_bytes <= most_tiled_bytes ? Execution::tiles : Execution::batch;
-}
-
-}  // namespace detail
-
 struct TrainerOptions {
-  int batch = 1000;        ///< global batch, over all ranks
+  int batch = 1000;     ///< global batch, over all ranks
+  int micro_batch = 0;  ///< samples at a time that are not in tiles, whose gradients are then added
+                        ///< up: bounds the memory; 0: all
   std::uint32_t seed = 0;  ///< of pairs, times and posterior draws
   double clip_norm = 0;    ///< largest global gradient norm; 0: no clipping
   double ema_decay = 0;    ///< of the exponential moving average of the parameters; 0: none
@@ -95,7 +80,14 @@ class Trainer {
     expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
                 static_cast<std::size_t>(coupling.dimension()), "dimensions");
     rows_.weight = 1.0 / options.batch;
-    options_.execution = detail::chosen(options.execution, parameters_.count() * sizeof(T));
+    expect(options.micro_batch >= 0, "micro_batch must be >= 0 (0: the whole batch), got ",
+           options.micro_batch);
+    expect(!host_only<Rows> || options.execution != Execution::tiles,
+           "these networks are too large for tiles: expected Execution::batch");
+    if (options.execution == Execution::automatic) {
+      const bool small = parameters_.count() * sizeof(T) <= most_tiled_bytes;
+      options_.execution = small && !host_only<Rows> ? Execution::tiles : Execution::batch;
+    }
     allocate();
   }
 
@@ -144,6 +136,9 @@ class Trainer {
   using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing, Path, Times>;
 
+  /// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
+  static constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
+
   void allocate() {
     const std::size_t count = parameters_.count();
     local_batch_ = options_.batch / communicator_.size();
@@ -153,12 +148,13 @@ class Trainer {
     workers_ = tiled ? math::min(parts_, tile_concurrency(exec_)) : 1;
     gradient_stride_ = Arena<T>::padded(count);
 
-    const int measured_rows =
-        tiled ? math::min(local_batch_, detail::training_tile_rows) : local_batch_;
+    batch_rows_ = math::min(local_batch_, tiled                      ? detail::training_tile_rows
+                                          : options_.micro_batch > 0 ? options_.micro_batch
+                                                                     : local_batch_);
     Arena<T> measure = Arena<T>::measure();
     double unused[2];
-    rows_(MeasureContext{}, measured_rows, 0, Gradient<T>{values_.data(), false}, unused,
-          Update::overwrite, measure);
+    rows_(MeasureContext{tiled ? 1 : tile_concurrency(exec_)}, batch_rows_, 0,
+          Gradient<T>{values_.data(), false}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
 
     const auto array = [](const std::string& name, std::size_t n) {
@@ -197,15 +193,19 @@ class Trainer {
     rows_.step = step;
     const auto first_sample =
         static_cast<std::uint64_t>(communicator_.rank()) * static_cast<std::uint64_t>(local_batch_);
-    if (options_.execution == Execution::tiles) {
+    if (options_.execution == Execution::batch) {
+      Arena<T> arena(memory_.data(), memory_each_);
+      for (int first = 0; first < local_batch_; first += batch_rows_) {
+        rows_(BatchContext<Exec>(exec_), math::min(batch_rows_, local_batch_ - first),
+              first_sample + static_cast<std::uint64_t>(first),
+              Gradient<T>{gradients_.data(), first > 0}, losses_.data(),
+              first > 0 ? Update::accumulate : Update::overwrite, arena);
+      }
+    } else if constexpr (!host_only<Rows>) {
       launch_tiles(exec_, "vrfm::Trainer::evaluate", workers_,
                    detail::EvaluateParts<T, Rows>{rows_, local_batch_, parts_, workers_,
                                                   first_sample, gradients_.data(), gradient_stride_,
                                                   losses_.data(), memory_.data(), memory_each_});
-    } else {
-      Arena<T> arena(memory_.data(), memory_each_);
-      rows_(BatchContext<Exec>(exec_), local_batch_, first_sample,
-            Gradient<T>{gradients_.data(), false}, losses_.data(), Update::overwrite, arena);
     }
     using Blocks = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
     const std::int64_t blocks = flat_blocks(count);
@@ -275,7 +275,7 @@ class Trainer {
   TrainerOptions options_;
   Comm communicator_;
   Rows rows_;
-  int local_batch_ = 0, parts_ = 0, workers_ = 0;
+  int local_batch_ = 0, batch_rows_ = 0, parts_ = 0, workers_ = 0;
   std::size_t gradient_stride_ = 0, memory_each_ = 0;
   std::int64_t step_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <vrfm/core/random.hpp>
 #include <vrfm/integrators/integrate.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/linalg/execution.hpp>
 
 namespace vrfm::detail {
 
@@ -54,6 +55,8 @@ struct BeginAtTable {
 /// The program of run_trajectories that ends with x in a table.
 template <class Field, class Begin, class Solver, class S, class T>
 struct TransportSamples {
+  static constexpr bool host_only = vrfm::host_only<Field>;
+
   Field field;
   Begin begin;
   Solver solver;

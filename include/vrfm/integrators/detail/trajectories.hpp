@@ -10,13 +10,10 @@
 #include <vrfm/integrators/status.hpp>
 #include <vrfm/integrators/velocity.hpp>
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
 namespace vrfm {
-
-/// How trajectories run. Tiles: one kernel, memory that does not grow with the samples; for small
-/// networks. Batch: a launch for every verb, memory for all samples at once; for large networks.
-enum class Launch { tiles, batch };
 
 namespace detail {
 
@@ -31,7 +28,7 @@ int trajectory_tile_rows(int samples, int concurrent) {
   }
 }
 
-/// Tile kernel: worker w runs tiles w, w + workers, ...
+/// Worker w runs tiles w, w + workers, ...
 template <class T, class Program>
 struct TileTrajectories {
   Program program;
@@ -80,39 +77,41 @@ Result summarize(const View& statuses, int samples, std::uint64_t first_id) {
 }
 
 /// Calls program(ctx, block, status, arena) until every one of `samples` samples was in one block.
-/// Waits for the end. `most_workers` > 0 bounds how many tiles run, and hold memory, at a time.
+/// Waits for the end. `batch`: samples at a time that are not in tiles; 0: all. `most_workers` > 0
+/// bounds how many tiles run, and hold memory, at a time.
 template <class T, ExecutionSpace Exec, class Program>
 Result run_trajectories(const Exec& exec, const std::string& label, const Program& program,
                         std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
-                        Launch launch, int most_workers = 0) {
+                        Execution execution, int batch = 0, int most_workers = 0) {
   expect(samples <= static_cast<std::size_t>(std::numeric_limits<int>::max() / 2),
          "one call integrates at most ", std::numeric_limits<int>::max() / 2, " samples, got ",
          samples);
+  expect(batch >= 0, "samples at a time must be >= 0 (0: all), got ", batch);
+  expect(!host_only<Program> || execution != Execution::tiles,
+         "this velocity field is too large for tiles: expected Execution::batch");
   if (samples == 0) return {};
   const int count = static_cast<int>(samples);
   const int concurrent = most_workers > 0 ? most_workers : tile_concurrency(exec);
-  const int rows = launch == Launch::batch
-                       ? count
-                       : math::min(count, trajectory_tile_rows<Exec>(count, concurrent));
+  const bool tiled = !host_only<Program> && execution != Execution::batch;
+  const int rows = math::min(count, tiled       ? trajectory_tile_rows<Exec>(count, concurrent)
+                                    : batch > 0 ? batch
+                                                : count);
   const int tiles = (count + rows - 1) / rows;
-  const int workers = launch == Launch::batch ? 1 : math::min(tiles, concurrent);
+  const int workers = tiled ? math::min(tiles, concurrent) : 1;
 
   Arena<T> measured = Arena<T>::measure();
-  program(MeasureContext{}, SampleBlock{seed, first_id, 0, rows, 0}, static_cast<Status*>(nullptr),
-          measured);
+  program(MeasureContext{tiled ? 1 : tile_concurrency(exec)},
+          SampleBlock{seed, first_id, 0, rows, 0}, static_cast<Status*>(nullptr), measured);
   const std::size_t memory_each = measured.peak();
   const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
                               memory_each * static_cast<std::size_t>(workers));
   const Kokkos::View<Status*, typename Exec::memory_space> statuses(label + "::status", samples);
 
-  if (launch == Launch::batch) {
-    Arena<T> arena(memory.data(), memory_each);
-    program(BatchContext<Exec>(exec), SampleBlock{seed, first_id, 0, count, 0}, statuses.data(),
-            arena);
-  } else {
-    launch_tiles(exec, label, workers,
-                 TileTrajectories<T, Program>{program, seed, first_id, count, rows, workers,
-                                              statuses.data(), memory.data(), memory_each});
+  const TileTrajectories<T, Program> trajectories{
+      program, seed, first_id, count, rows, workers, statuses.data(), memory.data(), memory_each};
+  if (!tiled) trajectories(BatchContext<Exec>(exec), 0);
+  if constexpr (!host_only<Program>) {
+    if (tiled) launch_tiles(exec, label, workers, trajectories);
   }
   const auto on_host = Kokkos::create_mirror_view(statuses);
   Kokkos::deep_copy(exec, on_host, statuses);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/linalg/flat.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 #include <vrfm/objectives/objective.hpp>
@@ -42,6 +43,8 @@ struct DrawPairs {
 /// but the optimiser, for one tile or one batch.
 template <class T, class Networks, class Objective, class Coupling, class Path, class Times>
 struct EvaluateRows {
+  static constexpr bool host_only = vrfm::host_only<Networks>;
+
   Networks networks;
   Objective objective;
   Coupling coupling;
@@ -52,6 +55,7 @@ struct EvaluateRows {
   std::uint32_t seed;
   std::uint32_t step;
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int rows, std::uint64_t first_sample,
                                   Gradient<T> gradient, double* losses, Update losses_update,

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Execution: in which context a step or a trajectory runs, chosen at run time.
+#pragma once
+
+namespace vrfm {
+
+/// tiles: one kernel over tiles of samples whose activations stay in cache, in memory that does not
+/// grow with the samples; for small networks. batch: a launch a verb over many samples at once; for
+/// large networks. automatic: tiles for networks that are measured to be faster so, by the same rule
+/// on every machine; see bench/README.md.
+enum class Execution { automatic, tiles, batch };
+
+/// True for values that kernels cannot carry, such as a network of very many layers: types with
+/// `static constexpr bool host_only = true`. They run over whole batches.
+template <class F>
+inline constexpr bool host_only = requires { requires F::host_only; };
+
+}  // namespace vrfm
