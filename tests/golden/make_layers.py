@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""PyTorch's answers for the networks and activations, and PyTorch's check of vrfm's answers.
+"""PyTorch's answers for networks, activations and image layers, and its check of vrfm's answers.
 
-  make_layers.py                writes layers.safetensors beside this script
+  make_layers.py                writes layers.safetensors and image_layers.safetensors beside this
+                                script
   make_layers.py --check FILE   loads weights and inputs from a file that vrfm wrote (the test
                                 program does, to the path in VRFM_GOLDEN_OUT), computes the same
                                 results and compares them with those in the file
 
-Both files have one layout: weights under their state-dict names, inputs, and for float64 and
-float32 what forward, backward and forward mode give for them. Needs torch 2.13, numpy and
-safetensors.
+FILE and layers.safetensors have one layout: weights under their state-dict names, inputs, and for
+float64 and float32 what forward, backward and forward mode give for them. image_layers.safetensors
+has in float64, for each layer, weights, inputs, outputs and gradients; its images are channels-last.
+Needs torch 2.13, numpy and safetensors.
 """
 import argparse
 import math
@@ -124,6 +126,50 @@ def activations():
     return tensors
 
 
+def rows(image):
+    """[samples, channels, height, width] as one row a pixel."""
+    return image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
+
+
+def layer(name, f, inputs, parameters=None):
+    """y = f(**inputs, **parameters), its gradients for a random dy, and all that went in."""
+    parameters = parameters or {}
+    leaves = {key: value.requires_grad_() for key, value in (inputs | parameters).items()}
+    y = f(**leaves)
+    dy = torch.randn_like(y)
+    y.backward(dy)
+    flat = {key: rows(value) if value.dim() == 4 else value
+            for key, value in (inputs | {"y": y, "dy": dy}).items()}
+    flat |= {f"d{key}": rows(value.grad) if value.dim() == 4 else value.grad
+             for key, value in inputs.items()}
+    flat |= parameters | {f"gradient.{key}": value.grad for key, value in parameters.items()}
+    return {f"{name}.{key}": value.detach() for key, value in flat.items()}
+
+
+def image_layers():
+    torch.manual_seed(21)
+    double = {"dtype": torch.float64}
+    image = lambda samples, channels, height, width: torch.randn(samples, channels, height, width,
+                                                                 **double)
+    affine = lambda channels: {"weight": torch.randn(channels, **double),
+                               "bias": torch.randn(channels, **double)}
+
+    def adaptive(x, modulation, weight, bias):
+        scale, shift = modulation[:, :, None, None].chunk(2, dim=1)
+        return F.silu(F.group_norm(x, 2, weight, bias) * (1 + scale) + shift)
+
+    return (
+        layer("group_norm", lambda x, weight, bias: F.group_norm(x, 2, weight, bias),
+              {"x": 3 * image(2, 6, 5, 7) + 10}, affine(6))
+        | layer("adaptive_norm", adaptive,
+                {"x": image(2, 4, 3, 3), "modulation": torch.randn(2, 8, **double)}, affine(4)))
+
+
+def make_images(path):
+    save_file({name: value.contiguous().clone() for name, value in image_layers().items()}, path)
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
 def make(path):
     torch.manual_seed(20)
     weights = Flow().state_dict()
@@ -160,3 +206,4 @@ if __name__ == "__main__":
     if arguments.check:
         sys.exit(check(arguments.check))
     make(pathlib.Path(__file__).with_name("layers.safetensors"))
+    make_images(pathlib.Path(__file__).with_name("image_layers.safetensors"))

@@ -6,11 +6,59 @@
 
 #include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
+#include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/models/mlp.hpp>
 #include <vrfm/models/sequential.hpp>
 
 using namespace vrfm;
+
+namespace vrfm::test {
+
+/// GroupNorm with adaptive scale and shift as a layer of x alone: columns beyond the channels hold
+/// scale and shift in the first row of each sample, and nothing in the others.
+template <class Act>
+struct AdaptiveNorm {
+  static constexpr bool has_parameters = true;
+  GroupNorm<Act> norm;
+  template <class T>
+  using Saved = typename GroupNorm<Act>::template Saved<T>;
+
+  KOKKOS_FUNCTION int inputs() const { return 3 * norm.outputs(); }
+  KOKKOS_FUNCTION int outputs() const { return norm.outputs(); }
+  KOKKOS_FUNCTION int input_pixels() const { return norm.input_pixels(); }
+  KOKKOS_FUNCTION int output_pixels() const { return norm.output_pixels(); }
+
+  template <class T>
+  KOKKOS_FUNCTION Matrix<T> image(const Matrix<T>& x) const {
+    return x.col_range(0, outputs());
+  }
+  template <class T>
+  KOKKOS_FUNCTION Matrix<T> modulation(const Matrix<T>& x) const {
+    const Matrix<T> all = x.col_range(outputs(), 2 * outputs());
+    return {all.data, x.rows / input_pixels(), all.cols, x.stride * input_pixels()};
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    norm.forward(ctx, p, image(x), modulation(x), y, saved, arena);
+  }
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    if (!dx.empty()) ctx.map(dx.rows, dx.cols, Fill<T>{dx, T(0)});
+    norm.backward(ctx, p, g, image(x), dy, image(dx), modulation(dx), saved, arena);
+  }
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    norm.tangent(ctx, p, dx, dy, saved, arena);
+  }
+};
+
+}  // namespace vrfm::test
 
 namespace {
 
@@ -54,6 +102,28 @@ TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
   check<E>("5 x 5, padding 2", conv(4, 4, 5, 1, 2, 1, 2));
   check<E>("4 x 4 patches", conv(8, 8, 4, 4, 0, 2, 3));
   check<E>("wide padding", conv(2, 2, 1, 1, 1, 2, 2));
+}
+
+TEMPLATE_LIST_TEST_CASE("group norms conform", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  // 35 pixels are more than one block of the sums.
+  check<E>("identity", [](List& l) { return GroupNorm<>(l, "norm", 35, 6, 2); });
+  check<E>("silu", [](List& l) { return GroupNorm<Silu>(l, "norm", 9, 6, 3); });
+  check<E>("one group", [](List& l) { return GroupNorm<Silu>(l, "norm", 4, 5, 1); });
+  check<E>("a group a channel", [](List& l) { return GroupNorm<Silu>(l, "norm", 16, 3, 3); });
+  check<E>("one pixel", [](List& l) { return GroupNorm<>(l, "norm", 1, 16, 2); });
+}
+
+TEMPLATE_LIST_TEST_CASE("adaptive group norms conform", "[layers]", test::Spaces) {
+  const auto adaptive = [](auto act, int pixels, int channels, int groups) {
+    using Act = decltype(act);
+    ParameterList list;
+    const test::AdaptiveNorm<Act> layer{GroupNorm<Act>(list, "norm", pixels, channels, groups)};
+    test::conform<TestType>(layer, list.count(), {0, 3 * channels}, {0, channels});
+  };
+  adaptive(Identity{}, 9, 4, 2);
+  adaptive(Silu{}, 33, 4, 1);
 }
 
 TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", test::Spaces) {

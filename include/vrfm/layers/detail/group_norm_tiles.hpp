@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What GroupNorm (vrfm/layers/group_norm.hpp) does with one sample. Moments are added up block by
+// block as Chan, Golub and LeVeque do (1983, "Algorithms for computing the sample variance"): exact
+// to some 100 roundings for any image and any mean.
+#pragma once
+
+#include <vrfm/layers/activation.hpp>
+#include <vrfm/layers/layer.hpp>
+#include <vrfm/linalg/elementwise.hpp>
+
+namespace vrfm::detail {
+
+/// Pixels whose sums are formed first: a block of theirs stays in the first cache.
+inline constexpr int norm_block = 32;
+
+/// The square of a block's deviation from its column means, of which `sums` holds `rows` times.
+template <class T>
+struct SquaredDeviation {
+  ConstMatrix<T> x;
+  const T* sums;
+  T inverse_rows;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
+    const T d = x(i, j) - sums[j] * inverse_rows;
+    return d * d;
+  }
+};
+
+/// Column moments (row 0: means, row 1: summed squared deviations) of `before` rows and those of a
+/// block (row 0: sums, row 1 likewise) of `rows` become those of both.
+template <class T>
+struct MergeMoments {
+  ConstMatrix<T> block;
+  Matrix<T> moments;
+  int rows, before;
+  KOKKOS_INLINE_FUNCTION void operator()(int, int j) const {
+    const T n = static_cast<T>(rows), share = n / static_cast<T>(before + rows);
+    const T mean = before == 0 ? T(0) : moments(0, j);
+    const T delta = block(0, j) / n - mean;
+    const T square = before == 0 ? T(0) : moments(1, j);
+    moments(0, j) = mean + delta * share;
+    moments(1, j) = square + block(1, j) + delta * delta * (static_cast<T>(before) * share);
+  }
+};
+
+/// The moments of a group from those of its columns: mean and 1 / sqrt(variance + eps).
+template <class T>
+struct GroupMoments {
+  ConstMatrix<T> moments;
+  T *mean, *scale;
+  int width, pixels;
+  T eps;
+  KOKKOS_INLINE_FUNCTION void operator()(int g) const {
+    const int first = g * width;
+    const T start = moments(0, first);
+    T sum = T(0), square = T(0);
+    for (int j = first; j < first + width; ++j) sum += moments(0, j) - start;
+    const T centre = start + sum / static_cast<T>(width);
+    for (int j = first; j < first + width; ++j) {
+      const T d = moments(0, j) - centre;
+      square += moments(1, j) + static_cast<T>(pixels) * d * d;
+    }
+    mean[g] = centre;
+    scale[g] = T(1) / math::sqrt(square / (static_cast<T>(pixels) * static_cast<T>(width)) + eps);
+  }
+};
+
+/// One sample's channels: y = activation(row 1 (x - row 0) + row 2).
+template <class T>
+struct ChannelFactors {
+  const T *mean, *scale, *weight, *bias;
+  const T* modulation;  ///< scale, then shift; nullptr: none
+  Matrix<T> factors;
+  int width;
+  KOKKOS_INLINE_FUNCTION void operator()(int, int j) const {
+    const T gain = modulation == nullptr ? T(1) : T(1) + modulation[j];
+    factors(0, j) = mean[j / width];
+    factors(1, j) = scale[j / width] * weight[j] * gain;
+    factors(2, j) = bias[j] * gain + (modulation == nullptr ? T(0) : modulation[factors.cols + j]);
+  }
+};
+
+/// Value and slope of the activation at one element.
+template <class T, class Act>
+struct NormElement {
+  ConstMatrix<T> x, factors;
+  KOKKOS_INLINE_FUNCTION ValueAndSlope<T> operator()(int i, int j) const {
+    return Act::evaluate(factors(1, j) * (x(i, j) - factors(0, j)) + factors(2, j));
+  }
+};
+
+template <class T, class Act>
+struct NormValue {
+  NormElement<T, Act> element;
+  Matrix<T> y;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = element(i, j).value; }
+};
+
+/// d = dy activation', kept as it is added up.
+template <class T, class Act>
+struct NormSlope {
+  NormElement<T, Act> element;
+  ConstMatrix<T> dy;
+  Matrix<T> d;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
+    return d(i, j) = dy(i, j) * element(i, j).slope;
+  }
+};
+
+/// d (x - mean)
+template <class T>
+struct TimesDeviation {
+  ConstMatrix<T> d, x, factors;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
+    return d(i, j) * (x(i, j) - factors(0, j));
+  }
+};
+
+/// A function of rows that begins at row `first`.
+template <class F>
+struct FromRow {
+  F f;
+  int first;
+  KOKKOS_INLINE_FUNCTION auto operator()(int i, int j) const { return f(first + i, j); }
+};
+
+/// The linear part's transpose: with the sums of d and d (x - mean) over the group, weighted by
+/// row 1, dx = row 1 d + coefficient 1 (x - mean) + coefficient 0. The same for its tangent, see
+/// there.
+template <class T>
+struct GroupCoefficients {
+  ConstMatrix<T> sums;  ///< 2 x channels
+  const T* weights;     ///< of the channels; nullptr: 1
+  const T* scale;
+  Matrix<T> out;  ///< 2 x groups
+  int width;
+  T inverse_count;
+  KOKKOS_INLINE_FUNCTION void operator()(int g) const {
+    T first = T(0), second = T(0);
+    for (int j = g * width; j < (g + 1) * width; ++j) {
+      const T weight = weights == nullptr ? T(1) : weights[j];
+      first += weight * sums(0, j);
+      second += weight * sums(1, j);
+    }
+    out(0, g) = -first * inverse_count;
+    out(1, g) = -second * inverse_count * scale[g] * scale[g];
+  }
+};
+
+/// out(r, j) = in(r, j / width)
+template <class T>
+struct ExpandGroups {
+  ConstMatrix<T> in;
+  Matrix<T> out;
+  int width;
+  KOKKOS_INLINE_FUNCTION void operator()(int r, int j) const { out(r, j) = in(r, j / width); }
+};
+
+/// dx = row 1 d + coefficient 1 (x - mean) + coefficient 0, in the place of d.
+template <class T>
+struct NormBackward {
+  ConstMatrix<T> x, factors, coefficients;
+  Matrix<T> d;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    d(i, j) = factors(1, j) * d(i, j) + coefficients(1, j) * (x(i, j) - factors(0, j)) +
+              coefficients(0, j);
+  }
+};
+
+/// dy = activation' row 1 (dx + coefficient 1 (x - mean) + coefficient 0)
+template <class T, class Act>
+struct NormTangent {
+  NormElement<T, Act> element;
+  ConstMatrix<T> coefficients, dx;
+  Matrix<T> dy;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const T deviation = element.x(i, j) - element.factors(0, j);
+    dy(i, j) = element(i, j).slope * element.factors(1, j) *
+               (dx(i, j) + coefficients(1, j) * deviation + coefficients(0, j));
+  }
+};
+
+/// A sample's sums of d and d (x - mean) become its gradients of weight and bias and, if wanted, of
+/// scale and shift.
+template <class T>
+struct NormParameterGradients {
+  ConstMatrix<T> sums;
+  const T *scale, *weight, *bias, *modulation;
+  T *dweight, *dbias;
+  T* dmodulation;
+  int width;
+  KOKKOS_INLINE_FUNCTION void operator()(int, int j) const {
+    const T gain = modulation == nullptr ? T(1) : T(1) + modulation[j];
+    const T shift = sums(0, j), normalised = sums(1, j) * scale[j / width];
+    dweight[j] = gain * normalised;
+    dbias[j] = gain * shift;
+    if (dmodulation != nullptr) {
+      dmodulation[j] = weight[j] * normalised + bias[j] * shift;
+      dmodulation[sums.cols + j] = shift;
+    }
+  }
+};
+
+/// What the three directions share: the layer's operands and what is computed of one sample.
+template <class T>
+struct NormOperands {
+  ConstMatrix<T> x, modulation;
+  Matrix<T> statistics;  ///< samples x (means of the groups, 1 / sqrt(variance + eps))
+  const T *weight, *bias;
+  int pixels, groups;
+
+  KOKKOS_INLINE_FUNCTION int width() const { return x.cols / groups; }
+  KOKKOS_INLINE_FUNCTION T* mean(int s) const { return statistics.row(s); }
+  KOKKOS_INLINE_FUNCTION T* scale(int s) const { return statistics.row(s) + groups; }
+  KOKKOS_INLINE_FUNCTION const T* modulation_of(int s) const {
+    return modulation.empty() ? nullptr : modulation.row(s);
+  }
+  template <class M>
+  KOKKOS_INLINE_FUNCTION M sample(const M& m, int s) const {
+    return m.row_range(s * pixels, pixels);
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void measure(const Ctx& ctx, int s, T eps, Arena<T>& arena) const {
+    const Matrix<T> block = arena.take(2, x.cols), moments = arena.take(2, x.cols);
+    for (int first = 0; first < pixels; first += norm_block) {
+      const int rows = math::min(norm_block, pixels - first);
+      const Matrix<const T> part = sample(x, s).row_range(first, rows);
+      ctx.column_sum(part, block.row(0), Update::overwrite);
+      const SquaredDeviation<T> square{part, block.row(0), T(1) / static_cast<T>(rows)};
+      ctx.column_sum(rows, x.cols, square, block.row(1), Update::overwrite);
+      ctx.map(1, x.cols, MergeMoments<T>{block, moments, rows, first});
+    }
+    ctx.each_row(groups, GroupMoments<T>{moments, mean(s), scale(s), width(), pixels, eps});
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION Matrix<T> factors(const Ctx& ctx, int s, Arena<T>& arena) const {
+    const Matrix<T> out = arena.take(3, x.cols);
+    ctx.map(1, x.cols,
+            ChannelFactors<T>{mean(s), scale(s), weight, bias, modulation_of(s), out, width()});
+    return out;
+  }
+
+  /// Rows 0 and 1: a sample's column sums of f and h, f first for each block of pixels.
+  template <class Ctx, class F, class H>
+  KOKKOS_FUNCTION Matrix<T> sums(const Ctx& ctx, const F& f, const H& h, Arena<T>& arena) const {
+    const Matrix<T> total = arena.take(2, x.cols), block = arena.take(2, x.cols);
+    ctx.map(2, x.cols, Fill<T>{total, T(0)});
+    for (int first = 0; first < pixels; first += norm_block) {
+      const int rows = math::min(norm_block, pixels - first);
+      ctx.column_sum(rows, x.cols, FromRow<F>{f, first}, block.row(0), Update::overwrite);
+      ctx.column_sum(rows, x.cols, FromRow<H>{h, first}, block.row(1), Update::overwrite);
+      ctx.map(2, x.cols, AddScaled<T>{T(1), block, total});
+    }
+    return total;
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION Matrix<T> coefficients(const Ctx& ctx, int s, ConstMatrix<T> sums,
+                                         const T* weights, Arena<T>& arena) const {
+    const Matrix<T> group = arena.take(2, groups), out = arena.take(2, x.cols);
+    const T inverse_count = T(1) / (static_cast<T>(pixels) * static_cast<T>(width()));
+    ctx.each_row(groups,
+                 GroupCoefficients<T>{sums, weights, scale(s), group, width(), inverse_count});
+    ctx.map(2, x.cols, ExpandGroups<T>{group, out, width()});
+    return out;
+  }
+};
+
+template <class T, class Act>
+struct NormForwardTile {
+  NormOperands<T> operands;
+  Matrix<T> y;
+  T eps;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
+    const auto& o = operands;
+    o.measure(ctx, s, eps, arena);
+    const Matrix<T> factors = o.factors(ctx, s, arena);
+    ctx.map(o.pixels, o.x.cols, NormValue<T, Act>{{o.sample(o.x, s), factors}, o.sample(y, s)});
+  }
+};
+
+template <class T, class Act>
+struct NormBackwardTile {
+  NormOperands<T> operands;
+  ConstMatrix<T> dy;
+  Matrix<T> dx, dweight, dbias, dmodulation;  ///< the last three: one row a sample
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
+    const auto& o = operands;
+    const int channels = o.x.cols;
+    const Matrix<const T> x = o.sample(o.x, s), factors = o.factors(ctx, s, arena);
+    const Matrix<T> d = dx.empty() ? arena.take(o.pixels, channels) : o.sample(dx, s);
+    const NormSlope<T, Act> slope{{x, factors}, o.sample(dy, s), d};
+    const Matrix<T> sums = o.sums(ctx, slope, TimesDeviation<T>{d, x, factors}, arena);
+    ctx.map(1, channels,
+            NormParameterGradients<T>{
+                sums, o.scale(s), o.weight, o.bias, o.modulation_of(s), dweight.row(s),
+                dbias.row(s), dmodulation.empty() ? nullptr : dmodulation.row(s), o.width()});
+    if (dx.empty()) return;
+    const Matrix<T> coefficients = o.coefficients(ctx, s, sums, factors.row(1), arena);
+    ctx.map(o.pixels, channels, NormBackward<T>{x, factors, coefficients, d});
+  }
+};
+
+template <class T, class Act>
+struct NormTangentTile {
+  NormOperands<T> operands;
+  ConstMatrix<T> dx;
+  Matrix<T> dy;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
+    const auto& o = operands;
+    const Matrix<const T> x = o.sample(o.x, s), d = o.sample(dx, s);
+    const Matrix<T> factors = o.factors(ctx, s, arena);
+    const Matrix<T> sums = o.sums(ctx, Element<T>{d}, TimesDeviation<T>{d, x, factors}, arena);
+    const Matrix<T> coefficients = o.coefficients(ctx, s, sums, nullptr, arena);
+    ctx.map(o.pixels, o.x.cols,
+            NormTangent<T, Act>{{x, factors}, coefficients, d, o.sample(dy, s)});
+  }
+};
+
+}  // namespace vrfm::detail

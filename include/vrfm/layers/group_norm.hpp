@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// GroupNorm: y = activation(n), n = w (x - mean) / sqrt(variance + eps) + b, mean and biased variance
+// over the pixels of a sample and the channels of a group (Wu and He 2018, "Group normalization";
+// PyTorch's nn.GroupNorm: w and b of shape [channels]). With adaptive scale and shift
+// y = activation(n (1 + scale) + shift), scale and shift of each sample and channel (Dhariwal and
+// Nichol 2021, "Diffusion models beat GANs", section 3.1). Besides x, backward needs only the
+// groups' moments; it computes the rest anew.
+#pragma once
+
+#include <vrfm/layers/detail/group_norm_tiles.hpp>
+
+namespace vrfm {
+
+template <Activation Act = Identity>
+class GroupNorm {
+ public:
+  static constexpr bool has_parameters = true;
+
+  template <class T>
+  struct Saved {
+    detail::NormOperands<T> operands;
+  };
+
+  GroupNorm() = default;
+
+  /// For images of `pixels` pixels. Adds `name`.weight (1 at first) and `name`.bias (0) to `list`.
+  /// Throws std::invalid_argument for extents below 1, groups that do not divide the channels, or
+  /// eps <= 0.
+  GroupNorm(ParameterList& list, const std::string& name, int pixels, int channels, int groups,
+            double eps = 1e-5)
+      : pixels_(pixels), channels_(channels), groups_(groups), eps_(eps) {
+    expect(pixels > 0 && channels > 0, "group norm '", name,
+           "' needs at least one pixel and one channel, got ", pixels, " and ", channels);
+    expect(groups > 0 && channels % groups == 0, "group norm '", name,
+           "' needs groups that divide its ", channels, " channels, got ", groups);
+    expect(eps > 0, "group norm '", name, "' needs eps > 0, got ", eps);
+    const std::vector<std::size_t> shape{static_cast<std::size_t>(channels)};
+    weight_ = list.add(name + ".weight", shape, Initializer::constant(1));
+    bias_ = list.add(name + ".bias", shape, Initializer::constant(0));
+  }
+
+  KOKKOS_INLINE_FUNCTION int inputs() const { return channels_; }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return channels_; }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return pixels_; }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return pixels_; }
+
+  /// y may be x if `saved` is null.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    forward(ctx, p, x, Matrix<const T>(), y, saved, arena);
+  }
+
+  /// With adaptive scale and shift: row s of `modulation` is sample s's scale of each channel, then
+  /// its shift. The caller keeps it until the last backward or tangent.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x,
+                               ConstMatrix<T> modulation, Matrix<T> y, Saved<T>* saved,
+                               Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int samples = x.rows / pixels_;
+    const detail::NormOperands<T> operands{
+        x, modulation, arena.take(samples, 2 * groups_), p + weight_, p + bias_, pixels_, groups_};
+    ctx.each_tile(samples, detail::NormForwardTile<T, Act>{operands, y, static_cast<T>(eps_)},
+                  arena);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+    } else {
+      saved->operands = operands;
+    }
+  }
+
+  /// dx may be dy.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    backward(ctx, p, g, x, dy, dx, Matrix<T>(), saved, arena);
+  }
+
+  /// Writes the gradient of scale and shift, one row a sample, to `dmodulation`; empty: not wanted.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, Matrix<T> dmodulation,
+                                const Saved<T>& saved, Arena<T>& arena) const {
+    if (g.ignored() && dx.empty() && dmodulation.empty()) return;
+    const auto mark = arena.used();
+    const int samples = x.rows / pixels_;
+    const Matrix<T> dweight = arena.take(samples, channels_),
+                    dbias = arena.take(samples, channels_);
+    ctx.each_tile(
+        samples,
+        detail::NormBackwardTile<T, Act>{saved.operands, dy, dx, dweight, dbias, dmodulation},
+        arena);
+    if (!g.ignored()) {
+      const auto update = g.accumulate ? Update::accumulate : Update::overwrite;
+      ctx.column_sum(dweight, g.values + weight_, update);
+      ctx.column_sum(dbias, g.values + bias_, update);
+    }
+    arena.rewind(mark);
+  }
+
+  /// Scale and shift are constants here.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    ctx.each_tile(dx.rows / pixels_, detail::NormTangentTile<T, Act>{saved.operands, dx, dy},
+                  arena);
+  }
+
+ private:
+  int pixels_ = 1;
+  int channels_ = 0;
+  int groups_ = 1;
+  double eps_ = 1e-5;
+  std::size_t weight_ = 0;
+  std::size_t bias_ = 0;
+};
+
+}  // namespace vrfm

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The layers of images against PyTorch in double: tests/golden/make_layers.py stored inputs,
+// weights, outputs and gradients of each in image_layers.safetensors. One execution space is enough:
+// that all agree, and float with double, is the conformance test's concern.
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+#include <tests/support/compare.hpp>
+#include <tests/support/padded.hpp>
+
+#include <vrfm/io/safetensors.hpp>
+#include <vrfm/layers/group_norm.hpp>
+#include <vrfm/linalg/batch_context.hpp>
+
+using namespace vrfm;
+using namespace vrfm::test;
+
+namespace {
+
+using Exec = Kokkos::DefaultExecutionSpace;
+using Ctx = BatchContext<Exec>;
+using Rows = Padded<double, Exec>;
+
+/// The tensors of one layer.
+class Golden {
+ public:
+  explicit Golden(const std::string& layer) : layer_(layer) {
+    const auto file =
+        SafetensorsFile::read(std::filesystem::path(__FILE__).parent_path().parent_path() /
+                              "golden" / "image_layers.safetensors");
+    for (const auto& tensor : file.tensors()) {
+      if (!tensor.name.starts_with(layer + ".")) continue;
+      auto& values = values_[tensor.name.substr(layer.size() + 1)];
+      for (const double value : tensor.values<double>()) values.push_back(value);
+    }
+  }
+
+  const std::vector<double>& operator()(const std::string& name) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) throw std::runtime_error("no tensor " + layer_ + "." + name);
+    return found->second;
+  }
+
+  Rows rows(const std::string& name, int cols) const {
+    const auto& values = (*this)(name);
+    return Rows(static_cast<int>(values.size()) / cols, cols, values);
+  }
+
+  /// Values or gradients (`prefix`) of all parameters, as the flat array has them.
+  std::vector<double> parameters(const ParameterList& list, const std::string& prefix = "") const {
+    std::vector<double> all;
+    for (const auto& slot : list.slots()) {
+      const auto& values = (*this)(prefix + slot.name.substr(slot.name.find('.') + 1));
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
+
+  /// Compares with PyTorch's numbers: some 100 roundings.
+  void check(const std::string& name, Rows& actual) const {
+    compare(name, actual.read(), (*this)(name));
+  }
+  void check_gradients(const ParameterList& list, Rows& actual) const {
+    compare("gradients", actual.read(), parameters(list, "gradient."));
+  }
+
+ private:
+  void compare(const std::string& name, const std::vector<double>& actual,
+               const std::vector<double>& expected) const {
+    INFO(layer_ << "." << name);
+    const double tolerance = 128 * epsilon<double> * (1 + largest(expected));
+    CHECK(difference(actual, expected, tolerance) == "");
+  }
+
+  std::string layer_;
+  std::map<std::string, std::vector<double>> values_;
+};
+
+/// Working memory of `numbers` numbers.
+struct Memory {
+  explicit Memory(int numbers) : block(1, numbers), arena(block.data(), std::size_t(numbers)) {}
+  Rows block;
+  Arena<double> arena;
+};
+
+/// Output and gradients of a layer of one input.
+template <class L>
+void check(const std::string& name, const L& layer, const ParameterList& list) {
+  const Golden golden(name);
+  const int n = static_cast<int>(list.count());
+  Rows p(1, n, golden.parameters(list)), x = golden.rows("x", layer.inputs()),
+                                         dy = golden.rows("dy", layer.outputs());
+  Rows y(dy.matrix().rows, layer.outputs()), dx(x.matrix().rows, layer.inputs()), g(1, n);
+  const Ctx ctx{Exec()};
+  Memory memory(20000);
+  typename L::template Saved<double> saved;
+  layer.forward(ctx, p.data(), x.matrix(), y.matrix(), &saved, memory.arena);
+  layer.backward(ctx, p.data(), Gradient<double>{g.data(), false}, x.matrix(), dy.matrix(),
+                 dx.matrix(), saved, memory.arena);
+  golden.check("y", y);
+  golden.check("dx", dx);
+  golden.check_gradients(list, g);
+}
+
+}  // namespace
+
+TEST_CASE("group norm agrees with PyTorch", "[layers][golden]") {
+  ParameterList list;
+  check("group_norm", GroupNorm<>(list, "norm", 35, 6, 2), list);
+}
+
+TEST_CASE("adaptive group norm agrees with PyTorch", "[layers][golden]") {
+  ParameterList list;
+  const GroupNorm<Silu> norm(list, "norm", 9, 4, 2);
+  const Golden golden("adaptive_norm");
+  Rows p(1, 8, golden.parameters(list)), x = golden.rows("x", 4), dy = golden.rows("dy", 4),
+                                         modulation = golden.rows("modulation", 8);
+  Rows y(18, 4), dx(18, 4), dmodulation(2, 8), g(1, 8);
+  const Ctx ctx{Exec()};
+  Memory memory(20000);
+  GroupNorm<Silu>::Saved<double> saved;
+  norm.forward(ctx, p.data(), x.matrix(), modulation.matrix(), y.matrix(), &saved, memory.arena);
+  norm.backward(ctx, p.data(), Gradient<double>{g.data(), false}, x.matrix(), dy.matrix(),
+                dx.matrix(), dmodulation.matrix(), saved, memory.arena);
+  golden.check("y", y);
+  golden.check("dx", dx);
+  golden.check("dmodulation", dmodulation);
+  golden.check_gradients(list, g);
+}
