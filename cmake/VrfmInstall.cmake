@@ -21,5 +21,5 @@ configure_package_config_file(cmake/vrfm-config.cmake.in "${PROJECT_BINARY_DIR}/
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/vrfm-config-version.cmake"
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/vrfm-config.cmake" "${PROJECT_BINARY_DIR}/vrfm-config-version.cmake"
-  cmake/VrfmRepairKokkos.cmake DESTINATION "${package}")
+  cmake/VrfmRepairKokkos.cmake cmake/VrfmCublasLt.cmake DESTINATION "${package}")
 install(FILES LICENSE TYPE DOC)

@@ -45,6 +45,15 @@
 #define VRFM_UNROLL
 #endif
 
+namespace vrfm {
+
+/// In a policy: the functor travels with the launch as its argument (below 4 KiB). Kokkos::Cuda else
+/// passes functors above 512 bytes through one buffer for all kernels, which makes the host wait for
+/// the kernel before, and which a graph cannot replay.
+using LightKernel = Kokkos::Experimental::WorkItemProperty::HintLightWeight_t;
+
+}  // namespace vrfm
+
 namespace vrfm::math {
 
 #if KOKKOS_VERSION >= 30700

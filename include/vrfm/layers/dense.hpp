@@ -10,6 +10,7 @@
 #include <vrfm/layers/activation.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/linalg/epilogue.hpp>
 
 namespace vrfm {
 
@@ -36,6 +37,12 @@ struct Activate {
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     y(i, j) = Act::evaluate(y(i, j) + rest(i, j)).value;
+  }
+  BiasEpilogue<T> built_in() const
+    requires(std::is_same_v<Rest, Bias<T>> &&
+             (std::is_same_v<Act, Identity> || std::is_same_v<Act, GeluTanh>))
+  {
+    return {std::is_same_v<Act, GeluTanh>, rest.bias};
   }
 };
 

@@ -2,11 +2,14 @@
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while the tile is in cache. On devices it is a portable product, one
-// thread an element. Every sum is added by one thread in order.
+// C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
+// that; elsewhere, and for what the library does not know, it is a portable product, one thread an
+// element.
 #pragma once
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/detail/cublaslt.hpp>
 #include <vrfm/linalg/detail/gemm_element.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/tile_context.hpp>
@@ -125,16 +128,31 @@ struct EachTile {
 
 }  // namespace detail
 
-template <ExecutionSpace Exec>
+/// `compute`: the precision of products of float matrices.
+template <ExecutionSpace Exec, Compute compute = Compute::float32>
 class BatchContext {
  public:
-  explicit BatchContext(const Exec& exec) : exec_(exec) {}
+  explicit BatchContext(const Exec& exec) : exec_(exec) {
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+    // So that what the stream needs is allocated now and not by the first product.
+    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) detail::CublasLt::of(exec);
+#endif
+  }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+  template <Op OpA, Op OpB, Real T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
     launch_gemm<OpA, OpB, T>(a, b, c, update, epilogue);
+  }
+
+  /// Of bfloat16 operands, at a device's full rate; sums are in float, C is of float or bfloat16.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
+    requires(std::is_same_v<T, float> || std::is_same_v<T, BFloat16>)
+  KOKKOS_FUNCTION void gemm(Matrix<const BFloat16> a, Matrix<const BFloat16> b, Matrix<T> c,
+                            Update update, const Epilogue& epilogue = {}) const {
+    launch_on_device<OpA, OpB, BFloat16>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -197,7 +215,7 @@ class BatchContext {
  private:
   template <class Index>
   auto range(Index count) const {
-    return Kokkos::RangePolicy<Exec, Kokkos::IndexType<Index>>(exec_, 0, count);
+    return Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<Index>>(exec_, 0, count);
   }
 
   template <class S>
@@ -219,8 +237,25 @@ class BatchContext {
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
                            tile);
     } else {
-      launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+      launch_on_device<OpA, OpB, T>(a, b, c, update, epilogue);
     }
+  }
+
+  /// By a library if it can; A and B are of `Operand`.
+  template <Op OpA, Op OpB, class Operand, class T, class Epilogue>
+  void launch_on_device(Matrix<const Operand> a, Matrix<const Operand> b, Matrix<T> c,
+                        Update update, const Epilogue& epilogue) const {
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
+      const auto launched =
+          detail::cublaslt_gemm<OpA, OpB, compute, Operand>(exec_, a, b, c, update, epilogue);
+      if (launched == detail::Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
+        launch_map(c.rows, c.cols, epilogue);
+      }
+      if (launched != detail::Launched::nothing) return;
+    }
+#endif
+    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   /// The portable product: one work item an element.

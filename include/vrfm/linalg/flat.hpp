@@ -58,7 +58,7 @@ template <ExecutionSpace Exec, class F>
 void flat_map(const Exec& exec, const std::string& label, std::int64_t count, const F& f) {
   constexpr bool by_block = is_host_space<Exec>;
   Kokkos::parallel_for(label,
-                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
+                       Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>(
                            exec, 0, by_block ? flat_blocks(count) : count),
                        detail::FlatElements<by_block, F>{count, f});
 }

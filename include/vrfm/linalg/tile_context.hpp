@@ -223,12 +223,12 @@ void launch_tiles(const Exec& exec, const std::string& label, int workers, const
   if (workers == 0) return;
   detail::TileLaunch<Exec, F> body{f};
   if constexpr (is_host_space<Exec>) {
-    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
+    using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
     Policy policy(exec, 0, workers);
     policy.set_chunk_size(1);
     Kokkos::parallel_for(label, policy, body);
   } else {
-    Kokkos::parallel_for(label, Kokkos::TeamPolicy<Exec>(exec, workers, 128), body);
+    Kokkos::parallel_for(label, Kokkos::TeamPolicy<Exec, LightKernel>(exec, workers, 128), body);
   }
 }
 

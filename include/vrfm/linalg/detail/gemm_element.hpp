@@ -31,13 +31,14 @@ struct GemmElement {
     } else {
       depth = OpA == Op::none ? a.cols : a.rows;
     }
-    T sum = update == Update::accumulate ? c(i, j) : T(0);
+    using Sum = decltype(T() * T());  // float if T is bfloat16
+    Sum sum = update == Update::accumulate ? Sum(c(i, j)) : Sum(0);
     for (int k = 0; k < depth; ++k) {
-      const T left = OpA == Op::none ? a(i, k) : a(k, i);
-      const T right = OpB == Op::none ? b(k, j) : b(j, k);
+      const Sum left = OpA == Op::none ? a(i, k) : a(k, i);
+      const Sum right = OpB == Op::none ? b(k, j) : b(j, k);
       sum += left * right;
     }
-    c(i, j) = sum;
+    c(i, j) = T(sum);
     epilogue(i, j);
   }
 };

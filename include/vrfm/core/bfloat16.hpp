@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// BFloat16: the upper half of a float (8 bits of exponent, 7 of mantissa), on every backend two
+// bytes. A type to store operands in; arithmetic on it is float's.
+#pragma once
+
+#include <cstdint>
+
+#include <Kokkos_Core.hpp>
+
+namespace vrfm {
+
+struct BFloat16 {
+  std::uint16_t bits = 0;
+
+  BFloat16() = default;
+
+  /// `x` rounded to nearest, ties to even; a NaN stays one.
+  KOKKOS_INLINE_FUNCTION constexpr explicit BFloat16(float x) {
+    const auto word = __builtin_bit_cast(std::uint32_t, x);
+    const std::uint32_t rounded = word + 0x7FFFu + ((word >> 16) & 1u);
+    bits = static_cast<std::uint16_t>(x == x ? rounded >> 16 : (word >> 16) | 0x40u);
+  }
+
+  KOKKOS_INLINE_FUNCTION constexpr operator float() const {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+  }
+};
+
+static_assert(sizeof(BFloat16) == 2);
+
+}  // namespace vrfm

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Matrix products by cuBLASLt on the stream of a Kokkos::Cuda instance. The library's matrices are
+// column-major, so C = op(A) op(B) is asked for as C^T = op(B)^T op(A)^T, whose operands are the
+// same memory. The first product of a shape asks the heuristic which algorithm to use; later ones
+// neither allocate nor wait, and can be captured in a graph.
+#pragma once
+
+#include <vrfm/core/bfloat16.hpp>
+#include <vrfm/core/check.hpp>
+#include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/epilogue.hpp>
+
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <cublasLt.h>
+
+namespace vrfm::detail {
+
+inline void expect_success(cublasStatus_t status, const char* call) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw std::runtime_error(text("vrfm: ", call, " says ", cublasLtGetStatusName(status)));
+}
+
+inline void expect_success(cudaError_t error, const char* call) {
+  if (error == cudaSuccess) return;
+  throw std::runtime_error(text("vrfm: ", call, " says ", cudaGetErrorString(error)));
+}
+
+/// The handle, workspace and known algorithms of one stream.
+class CublasLt {
+ public:
+  /// A row-major matrix and how it is read.
+  struct Operand {
+    const void* data;
+    int rows, cols, stride;
+    cublasOperation_t op;
+  };
+
+  /// C = op(A) op(B), or C += ..., then `epilogue`.
+  struct Product {
+    cublasComputeType_t compute;
+    cudaDataType_t scale, operand, result;  // types of the factors, of A and B, of C
+    Operand a, b;
+    void* c;
+    int rows, cols, depth, stride;
+    bool accumulate;
+    cublasLtEpilogue_t epilogue;
+    const void* bias;
+  };
+
+  /// That of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
+  static CublasLt& of(const Kokkos::Cuda& exec) {
+    using Key = std::pair<int, cudaStream_t>;
+    static std::mutex mutex;
+    // Never destroyed: at the end of the program the driver may be gone before it.
+    static auto& all = *new std::map<Key, std::unique_ptr<CublasLt>>;
+    const std::lock_guard lock(mutex);
+    if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
+    auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
+    if (!one) one.reset(new CublasLt(exec));
+    return *one;
+  }
+
+  CublasLt(const CublasLt&) = delete;
+  CublasLt& operator=(const CublasLt&) = delete;
+
+  ~CublasLt() {
+    cudaFree(workspace_);  // waits for the products that use it
+    if (handle_ != nullptr) cublasLtDestroy(handle_);
+  }
+
+  /// Launches `p`; false, and nothing is launched, if the library has no algorithm for it. Throws
+  /// std::runtime_error if the library fails otherwise.
+  bool multiply(const Product& p) {
+    cublasLtMatmulDescOpaque_t operation;
+    expect_success(cublasLtMatmulDescInit(&operation, p.compute, p.scale),
+                   "cublasLtMatmulDescInit");
+    const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+      expect_success(cublasLtMatmulDescSetAttribute(&operation, attribute, &value, sizeof(value)),
+                     "cublasLtMatmulDescSetAttribute");
+    };
+    set(CUBLASLT_MATMUL_DESC_TRANSA, std::int32_t(p.b.op));
+    set(CUBLASLT_MATMUL_DESC_TRANSB, std::int32_t(p.a.op));
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t(p.epilogue));
+    if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    Layouts layouts;
+    layouts.init(layouts.first, p.operand, p.b.rows, p.b.cols, p.b.stride);
+    layouts.init(layouts.second, p.operand, p.a.rows, p.a.cols, p.a.stride);
+    layouts.init(layouts.result, p.result, p.rows, p.cols, p.stride);
+
+    const cublasLtMatmulAlgo_t* algorithm = find(p, operation, layouts);
+    if (algorithm == nullptr) return false;
+    const double factors[] = {1, p.accumulate ? 1.0 : 0.0};
+    const float float_factors[] = {1, p.accumulate ? 1.0f : 0.0f};
+    const bool is_double = p.scale == CUDA_R_64F;
+    const void* alpha = is_double ? static_cast<const void*>(factors) : float_factors;
+    const void* beta = is_double ? static_cast<const void*>(factors + 1) : float_factors + 1;
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    expect_success(cublasLtMatmul(handle_, &operation, alpha, p.b.data, &layouts.first, p.a.data,
+                                  &layouts.second, beta, p.c, &layouts.result, p.c, &layouts.result,
+                                  algorithm, workspace_, workspace_bytes, stream_),
+                   "cublasLtMatmul");
+    return true;
+  }
+
+ private:
+  /// NVIDIA's recommendation for Hopper.
+  static constexpr std::size_t workspace_bytes = std::size_t(32) << 20;
+
+  /// The column-major operands B^T and A^T and result C^T.
+  struct Layouts {
+    cublasLtMatrixLayoutOpaque_t first, second, result;
+
+    static void init(cublasLtMatrixLayoutOpaque_t& layout, cudaDataType_t type, int rows, int cols,
+                     int stride) {
+      // A single row may have any stride, but no leading dimension may be shorter than a column.
+      expect_success(
+          cublasLtMatrixLayoutInit(&layout, type, static_cast<std::uint64_t>(cols),
+                                   static_cast<std::uint64_t>(rows), math::max(stride, cols)),
+          "cublasLtMatrixLayoutInit");
+    }
+  };
+
+  using Key = std::array<std::int64_t, 18>;
+
+  explicit CublasLt(const Kokkos::Cuda& exec)
+      : device_(exec.cuda_device()), stream_(exec.cuda_stream()) {
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    expect_success(cublasLtCreate(&handle_), "cublasLtCreate");
+    // Not a view: the library wants 256-byte borders, and Kokkos' headers move them.
+    expect_success(cudaMalloc(&workspace_, workspace_bytes), "cudaMalloc");
+  }
+
+  /// Bytes that the address is a multiple of, as far as kernels care (16): what the heuristic is told,
+  /// so that a slice of another array of the same alignment has the same algorithm.
+  static std::uint32_t alignment(const void* data) {
+    const auto address = reinterpret_cast<std::uintptr_t>(data);
+    std::uint32_t bytes = 16;
+    while (address % bytes != 0) bytes /= 2;
+    return bytes;
+  }
+
+  /// The algorithm for `p`; null if there is none.
+  const cublasLtMatmulAlgo_t* find(const Product& p, cublasLtMatmulDescOpaque_t& operation,
+                                   Layouts& layouts) {
+    const Key key{p.compute,
+                  p.operand,
+                  p.result,
+                  p.a.op,
+                  p.b.op,
+                  p.rows,
+                  p.cols,
+                  p.depth,
+                  p.a.stride,
+                  p.b.stride,
+                  p.stride,
+                  p.accumulate,
+                  p.epilogue,
+                  alignment(p.a.data),
+                  alignment(p.b.data),
+                  alignment(p.c),
+                  p.bias != nullptr,
+                  alignment(p.bias)};
+    const std::lock_guard lock(mutex_);
+    const auto [entry, is_new] = algorithms_.try_emplace(key);
+    std::optional<cublasLtMatmulAlgo_t>& algorithm = entry->second;
+    if (is_new) {
+      cublasLtMatmulPreferenceOpaque_t preference;
+      expect_success(cublasLtMatmulPreferenceInit(&preference), "cublasLtMatmulPreferenceInit");
+      const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
+        expect_success(
+            cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof(value)),
+            "cublasLtMatmulPreferenceSetAttribute");
+      };
+      set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t(workspace_bytes));
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.c));
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
+      cublasLtMatmulHeuristicResult_t found;
+      int count = 0;
+      const auto status = cublasLtMatmulAlgoGetHeuristic(
+          handle_, &operation, &layouts.first, &layouts.second, &layouts.result, &layouts.result,
+          &preference, 1, &found, &count);
+      if (status == CUBLAS_STATUS_SUCCESS && count == 1 && found.state == CUBLAS_STATUS_SUCCESS) {
+        algorithm = found.algo;
+      }
+    }
+    return algorithm ? &*algorithm : nullptr;
+  }
+
+  int device_;
+  cudaStream_t stream_;
+  cublasLtHandle_t handle_ = nullptr;
+  void* workspace_ = nullptr;
+  std::mutex mutex_;
+  std::map<Key, std::optional<cublasLtMatmulAlgo_t>> algorithms_;
+};
+
+template <class T>
+inline constexpr cudaDataType_t cublaslt_type = CUDA_R_32F;
+template <>
+inline constexpr cudaDataType_t cublaslt_type<double> = CUDA_R_64F;
+template <>
+inline constexpr cudaDataType_t cublaslt_type<BFloat16> = CUDA_R_16BF;
+
+template <class Operand>
+constexpr cublasComputeType_t cublaslt_compute(Compute compute) {
+  if (std::is_same_v<Operand, double>) return CUBLAS_COMPUTE_64F;
+  if (std::is_same_v<Operand, BFloat16> || compute == Compute::float32) return CUBLAS_COMPUTE_32F;
+  return compute == Compute::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_FAST_16BF;
+}
+
+/// What of a gemm has been launched.
+enum class Launched { nothing, product, product_and_epilogue };
+
+/// Launches what cuBLASLt can do of C = op(A) op(B), or C += ..., and its epilogue.
+template <Op OpA, Op OpB, Compute compute, class Operand, class T, class Epilogue>
+Launched cublaslt_gemm(const Kokkos::Cuda& exec, Matrix<const Operand> a, Matrix<const Operand> b,
+                       Matrix<T> c, Update update, const Epilogue& epilogue) {
+  const int depth = OpA == Op::none ? a.cols : a.rows;
+  const auto is_matrix = [](const auto& x) { return x.rows == 1 || x.stride >= x.cols; };
+  if (c.rows == 0 || c.cols == 0 || depth == 0 || !is_matrix(a) || !is_matrix(b)) {
+    return Launched::nothing;
+  }
+  constexpr auto op = [](Op o) { return o == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; };
+  CublasLt::Product product{cublaslt_compute<Operand>(compute),
+                            std::is_same_v<Operand, double> ? CUDA_R_64F : CUDA_R_32F,
+                            cublaslt_type<Operand>,
+                            cublaslt_type<T>,
+                            {a.data, a.rows, a.cols, a.stride, op(OpA)},
+                            {b.data, b.rows, b.cols, b.stride, op(OpB)},
+                            c.data,
+                            c.rows,
+                            c.cols,
+                            depth,
+                            c.stride,
+                            update == Update::accumulate,
+                            CUBLASLT_EPILOGUE_DEFAULT,
+                            nullptr};
+  CublasLt& library = CublasLt::of(exec);
+  if constexpr (HasBuiltIn<Epilogue, T>) {
+    const BiasEpilogue<T> bias = epilogue.built_in();
+    // Its GELU takes an approximate tanh, which is good enough beside rounded operands only.
+    if (!bias.gelu_tanh || compute != Compute::float32) {
+      product.epilogue = bias.gelu_tanh ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+      product.bias = bias.bias;
+      if (library.multiply(product)) return Launched::product_and_epilogue;
+      product.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+      product.bias = nullptr;
+    }
+  }
+  return library.multiply(product) ? Launched::product : Launched::nothing;
+}
+
+}  // namespace vrfm::detail
+
+#endif
