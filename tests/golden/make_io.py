@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Writes the golden files of tests/io beside itself, by the reference implementations.
 
-Needs the Python packages numpy and safetensors. The values are those of tests/io/safetensors.cpp
-and tests/io/npy.cpp: NaNs with payloads, a subnormal, signed zero, infinities, extreme integers.
+Needs the Python packages numpy and safetensors. The values are those of tests/io/safetensors.cpp,
+tests/io/npy.cpp and tests/io/npz.cpp: NaNs with payloads, a subnormal, signed zero, infinities, extreme integers.
 """
 
 from pathlib import Path
@@ -48,3 +48,21 @@ for name, array in arrays.items():
 for major in (2, 3):
     with open(folder / f"io_f4_v{major}.npy", "wb") as file:
         np.lib.format.write_array(file, np.array([0.25, -4], dtype="<f4"), version=(major, 0))
+
+archive = {
+    "mu": np.array([0.5, -0.25], dtype="<f4"),
+    "sigma": np.arange(256, dtype="<f8").reshape(16, 16) % 7,
+    "arr_0": bytes_,
+    "empty": np.zeros((3, 0), dtype="<f8"),
+}
+np.savez(folder / "io_stored.npz", **archive)
+np.savez_compressed(folder / "io_deflated.npz", **archive)
+
+# What tests/io/npz.cpp finds the writer to write, to the byte.
+written = folder / "io_written.npz"
+if written.exists():
+    with np.load(written) as found:
+        assert found.zip.testzip() is None
+        assert found.files == list(archive)
+        for name, array in archive.items():
+            assert found[name].dtype == array.dtype and np.array_equal(found[name], array)

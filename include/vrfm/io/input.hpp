@@ -21,7 +21,8 @@
 
 namespace vrfm {
 
-/// A regular file read front to back. Throws std::runtime_error with the path and the reason.
+/// A regular file, read front to back unless told otherwise. Throws std::runtime_error with the path
+/// and the reason.
 class InputFile {
  public:
   // O_NONBLOCK: a pipe is refused below instead of waiting for its writer.
@@ -40,6 +41,15 @@ class InputFile {
 
   const std::string& name() const { return name_; }
   std::size_t size() const { return size_; }
+
+  /// The next byte read is the one at `position`, at most size().
+  void seek(std::size_t position) {
+    if (::lseek(fd_.get(), static_cast<off_t>(position), SEEK_SET) < 0) {
+      const int error = errno;
+      detail::io::fail_errno(
+          name_, "cannot read: expected to reach byte " + std::to_string(position), error);
+    }
+  }
 
   /// Fills `out` with the next bytes.
   void read(std::span<std::byte> out) {
@@ -69,23 +79,24 @@ class InputFile {
 class InputBytes {
  public:
   InputBytes(std::span<const std::byte> bytes, std::string name)
-      : name_(std::move(name)), bytes_(bytes), size_(bytes.size()) {}
+      : name_(std::move(name)), bytes_(bytes), left_(bytes) {}
 
   const std::string& name() const { return name_; }
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return bytes_.size(); }
+
+  void seek(std::size_t position) { left_ = bytes_.subspan(position); }
 
   void read(std::span<std::byte> out) {
-    if (out.size() > bytes_.size())
+    if (out.size() > left_.size())
       detail::io::fail(name_, "cannot read: expected " + std::to_string(out.size()) +
-                                  " more bytes, found " + std::to_string(bytes_.size()));
-    if (!out.empty()) std::memcpy(out.data(), bytes_.data(), out.size());
-    bytes_ = bytes_.subspan(out.size());
+                                  " more bytes, found " + std::to_string(left_.size()));
+    if (!out.empty()) std::memcpy(out.data(), left_.data(), out.size());
+    left_ = left_.subspan(out.size());
   }
 
  private:
   std::string name_;
-  std::span<const std::byte> bytes_;
-  std::size_t size_;
+  std::span<const std::byte> bytes_, left_;
 };
 
 }  // namespace vrfm

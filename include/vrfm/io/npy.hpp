@@ -40,10 +40,11 @@ inline constexpr std::string_view npy_magic = "\x93NUMPY";
 // Far above any header of a plain array, far below what would hurt to allocate.
 inline constexpr std::size_t npy_header_limit = 1'048'576;
 
-template <FileValue T, class Input>
-NpyArray<T> load_npy(Input& input) {
+/// The header, with which `left` bytes of data are still to be read: as many as it says.
+template <class Input>
+NpyHeader load_npy_header(Input& input, std::size_t& left) {
   const std::string& name = input.name();
-  std::size_t left = input.size();
+  left = input.size();
   const auto take = [&](std::span<std::byte> out, std::string_view what) {
     if (out.size() > left)
       fail(name, "expected " + std::to_string(out.size()) + " bytes of " + std::string(what) +
@@ -74,20 +75,43 @@ NpyArray<T> load_npy(Input& input) {
   take(std::as_writable_bytes(std::span(text)), "header");
   NpyHeader header = NpyHeaderReader(text, name).read();
 
-  const auto& expected = row(dtype_of<T>());
   const auto& found = row(header.dtype);
-  if (&expected != &found)
-    fail(name, "expected values of type '" + std::string(expected.npy) + "', found '" +
-                   std::string(found.npy) + "'");
-  const auto bytes = byte_count(header.shape, sizeof(T));
+  const auto bytes = byte_count(header.shape, found.size);
   if (!bytes || *bytes != left)
     fail(name, "expected " + (bytes ? std::to_string(*bytes) : "2^64 or more") +
                    " bytes of data for '" + std::string(found.npy) + "' " +
                    format_shape(header.shape) + ", found " + std::to_string(left));
+  return header;
+}
 
-  NpyArray<T> array{std::move(header.shape), std::vector<T>(left / sizeof(T))};
-  input.read(std::as_writable_bytes(std::span(array.values)));
-  return array;
+template <FileValue T, class Input>
+std::vector<T> load_npy_values(Input& input, std::size_t bytes) {
+  std::vector<T> values(bytes / sizeof(T));
+  input.read(std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+template <FileValue T, class Input>
+NpyArray<T> load_npy(Input& input) {
+  std::size_t bytes = 0;
+  NpyHeader header = load_npy_header(input, bytes);
+  if (header.dtype != dtype_of<T>())
+    fail(input.name(), "expected values of type '" + std::string(row(dtype_of<T>()).npy) +
+                           "', found '" + std::string(row(header.dtype).npy) + "'");
+  return {std::move(header.shape), load_npy_values<T>(input, bytes)};
+}
+
+template <class Input>
+NpyArray<double> load_npy_reals(Input& input) {
+  std::size_t bytes = 0;
+  NpyHeader header = load_npy_header(input, bytes);
+  if (header.dtype == DType::f64)
+    return {std::move(header.shape), load_npy_values<double>(input, bytes)};
+  if (header.dtype != DType::f32)
+    fail(input.name(), "expected values of type '<f4' or '<f8', found '" +
+                           std::string(row(header.dtype).npy) + "'");
+  const auto values = load_npy_values<float>(input, bytes);
+  return {std::move(header.shape), std::vector<double>(values.begin(), values.end())};
 }
 
 }  // namespace detail::io
@@ -99,7 +123,13 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
   return detail::io::load_npy<T>(input);
 }
 
-/// The same from bytes in memory; `name` stands in errors where the path would.
+/// Reads one array of float or double, as double.
+inline NpyArray<double> read_npy_reals(const std::filesystem::path& path) {
+  InputFile input(path);
+  return detail::io::load_npy_reals(input);
+}
+
+/// read_npy from bytes in memory; `name` stands in errors where the path would.
 template <FileValue T>
 NpyArray<T> parse_npy(std::span<const std::byte> bytes, std::string name) {
   InputBytes input(bytes, std::move(name));

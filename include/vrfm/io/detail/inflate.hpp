@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A part of an input that holds raw deflate data (RFC 1951), decompressed through zlib as it is
+// read.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <zlib.h>
+
+#include <vrfm/io/detail/descriptor.hpp>
+
+namespace vrfm::detail::io {
+
+// No deflate stream grows by more than this factor (https://zlib.net/zlib_tech.html).
+inline constexpr std::size_t largest_deflate_ratio = 1032;
+
+/// Decompresses the next `size` bytes of `input`, an InputFile or InputBytes; `name` stands in
+/// errors. Nobody else may read the input until it is done.
+template <class Input>
+class InflateReader {
+ public:
+  InflateReader(Input& input, std::size_t size, std::string name)
+      : input_(input), left_(size), name_(std::move(name)) {
+    if (::inflateInit2(&stream_, -MAX_WBITS) != Z_OK)
+      fail(name_, "cannot read: zlib does not start");
+  }
+  InflateReader(const InflateReader&) = delete;
+  InflateReader& operator=(const InflateReader&) = delete;
+  ~InflateReader() { ::inflateEnd(&stream_); }
+
+  /// Fills `out` with the next decompressed bytes.
+  void read(std::span<std::byte> out) {
+    while (!out.empty()) {
+      const std::size_t count = decompress(out);
+      if (count == 0)
+        fail(name_, "expected " + std::to_string(out.size()) +
+                        " more bytes of decompressed data, found their end");
+      out = out.subspan(count);
+    }
+  }
+
+  /// Refuses anything that follows what was read.
+  void finish() {
+    std::byte extra;
+    if (decompress(std::span(&extra, 1)) != 0)
+      fail(name_, "expected the end of the decompressed data, found more bytes");
+    const std::size_t after = stream_.avail_in + left_;
+    if (after != 0)
+      fail(name_, "expected the compressed data to end with their last block, found " +
+                      std::to_string(after) + " more bytes");
+  }
+
+ private:
+  /// How many bytes were put into `out`: 0 only after the last block.
+  std::size_t decompress(std::span<std::byte> out) {
+    const std::size_t wanted = std::min(out.size(), largest_transfer);
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = static_cast<uInt>(wanted);
+    while (!ended_ && stream_.avail_out == wanted) {
+      if (stream_.avail_in == 0) {
+        const std::size_t count = std::min(left_, buffer_.size());
+        if (count == 0) fail(name_, "expected more compressed data, found their end: truncated");
+        input_.read(std::span(buffer_).first(count));
+        left_ -= count;
+        stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
+        stream_.avail_in = static_cast<uInt>(count);
+      }
+      const int status = ::inflate(&stream_, Z_NO_FLUSH);
+      ended_ = status == Z_STREAM_END;
+      if (!ended_ && status != Z_OK && status != Z_BUF_ERROR)
+        fail(name_, std::string("expected valid compressed data, found broken ones: ") +
+                        (stream_.msg ? stream_.msg : "zlib gives no reason"));
+    }
+    return wanted - stream_.avail_out;
+  }
+
+  Input& input_;
+  std::size_t left_;  // compressed bytes that were not taken from the input yet
+  std::string name_;
+  std::array<std::byte, 65'536> buffer_;
+  z_stream stream_{};
+  bool ended_ = false;
+};
+
+}  // namespace vrfm::detail::io

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Writes a zip archive front to back. Data are stored; all sizes and offsets are in zip64 fields,
+// so that there is one form for any size. Every time is 1980-01-01, as NumPy's: equal arrays, equal
+// bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <zlib.h>
+
+#include <vrfm/io/detail/zip_record.hpp>
+
+namespace vrfm::detail::io {
+
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
+class ZipWriter {
+ public:
+  explicit ZipWriter(ByteSink sink) : sink_(std::move(sink)) {}
+
+  /// One entry, whose data `encode(sink)` hands over. It is called twice, for the checksum stands
+  /// before the data. `name` has at most 65,535 bytes.
+  template <class Encode>
+  void add(const std::string& name, const Encode& encode) {
+    std::uint64_t size = 0;
+    uLong checksum = 0;
+    encode([&](std::span<const std::byte> bytes) {
+      if (bytes.empty()) return;  // zlib takes a null pointer for a wish to start again
+      size += bytes.size();
+      checksum = ::crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+    });
+
+    // The fields that both of an entry's records hold; sizes are in the extra field.
+    ZipRecord common;
+    common.put<std::uint16_t>(version).put<std::uint16_t>(0).put<std::uint16_t>(zip_stored);
+    common.put<std::uint16_t>(0).put<std::uint16_t>(first_of_january_1980);
+    common.put<std::uint32_t>(static_cast<std::uint32_t>(checksum));
+    common.put<std::uint32_t>(elsewhere).put<std::uint32_t>(elsewhere);
+    common.put<std::uint16_t>(static_cast<std::uint16_t>(name.size()));
+
+    const std::uint64_t offset = position_;
+    ZipRecord local;
+    local.put<std::uint32_t>(zip_local.signature).put(common.text()).put<std::uint16_t>(20);
+    local.put(name).put<std::uint16_t>(zip64_extra).put<std::uint16_t>(16);
+    local.put<std::uint64_t>(size).put<std::uint64_t>(size);
+    write(local);
+    encode(sink_);
+    position_ += size;
+
+    directory_.put<std::uint32_t>(zip_central.signature).put<std::uint16_t>(version);
+    directory_.put(common.text()).put<std::uint16_t>(28).put<std::uint16_t>(0);
+    directory_.put<std::uint16_t>(0).put<std::uint16_t>(0).put<std::uint32_t>(0);
+    directory_.put<std::uint32_t>(elsewhere).put(name);
+    directory_.put<std::uint16_t>(zip64_extra).put<std::uint16_t>(24);
+    directory_.put<std::uint64_t>(size).put<std::uint64_t>(size).put<std::uint64_t>(offset);
+    ++count_;
+  }
+
+  /// Writes the directory; to be called once, at the end.
+  void finish() {
+    const std::uint64_t offset = position_;
+    write(directory_);
+    const std::uint64_t end = position_;
+    ZipRecord record;
+    record.put<std::uint32_t>(zip64_end.signature).put<std::uint64_t>(zip64_end.size - 12);
+    record.put<std::uint16_t>(version).put<std::uint16_t>(version).put<std::uint64_t>(0);
+    record.put<std::uint64_t>(count_).put<std::uint64_t>(count_);
+    record.put<std::uint64_t>(end - offset).put<std::uint64_t>(offset);
+    record.put<std::uint32_t>(zip64_locator.signature).put<std::uint32_t>(0);
+    record.put<std::uint64_t>(end).put<std::uint32_t>(1);
+    constexpr auto many = zip_elsewhere<std::uint16_t>;
+    record.put<std::uint32_t>(zip_end.signature).put<std::uint32_t>(0);
+    record.put<std::uint16_t>(many).put<std::uint16_t>(many);
+    record.put<std::uint32_t>(elsewhere).put<std::uint32_t>(elsewhere).put<std::uint16_t>(0);
+    write(record);
+  }
+
+ private:
+  static constexpr std::uint16_t version = 45;  // the first with zip64
+  static constexpr std::uint16_t first_of_january_1980 = 0x0021;
+  static constexpr auto elsewhere = zip_elsewhere<std::uint32_t>;
+
+  void write(const ZipRecord& record) {
+    sink_(std::as_bytes(std::span(record.text())));
+    position_ += record.text().size();
+  }
+
+  ByteSink sink_;
+  ZipRecord directory_;
+  std::uint64_t position_ = 0, count_ = 0;
+};
+
+}  // namespace vrfm::detail::io
