@@ -162,7 +162,10 @@ def image_layers():
         layer("group_norm", lambda x, weight, bias: F.group_norm(x, 2, weight, bias),
               {"x": 3 * image(2, 6, 5, 7) + 10}, affine(6))
         | layer("adaptive_norm", adaptive,
-                {"x": image(2, 4, 3, 3), "modulation": torch.randn(2, 8, **double)}, affine(4)))
+                {"x": image(2, 4, 3, 3), "modulation": torch.randn(2, 8, **double)}, affine(4))
+        | layer("average_pool", lambda x: F.avg_pool2d(x, 2), {"x": image(2, 3, 5, 4)})
+        | layer("nearest_upsample", lambda x: F.interpolate(x, scale_factor=2),
+                {"x": image(2, 3, 2, 3)}))
 
 
 def make_images(path):

@@ -7,6 +7,7 @@
 #include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/group_norm.hpp>
+#include <vrfm/layers/resample.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/models/mlp.hpp>
 #include <vrfm/models/sequential.hpp>
@@ -124,6 +125,17 @@ TEMPLATE_LIST_TEST_CASE("adaptive group norms conform", "[layers]", test::Spaces
   };
   adaptive(Identity{}, 9, 4, 2);
   adaptive(Silu{}, 33, 4, 1);
+}
+
+TEMPLATE_LIST_TEST_CASE("pooling and upsampling conform", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  check<E>("halve", [](List&) { return AveragePool(4, 6, 3, 2); });
+  check<E>("leave out a row and two columns", [](List&) { return AveragePool(4, 5, 2, 3); });
+  check<E>("one pixel is left", [](List&) { return AveragePool(4, 4, 5, 4); });
+  check<E>("double", [](List&) { return NearestUpsample(3, 2, 5); });
+  check<E>("triple", [](List&) { return NearestUpsample(1, 2, 1, 3); });
+  check<E>("as it is", [](List&) { return NearestUpsample(2, 2, 2, 1); });
 }
 
 TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", test::Spaces) {

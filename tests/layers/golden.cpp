@@ -15,6 +15,7 @@
 
 #include <vrfm/io/safetensors.hpp>
 #include <vrfm/layers/group_norm.hpp>
+#include <vrfm/layers/resample.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 
 using namespace vrfm;
@@ -131,4 +132,10 @@ TEST_CASE("adaptive group norm agrees with PyTorch", "[layers][golden]") {
   golden.check("dx", dx);
   golden.check("dmodulation", dmodulation);
   golden.check_gradients(list, g);
+}
+
+TEST_CASE("pooling and upsampling agree with PyTorch", "[layers][golden]") {
+  const ParameterList none;
+  check("average_pool", AveragePool(5, 4, 3, 2), none);
+  check("nearest_upsample", NearestUpsample(2, 3, 3), none);
 }
