@@ -19,13 +19,9 @@
 
 namespace vrfm {
 
-/// The bytes of a PNG file. `pixels` holds height x width x channels sRGB values, top row first,
-/// left pixel first; channels is 1 (grey) or 3 (red, green, blue). Throws std::invalid_argument for
-/// another number of channels, an extent outside [1, 1,000,000] (libpng's own limit) or a wrong
-/// number of pixels.
-inline std::vector<std::byte> encode_png(std::size_t width, std::size_t height,
-                                         std::size_t channels,
-                                         std::span<const std::uint8_t> pixels) {
+/// Throws std::invalid_argument unless a PNG can have this size: 1 (grey) or 3 (red, green, blue)
+/// channels, extents in [1, 1,000,000] (libpng's own limit), fewer than 2^31 values.
+inline void check_png(std::size_t width, std::size_t height, std::size_t channels) {
   constexpr std::size_t largest = 1'000'000;
   const std::string given = "found " + std::to_string(width) + " x " + std::to_string(height) +
                             " x " + std::to_string(channels);
@@ -33,14 +29,24 @@ inline std::vector<std::byte> encode_png(std::size_t width, std::size_t height,
     throw std::invalid_argument("png: expected 1 or 3 channels, " + given);
   if (width < 1 || width > largest || height < 1 || height > largest)
     throw std::invalid_argument("png: expected width and height in [1, 1000000], " + given);
+  // libpng counts an image's bytes in 32 bits.
+  if (width * height * channels > 0x7fff'ffff)
+    throw std::invalid_argument("png: expected fewer than 2^31 values, " + given);
+}
+
+/// The bytes of a PNG file. `pixels` holds height x width x channels sRGB values, top row first,
+/// left pixel first. Throws std::invalid_argument for a size that check_png refuses or a wrong
+/// number of pixels.
+inline std::vector<std::byte> encode_png(std::size_t width, std::size_t height,
+                                         std::size_t channels,
+                                         std::span<const std::uint8_t> pixels) {
+  check_png(width, height, channels);
   const std::size_t count = width * height * channels;
   if (pixels.size() != count)
-    throw std::invalid_argument("png: expected " + std::to_string(count) +
-                                " values for width x height x channels, " + given + " and " +
-                                std::to_string(pixels.size()) + " values");
-  // libpng counts an image's bytes in 32 bits.
-  if (count > 0x7fff'ffff)
-    throw std::invalid_argument("png: expected fewer than 2^31 values, " + given);
+    throw std::invalid_argument(
+        "png: expected " + std::to_string(count) + " values for width x height x channels, found " +
+        std::to_string(width) + " x " + std::to_string(height) + " x " + std::to_string(channels) +
+        " and " + std::to_string(pixels.size()) + " values");
 
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
