@@ -38,14 +38,13 @@ struct Product {
 };
 
 /// The same by the threads of a team.
-template <Op OpA, Op OpB, class T>
+template <class Step>
 struct TeamProduct {
-  Product<OpA, OpB, T> product;
+  Step product;
 
   template <class Member>
   KOKKOS_FUNCTION void operator()(const Member& member) const {
-    detail::team_gemm<OpA, OpB, Member, T>(member, product.a, product.b, product.c, product.update,
-                                           Epilogue<T>{product.c});
+    product(TeamContext<Member>(member), member.league_rank());
   }
 };
 
@@ -120,9 +119,10 @@ std::vector<double> multiply(Way way, const Problem& problem, Update update, int
   } else if (way == Way::tile) {
     launch_tiles(exec, "vrfm::test::product", 1, product);
   } else {
-    const TeamProduct<OpA, OpB, T> body{product};
-    Kokkos::parallel_for("vrfm::test::team_product",
-                         Kokkos::TeamPolicy<Exec>(exec, 1, Kokkos::AUTO), body);
+    Kokkos::TeamPolicy<Exec> policy(exec, 1, Kokkos::AUTO);
+    policy.set_scratch_size(0, Kokkos::PerTeam(32 * 1024));
+    Kokkos::parallel_for("vrfm::test::team_product", policy,
+                         TeamProduct<Product<OpA, OpB, T>>{product});
   }
   return c.read();
 }
@@ -213,7 +213,7 @@ TEMPLATE_TEST_CASE("a row's bits depend neither on its place nor on its neighbou
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("team_gemm multiplies", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("TeamContext multiplies", "[linalg][gemm]", SpacesAndReals) {
   check_products<typename TestType::Exec, typename TestType::Real>(Way::team);
 }
 

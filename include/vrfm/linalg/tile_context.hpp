@@ -11,31 +11,18 @@
 
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
-#include <vrfm/linalg/detail/team_gemm.hpp>
+#include <vrfm/linalg/team_context.hpp>
 
 namespace vrfm {
 
-template <ExecutionSpace Exec>
+/// `compute`: the precision of float products where there is a choice, see Compute.
+template <ExecutionSpace Exec, Compute compute = Compute::float32>
 class TileContext;
 
-namespace detail {
-
-/// each_tile where there is nobody to share the work with.
-template <class Ctx, class F, class T>
-KOKKOS_FUNCTION void each_tile_in_turn(const Ctx& ctx, int count, const F& f, Arena<T>& arena) {
-  const auto mark = arena.used();
-  for (int k = 0; k < count; ++k) {
-    f(ctx, k, arena);
-    arena.rewind(mark);
-  }
-}
-
-}  // namespace detail
-
 /// On a host space: the calling thread does everything.
-template <ExecutionSpace Exec>
+template <ExecutionSpace Exec, Compute compute>
   requires is_host_space<Exec>
-class TileContext<Exec> {
+class TileContext<Exec, compute> {
  public:
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
@@ -105,101 +92,34 @@ class TileContext<Exec> {
   }
 };
 
-/// On a device: the threads of one team share the work; a barrier ends each verb.
-template <ExecutionSpace Exec>
+/// On a device: the threads of one team share the work.
+template <ExecutionSpace Exec, Compute compute>
   requires(!is_host_space<Exec>)
-class TileContext<Exec> {
+class TileContext<Exec, compute>
+    : public TeamContext<typename Kokkos::TeamPolicy<Exec>::member_type, compute> {
  public:
   using Member = typename Kokkos::TeamPolicy<Exec>::member_type;
-
-  KOKKOS_FUNCTION explicit TileContext(const Member& member) : member_(member) {}
-
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
-                            const Epilogue& epilogue = {}) const {
-    detail::team_gemm<OpA, OpB, Member, T>(member_, a, b, c, update, epilogue);
-    member_.team_barrier();
-  }
-
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
-                            const Epilogue& epilogue = {}) const {
-    each_element<OpA, OpB>(a, b, c, update, epilogue);
-  }
-
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
-                            const Epilogue& epilogue = {}) const {
-    each_element<OpA, OpB>(a, b, c, update, epilogue);
-  }
-
-  template <class F>
-  KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows * cols),
-                         [&](int index) { f(index / cols, index % cols); });
-    member_.team_barrier();
-  }
-
-  template <class F>
-  KOKKOS_FUNCTION void each_row(int rows, const F& f) const {
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows), [&](int i) { f(i); });
-    member_.team_barrier();
-  }
-
-  template <class F, class S>
-  KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, cols), [&](int j) {
-      S sum = update == Update::accumulate ? out[j] : S(0);
-      for (int i = 0; i < rows; ++i) sum += static_cast<S>(f(i, j));
-      out[j] = sum;
-    });
-    member_.team_barrier();
-  }
-
-  template <class T, class S>
-  KOKKOS_FUNCTION void column_sum(const Matrix<T>& x, S* out, Update update) const {
-    column_sum(x.rows, x.cols, Element<std::remove_const_t<T>>{x}, out, update);
-  }
-
-  template <class F, class T>
-  KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
-    detail::each_tile_in_turn(*this, count, f, arena);
-  }
-
-  template <class S>
-  KOKKOS_FUNCTION S read(const S* number) const {
-    const S value = *number;
-    member_.team_barrier();  // nobody overwrites the number before all have read it
-    return value;
-  }
-
- private:
-  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
-  KOKKOS_FUNCTION void each_element(const A& a, const B& b, Matrix<T> c, Update update,
-                                    const Epilogue& epilogue) const {
-    const detail::GemmElement<OpA, OpB, T, Epilogue, A, B> element{a, b, c, update, epilogue};
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, c.rows * c.cols),
-                         [&](int index) { element(index); });
-    member_.team_barrier();
-  }
-
-  const Member& member_;
+  using TeamContext<Member, compute>::TeamContext;
 };
 
 namespace detail {
 
+/// On a device: threads of a tile's team, and teams that share a multiprocessor. Four leave a thread
+/// 128 registers, half of them for its block of a product.
+inline constexpr int tile_threads = 128, tiles_together = 4;
+
 /// Adapts a tile functor to Kokkos' policies.
-template <class Exec, class F>
+template <class Ctx, class F>
 struct TileLaunch {
   F f;
 
   VRFM_UNCHECKED_HOST_DEVICE
-  KOKKOS_FUNCTION void operator()(int worker) const { f(TileContext<Exec>{}, worker); }
+  KOKKOS_FUNCTION void operator()(int worker) const { f(Ctx{}, worker); }
 
   template <class Member>
     requires requires(const Member& m) { m.league_rank(); }
   KOKKOS_FUNCTION void operator()(const Member& member) const {
-    f(TileContext<Exec>(member), member.league_rank());
+    f(Ctx(member), member.league_rank());
   }
 };
 
@@ -211,24 +131,29 @@ int tile_concurrency(const Exec& exec) {
   if constexpr (is_host_space<Exec>) {
     return static_cast<int>(exec.concurrency());
   } else {
-    // Kokkos reports resident threads; a tile's team is 128 of them.
-    return math::max(1, static_cast<int>(exec.concurrency()) / 128);
+    // Kokkos reports as many threads as could be resident: 2048 a multiprocessor, or nearly.
+    return math::max(1, static_cast<int>(exec.concurrency()) / (2048 / detail::tiles_together));
   }
 }
 
-/// Calls f(TileContext, worker) for worker = 0 ... workers-1 in one kernel on `exec`.
-/// Returns at once; no fence.
-template <ExecutionSpace Exec, class F>
+/// Calls f(TileContext, worker) for worker = 0 ... workers-1 in one kernel on `exec`, whose float
+/// products are in `compute` precision. Returns at once; no fence.
+template <Compute compute = Compute::float32, ExecutionSpace Exec, class F>
 void launch_tiles(const Exec& exec, const std::string& label, int workers, const F& f) {
   if (workers == 0) return;
-  detail::TileLaunch<Exec, F> body{f};
+  using Ctx = TileContext<Exec, compute>;
+  const detail::TileLaunch<Ctx, F> body{f};
   if constexpr (is_host_space<Exec>) {
     using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
     Policy policy(exec, 0, workers);
     policy.set_chunk_size(1);
     Kokkos::parallel_for(label, policy, body);
   } else {
-    Kokkos::parallel_for(label, Kokkos::TeamPolicy<Exec, LightKernel>(exec, workers, 128), body);
+    using Bounds = Kokkos::LaunchBounds<detail::tile_threads, detail::tiles_together>;
+    Kokkos::TeamPolicy<Exec, LightKernel, Bounds> policy(exec, workers, detail::tile_threads);
+    const auto bytes = static_cast<int>(Ctx::team_scratch_bytes);
+    policy.set_scratch_size(0, Kokkos::PerTeam(bytes));
+    Kokkos::parallel_for(label, policy, body);
   }
 }
 

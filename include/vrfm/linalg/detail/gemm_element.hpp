@@ -10,6 +10,17 @@
 
 namespace vrfm::detail {
 
+/// The depth of a product one of whose operands may be Patches.
+template <Op OpA, Op OpB, class T, class A, class B>
+KOKKOS_INLINE_FUNCTION int gemm_depth(const A& a, const B& b) {
+  if constexpr (std::is_same_v<A, Patches<T>>) {
+    static_assert(OpA == Op::none, "patches are not transposed");
+    return OpB == Op::none ? b.rows : b.cols;
+  } else {
+    return OpA == Op::none ? a.cols : a.rows;
+  }
+}
+
 /// C(index) = (op(A) op(B))(index) or C(index) += ..., then the epilogue of that element; elements
 /// are numbered row by row. One operand may be Patches.
 template <Op OpA, Op OpB, class T, class Epilogue, class A = ConstMatrix<T>,
@@ -24,13 +35,7 @@ struct GemmElement {
   KOKKOS_FUNCTION void operator()(std::int64_t index) const {
     const int i = static_cast<int>(index / c.cols);
     const int j = static_cast<int>(index % c.cols);
-    int depth;
-    if constexpr (std::is_same_v<A, Patches<T>>) {
-      static_assert(OpA == Op::none, "patches are not transposed");
-      depth = a.cols();
-    } else {
-      depth = OpA == Op::none ? a.cols : a.rows;
-    }
+    const int depth = gemm_depth<OpA, OpB, T>(a, b);
     using Sum = decltype(T() * T());  // float if T is bfloat16
     Sum sum = update == Update::accumulate ? Sum(c(i, j)) : Sum(0);
     for (int k = 0; k < depth; ++k) {
