@@ -201,8 +201,8 @@ class BatchContext {
     const auto mark = arena.used();
     const Matrix<T> memory = arena.take(math::min(tile_concurrency(exec_), count),
                                         static_cast<int>(detail::tile_need<T>(f)));
-    launch_tiles(exec_, "vrfm::BatchContext::each_tile", memory.rows,
-                 detail::EachTile<F, T>{f, memory, count});
+    launch_tiles<compute>(exec_, "vrfm::BatchContext::each_tile", memory.rows,
+                          detail::EachTile<F, T>{f, memory, count});
     arena.rewind(mark);
   }
 
