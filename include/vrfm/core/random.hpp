@@ -26,6 +26,7 @@ enum class Purpose : std::uint32_t {
   diffusion = 7,
   probe = 8,
   projection = 9,
+  dropout = 10,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 
