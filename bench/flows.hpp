@@ -19,6 +19,9 @@ GaussianMixture<T, Space> target(int dimension) {
                         : mixture_on_circle<T>(Space{}, 6, 1.0, 0.1);
 }
 
+/// The paper's weight of the KL divergence.
+inline double beta(int dimension) { return dimension == 1 ? 1.0 : 0.1; }
+
 /// Calls f(trainer) with the trainer of the baseline (latent = 0) or of the variational flow.
 template <class FlowType, class F>
 void with_trainer(const FlowType& flow, const TrainerOptions& options, const F& f) {
@@ -29,7 +32,7 @@ void with_trainer(const FlowType& flow, const TrainerOptions& options, const F& 
   if (flow.latent() == 0) {
     f(Trainer(flow, VelocityLoss{}, AdamW{}, coupling, options));
   } else {
-    f(Trainer(flow, Elbo{.beta = flow.dimension() == 1 ? 1.0 : 0.1}, AdamW{}, coupling, options));
+    f(Trainer(flow, Elbo{.beta = beta(flow.dimension())}, AdamW{}, coupling, options));
   }
 }
 

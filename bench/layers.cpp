@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A dense layer with GELU, forward (keeping its slopes) and backward (parameters and input), over a
-// batch by BatchContext and over one tile by one thread. Arguments: rows, width.
+// batch by BatchContext and over one tile by one thread, beside it plain loops. Arguments: rows, width.
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
+#include "naive.hpp"
 #include "support.hpp"
 
 namespace {
@@ -54,6 +55,54 @@ void over_a_tile(benchmark::State& state) {
                  peak<T>() / static_cast<int>(Exec().concurrency()));
 }
 
+/// Plain loops on one thread, compared with the layer over a tile first.
+template <class T, bool backward>
+void loops(benchmark::State& state) {
+  const int rows = static_cast<int>(state.range(0)), width = static_cast<int>(state.range(1));
+  const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
+  ParameterList list;
+  const Dense<Gelu> layer(list, "dense", width, width);
+  const naive::Dense<T> plain(list, "dense", true);
+  const auto parameters = numbers<T, Host>(list.count()), in = numbers<T, Host>(count);
+  initialize<Host, T>(Host(), list, parameters, 1);
+  const T* const p = parameters.data();
+  const T* const x = in.data();
+  std::vector<T> y(count), slope(count), dx(count), g(list.count());
+  const auto forward_all = [&] {
+    for (std::size_t i = 0; i < count; i += plain.inputs()) {
+      plain.forward(p, x + i, y.data() + i, slope.data() + i);
+    }
+  };
+  const auto backward_all = [&] {
+    g.assign(g.size(), T(0));
+    for (std::size_t i = 0; i < count; i += plain.inputs()) {
+      plain.backward(p, g.data(), x + i, slope.data() + i, y.data() + i, dx.data() + i);
+    }
+  };
+  forward_all();
+  backward_all();
+
+  const TileContext<Host> ctx;
+  std::vector<T> tile_y(count), tile_dx(count), tile_g(list.count()), block(3 * count + 64);
+  const auto table = [&](std::vector<T>& v) { return Matrix<T>(v.data(), rows, width, width); };
+  const ConstMatrix<T> table_x(x, rows, width, width);
+  Dense<Gelu>::Saved<T> saved;
+  Arena<T> arena(block.data(), block.size());
+  layer.forward(ctx, p, table_x, table(tile_y), &saved, arena);
+  layer.backward(ctx, p, Gradient<T>{tile_g.data(), false}, table_x, ConstMatrix<T>(table(tile_y)),
+                 table(tile_dx), saved, arena);
+  naive::expect_agreement("a dense layer", tile_y, y, width);
+  naive::expect_agreement("its input's gradient", tile_dx, dx, width);
+  naive::expect_agreement("its parameters' gradient", tile_g, g, rows);
+
+  for (auto _ : state) {
+    backward ? backward_all() : forward_all();
+    benchmark::ClobberMemory();
+  }
+  report(state, (backward ? 4.0 : 2.0) * rows * width * width,
+         peak<T>() / static_cast<int>(Exec().concurrency()));
+}
+
 void batches(benchmark::internal::Benchmark* b) {
   for (const int width : {64, 256, 1024}) {
     for (const int rows : {128, 1000, 8000}) b->Args({rows, width});
@@ -75,6 +124,8 @@ void add_all(const std::string& type) {
   add("backward/batch", over_a_batch<T, true>, batches);
   add("forward/tile", over_a_tile<T, false>, tiles);
   add("backward/tile", over_a_tile<T, true>, tiles);
+  add("forward/loops", loops<T, false>, tiles);
+  add("backward/loops", loops<T, true>, tiles);
 }
 
 const bool registered = (add_all<float>(""), add_all<double>("_double"), true);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Training steps of the paper's synthetic flows: by batch size, and by width and latent dimension
-// for tiles and for whole batches. Operations are those of the networks' matrix products alone.
-#include "flows.hpp"
+// for tiles and for whole batches; beside them plain loops. Operations are those of the networks'
+// matrix products alone.
+#include "naive.hpp"
 #include "support.hpp"
 
 namespace {
@@ -33,17 +34,44 @@ void by_batch(benchmark::State& state) {
       static_cast<int>(state.range(2)), Execution::tiles);
 }
 
+/// One step an iteration, in plain loops on one thread. Arguments as by_batch.
+template <class T>
+void loops(benchmark::State& state) {
+  const FlowOptions options{.dimension = static_cast<int>(state.range(0)),
+                            .latent = static_cast<int>(state.range(1))};
+  const int batch = static_cast<int>(state.range(2));
+  const Flow<T, Exec> flow(Exec{}, options, 1);
+  const auto start = naive::to_vector(flow.values());
+  naive::Trainer<T> plain(flow.parameters(), options, start, beta(options.dimension), batch);
+  plain.step();
+  with_trainer(flow, {.batch = batch, .execution = Execution::tiles}, [&](auto&& trainer) {
+    trainer.run(1, 1, [&](const TrainingReport& report) {
+      naive::expect_agreement<T>("losses", {T(report.velocity), T(report.kl)}, plain.losses(),
+                                 batch);
+    });
+    naive::expect_agreement("a step's gradient", naive::to_vector(trainer.first_moment()),
+                            plain.first_moment(), batch);
+    naive::expect_agreement("a step's squared gradient", naive::to_vector(trainer.second_moment()),
+                            plain.second_moment(), batch);
+    naive::expect_agreement("a step's parameters", naive::to_vector(trainer.values()),
+                            plain.parameters(), batch);
+  });
+  for (auto _ : state) plain.step();
+  report(state, 1.0 * batch * training_operations(flow.parameters()), peak<T>());
+  report_rate(state, "samples/s", batch);
+}
+
 /// Arguments: width, latent.
-template <Execution execution>
+template <class T, Execution execution>
 void by_width(benchmark::State& state) {
   const int width = static_cast<int>(state.range(0));
-  train<float>(state,
-               {.dimension = 2,
-                .latent = static_cast<int>(state.range(1)),
-                .encoder = {.width = width},
-                .latent_width = 2 * width,
-                .decoder_width = width},
-               1000, execution);
+  train<T>(state,
+           {.dimension = 2,
+            .latent = static_cast<int>(state.range(1)),
+            .encoder = {.width = width},
+            .latent_width = 2 * width,
+            .decoder_width = width},
+           1000, execution);
 }
 
 void batches(benchmark::internal::Benchmark* b) {
@@ -52,18 +80,28 @@ void batches(benchmark::internal::Benchmark* b) {
   for (const int batch : {250, 1000, 4000, 16'000}) b->Args({2, 8, batch});
 }
 
+void loop_batches(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"dimension", "latent", "batch"})->UseRealTime()->Unit(benchmark::kMillisecond);
+  b->Args({1, 4, 1000})->Args({2, 0, 1000})->Args({2, 8, 250})->Args({2, 8, 1000});
+}
+
 void widths(benchmark::internal::Benchmark* b) {
   b->ArgNames({"width", "latent"})->UseRealTime()->Unit(benchmark::kMillisecond);
   for (const int width : {64, 128, 256, 512, 1024}) b->Args({width, 8});
   for (const int latent : {2, 64}) b->Args({64, latent});
 }
 
-const bool registered = [] {
-  benchmark::RegisterBenchmark("training/float", by_batch<float>)->Apply(batches);
-  benchmark::RegisterBenchmark("training/double", by_batch<double>)->Apply(batches);
-  benchmark::RegisterBenchmark("training/tiles", by_width<Execution::tiles>)->Apply(widths);
-  benchmark::RegisterBenchmark("training/batch", by_width<Execution::batch>)->Apply(widths);
-  return true;
-}();
+template <class T>
+void add_all(const std::string& type) {
+  const auto add = [&](const std::string& name, void (*run)(benchmark::State&), auto shapes) {
+    benchmark::RegisterBenchmark(("training/" + name + type).c_str(), run)->Apply(shapes);
+  };
+  add("step", by_batch<T>, batches);
+  add("loops", loops<T>, loop_batches);
+  add("tiles", by_width<T, Execution::tiles>, widths);
+  add("batch", by_width<T, Execution::batch>, widths);
+}
+
+const bool registered = (add_all<float>(""), add_all<double>("_double"), true);
 
 }  // namespace
