@@ -4,8 +4,10 @@
 
 Needs the Python packages numpy and safetensors. The values are those of tests/io/safetensors.cpp,
 tests/io/npy.cpp and tests/io/npz.cpp: NaNs with payloads, a subnormal, signed zero, infinities, extreme integers.
+The image files are those of tests/io/idx.cpp and tests/io/cifar10.cpp.
 """
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +68,18 @@ if written.exists():
         assert found.files == list(archive)
         for name, array in archive.items():
             assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
+
+def idx(array):
+    """The bytes of an IDX file: type 8 is the unsigned byte, extents are big-endian."""
+    magic = bytes([0, 0, 8, array.ndim])
+    return magic + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
+
+
+(folder / "io_images.idx").write_bytes(idx(np.arange(0, 240, 20, dtype="|u1").reshape(2, 2, 3)))
+# With the name of a file in its header, as the gzip program writes it.
+with gzip.GzipFile(folder / "io_labels_gz.idx", "wb", mtime=0) as file:
+    file.write(idx(np.array([7, 0, 9], dtype="|u1")))
+
+row, column = np.mgrid[0:32, 0:32].astype("|u1")
+record = bytes([6]) + row.tobytes() + column.tobytes() + (row + column).tobytes()
+(folder / "io_batch.cifar10").write_bytes(record)
