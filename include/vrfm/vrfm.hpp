@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp), which need
-// nlohmann-json and, for PNG, libpng.
+// nlohmann-json and, for PNG, libpng; MNIST and CIFAR-10 need zlib.
 #pragma once
 
 #include <vrfm/data/draw.hpp>
+#include <vrfm/data/image_draws.hpp>
+#include <vrfm/data/image_set.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/mixture_path.hpp>
 #include <vrfm/data/pairs.hpp>
+#include <vrfm/data/pixels.hpp>
 #include <vrfm/integrators/likelihood.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
 #include <vrfm/integrators/sample.hpp>

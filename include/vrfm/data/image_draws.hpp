@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ImageDraws: the training images as a distribution that is drawn from inside a kernel. Batches
+// take the images one after the other in an order that is shuffled anew in each epoch; which image
+// comes at a (sample, step), and whether it is mirrored, is computed from that address and the
+// seed, so the batch may be split in any way and there is no position to save but the step.
+#pragma once
+
+#include <cstdint>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/random.hpp>
+#include <vrfm/data/image_set.hpp>
+#include <vrfm/data/pixels.hpp>
+#include <vrfm/data/shuffle.hpp>
+
+namespace vrfm {
+
+/// What is drawn at one address.
+struct ImageDraw {
+  int index;      ///< of the image in its set
+  bool mirrored;  ///< left and right exchanged
+};
+
+/// Position n = step * batch + sample runs through the set again and again: each image comes once in
+/// an epoch of `count` positions, in an order of (seed, epoch) alone.
+template <ExecutionSpace Exec>
+class ImageDraws {
+ public:
+  /// batch: samples of a step, over all its parts. mirror: whether each image is mirrored with
+  /// probability 1/2, anew in each epoch. Throws std::invalid_argument unless batch is positive.
+  ImageDraws(const ImageSet<Exec>& images, int batch, bool mirror = false)
+      : images_(images), batch_(static_cast<std::uint32_t>(batch)), mirror_(mirror) {
+    expect(batch > 0, "ImageDraws: batch must be positive, but is ", batch);
+  }
+
+  KOKKOS_FUNCTION int dimension() const { return images_.dimension(); }
+  const ImageSet<Exec>& images() const { return images_; }
+
+  /// What the draw at (sample, step) of `stream` is.
+  KOKKOS_FUNCTION ImageDraw which(std::uint64_t sample, std::uint32_t step,
+                                  const RandomStream& stream) const {
+    const auto count = static_cast<std::uint32_t>(images_.count());
+    const std::uint64_t n = std::uint64_t{step} * batch_ + sample, epoch = n / count;
+    const std::uint32_t index =
+        shuffled(static_cast<std::uint32_t>(n % count), count, epoch, stream);
+    constexpr std::uint32_t coin = detail::shuffle_rounds;  // the first block that the order leaves
+    const bool mirrored = mirror_ && stream.words(epoch, index, coin).word[0] >> 31 != 0;
+    return {static_cast<int>(index), mirrored};
+  }
+
+  /// Writes the image at (sample, step) of `stream`, scaled to [-1, 1], to x [dimension()].
+  template <class T>
+  KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, const RandomStream& stream,
+                            T* x) const {
+    const ImageDraw drawn = which(sample, step, stream);
+    const std::uint8_t* image = images_.image(drawn.index);
+    if (!drawn.mirrored) {
+      const int numbers = dimension();
+      for (int d = 0; d < numbers; ++d) x[d] = from_pixel<T>(image[d]);
+      return;
+    }
+    const int width = images_.width(), channels = images_.channels();
+    for (int row = 0; row < images_.height(); ++row)
+      for (int column = 0; column < width; ++column, x += channels) {
+        const std::uint8_t* from = image + (row * width + width - 1 - column) * channels;
+        for (int c = 0; c < channels; ++c) x[c] = from_pixel<T>(from[c]);
+      }
+  }
+
+ private:
+  ImageSet<Exec> images_;
+  std::uint32_t batch_;
+  bool mirror_;
+};
+
+}  // namespace vrfm

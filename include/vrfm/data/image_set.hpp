@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ImageSet: a whole set of images in an execution space's memory, one byte a number, so that a
+// training step draws its batch from there and waits for no file and no copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/io/images.hpp>
+
+namespace vrfm {
+
+/// A light value that kernels copy. Pixels are [count][height * width * channels], channels-last.
+template <ExecutionSpace Exec>
+class ImageSet {
+ public:
+  /// Copies the images of a reader (io/mnist.hpp, io/cifar10.hpp). Throws std::invalid_argument if
+  /// there are none, if pixels or labels are not as many as the extents say, or if an image holds
+  /// 2^31 numbers or more. Fences `exec`.
+  ImageSet(const Exec& exec, const Images& images)
+      : height_(static_cast<int>(images.height)),
+        width_(static_cast<int>(images.width)),
+        channels_(static_cast<int>(images.channels)) {
+    constexpr std::size_t largest = 0x7fff'ffff;
+    const std::size_t sides[] = {images.count, images.height, images.width, images.channels};
+    double product = 1;
+    for (const std::size_t side : sides) {
+      expect(side >= 1 && side <= largest,
+             "ImageSet: extents must be positive and below 2^31, but one is ", side);
+      if (&side != sides) product *= static_cast<double>(side);
+    }
+    expect(product <= static_cast<double>(largest), "ImageSet: expected images of fewer than 2^31 ",
+           "numbers, but got ", images.height, " x ", images.width, " x ", images.channels);
+    const std::size_t each = images.height * images.width * images.channels;
+    expect(images.pixels.size() / each == images.count && images.pixels.size() % each == 0,
+           "ImageSet: expected pixels for ", images.count, " images of ", each,
+           " numbers, but got ", images.pixels.size());
+    expect(images.labels.empty() || images.labels.size() == images.count,
+           "ImageSet: expected none or ", images.count, " labels, but got ", images.labels.size());
+
+    using Host = Kokkos::View<const std::uint8_t**, Kokkos::LayoutRight, Kokkos::HostSpace,
+                              Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+    using HostLabels = Kokkos::View<const std::uint8_t*, Kokkos::HostSpace,
+                                    Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+    const auto pixels = Table<std::uint8_t, Exec>(
+        Kokkos::view_alloc("vrfm::ImageSet::pixels", exec, Kokkos::WithoutInitializing),
+        images.count, each);
+    const auto labels = Array<std::uint8_t, Exec>(
+        Kokkos::view_alloc("vrfm::ImageSet::labels", exec, Kokkos::WithoutInitializing),
+        images.labels.size());
+    Kokkos::deep_copy(exec, pixels, Host(images.pixels.data(), images.count, each));
+    Kokkos::deep_copy(exec, labels, HostLabels(images.labels.data(), images.labels.size()));
+    exec.fence();
+    pixels_ = pixels;
+    labels_ = labels;
+  }
+
+  KOKKOS_FUNCTION int count() const { return static_cast<int>(pixels_.extent(0)); }
+  KOKKOS_FUNCTION int height() const { return height_; }
+  KOKKOS_FUNCTION int width() const { return width_; }
+  KOKKOS_FUNCTION int channels() const { return channels_; }
+  /// Numbers of an image.
+  KOKKOS_FUNCTION int dimension() const { return static_cast<int>(pixels_.extent(1)); }
+
+  /// The numbers of image i.
+  KOKKOS_FUNCTION const std::uint8_t* image(int i) const { return &pixels_(i, 0); }
+  const Table<const std::uint8_t, Exec>& pixels() const { return pixels_; }
+  /// [count], or empty.
+  const Array<const std::uint8_t, Exec>& labels() const { return labels_; }
+
+ private:
+  Table<const std::uint8_t, Exec> pixels_;
+  Array<const std::uint8_t, Exec> labels_;
+  int height_, width_, channels_;
+};
+
+}  // namespace vrfm
