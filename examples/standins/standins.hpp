@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <vrfm/io/cifar10.hpp>
+#include <vrfm/io/image_grid.hpp>
 #include <vrfm/io/mnist.hpp>
-#include <vrfm/io/png.hpp>
 
 #include <examples/standins/draws.hpp>
 #include <examples/standins/glyphs.hpp>
@@ -48,21 +48,15 @@ inline vrfm::Images make_images(Set set, vrfm::Split split, std::size_t count, s
 /// A picture of the first `rows` images of each label, one column a label.
 inline void write_preview(const std::filesystem::path& path, const vrfm::Images& images,
                           std::size_t rows = 8) {
-  const std::size_t line = images.width * images.channels, gap = 2;
-  const std::size_t cell = images.width + gap, height = rows * (images.height + gap) + gap;
-  const std::size_t width = 10 * cell + gap;
-  std::vector<std::uint8_t> picture(width * height * images.channels, 128);
+  const std::size_t each = images.height * images.width * images.channels;
+  const std::size_t shape[] = {10 * rows, images.height, images.width, images.channels};
+  std::vector<std::uint8_t> pixels(10 * rows * each, 128);
   std::size_t shown[10] = {};
   for (std::size_t i = 0; i < images.count; ++i) {
     const std::size_t label = images.labels[i], row = shown[label]++;
-    if (row >= rows) continue;
-    for (std::size_t y = 0; y < images.height; ++y) {
-      const std::size_t top = gap + row * (images.height + gap) + y, left = gap + label * cell;
-      std::copy_n(&images.pixels[(i * images.height + y) * line], line,
-                  &picture[(top * width + left) * images.channels]);
-    }
+    if (row < rows) std::copy_n(&images.pixels[i * each], each, &pixels[(10 * row + label) * each]);
   }
-  vrfm::write_png(path, width, height, images.channels, picture);
+  vrfm::write_image_grid(path, shape, pixels, {.columns = 10, .scale = 2, .border_value = 128});
 }
 
 /// Writes MNIST's four files and preview.png. Throws std::runtime_error if a file cannot be written.

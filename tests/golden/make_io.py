@@ -69,6 +69,7 @@ if written.exists():
         for name, array in archive.items():
             assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
 
+
 def idx(array):
     """The bytes of an IDX file: type 8 is the unsigned byte, extents are big-endian."""
     magic = bytes([0, 0, 8, array.ndim])

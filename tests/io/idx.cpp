@@ -160,12 +160,14 @@ TEST_CASE("idx: each kind of broken gzip file has its own error", "[io]") {
     std::vector<std::string> words;
   };
   const Row rows[] = {
-      {"header alone", good.substr(0, 10), {"it is truncated"}},
-      {"trailing bytes", good + "xy", {"after the gzip data, found 2 more bytes"}},
-      {"two members", good + good, {"after the gzip data, found "}},
-      {"checksum", checksum, {"expected valid gzip data", "incorrect data check"}},
-      {"length", length, {"expected valid gzip data", "incorrect length check"}},
-      {"block", data, {"expected valid gzip data", "invalid block type"}},
+      {"header alone",
+       good.substr(0, 10),
+       {"expected more compressed data, found their end: truncated"}},
+      {"trailing bytes", good + "xy", {"to end with their last block, found 2 more bytes"}},
+      {"two members", good + good, {"to end with their last block, found "}},
+      {"checksum", checksum, {"expected valid compressed data", "incorrect data check"}},
+      {"length", length, {"expected valid compressed data", "incorrect length check"}},
+      {"block", data, {"expected valid compressed data", "invalid block type"}},
       {"method", raw({0x1f, 0x8b, 7, 0, 0, 0, 0, 0, 0, 0}), {"unknown compression method"}},
       {"no IDX file inside", zipped("hello, world"), {"begins with two zero bytes"}},
       {"nothing inside", zipped(""), {"expected 4 more bytes of decompressed data"}},
@@ -203,6 +205,8 @@ TEST_CASE("idx: what cannot be written leaves the earlier file untouched", "[io]
         "idx: expected values for [3], found 2");
   CHECK(has_all(thrown<std::invalid_argument>([&] { vrfm::write_idx(folder / "a", wide, {}); }),
                 {"below 2^32", "4294967296"}));
+  CHECK(has_all(thrown<std::invalid_argument>([&] { vrfm::write_idx(folder / "a", {}, values); }),
+                {"expected 1 to 255 extents", "found []"}));
   CHECK(slurp(folder / "a") == "earlier");
 }
 

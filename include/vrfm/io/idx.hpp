@@ -13,11 +13,13 @@
 #include <filesystem>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <vrfm/io/detail/gzip.hpp>
+#include <vrfm/io/detail/inflate.hpp>
 #include <vrfm/io/file.hpp>
 #include <vrfm/io/images.hpp>
 #include <vrfm/io/input.hpp>
@@ -45,11 +47,11 @@ inline std::string idx_type_name(std::byte code) {
   return "unknown type " + std::to_string(std::to_integer<int>(code));
 }
 
-/// The rest of a file that is not compressed, with GzipReader's interface.
+/// The rest of a file that is not compressed, with InflateReader's interface.
 template <class Input>
 class PlainReader {
  public:
-  PlainReader(Input& input, std::size_t taken) : input_(input), left_(input.size() - taken) {}
+  PlainReader(Input& input, std::size_t size) : input_(input), left_(size) {}
   void read(std::span<std::byte> out) {
     if (out.size() > left_)
       fail(input_.name(), "expected " + std::to_string(out.size()) + " more bytes, found " +
@@ -57,7 +59,6 @@ class PlainReader {
     input_.read(out);
     left_ -= out.size();
   }
-  std::size_t bound() const { return left_; }
   void finish() const {
     if (left_ != 0)
       fail(input_.name(), "expected the end of the file after the values, found " +
@@ -69,9 +70,10 @@ class PlainReader {
   std::size_t left_;
 };
 
+/// `bound`: how many bytes there can be, with the magic number.
 template <class Reader>
 IdxArray load_idx_values(Reader& reader, std::array<std::byte, 4> magic, int dimensions,
-                         const std::string& name) {
+                         std::size_t bound, const std::string& name) {
   if (magic[0] != std::byte{0} || magic[1] != std::byte{0})
     fail(name,
          "expected an IDX file, which begins with two zero bytes, or one compressed by gzip; "
@@ -91,10 +93,11 @@ IdxArray load_idx_values(Reader& reader, std::array<std::byte, 4> magic, int dim
   }
   // A wrong extent must not become an allocation.
   const auto bytes = byte_count(array.shape, 1);
-  if (!bytes || *bytes > reader.bound())
+  const std::size_t room = bound - magic.size() - 4 * array.shape.size();
+  if (!bytes || *bytes > room)
     fail(name, "expected " + (bytes ? std::to_string(*bytes) : "2^64 or more") +
                    " values of shape " + format_shape(array.shape) +
-                   ", found a file that holds at most " + std::to_string(reader.bound()));
+                   ", found a file that holds at most " + std::to_string(room));
   array.values.resize(*bytes);
   reader.read(std::as_writable_bytes(std::span(array.values)));
   reader.finish();
@@ -107,13 +110,15 @@ IdxArray load_idx(Input& input, int dimensions) {
   if (input.size() < start.size())
     fail(input.name(), "expected an IDX file, found " + std::to_string(input.size()) + " bytes");
   input.read(start);
+  const std::size_t left = input.size() - start.size();
   if (std::equal(gzip_magic.begin(), gzip_magic.end(), start.begin())) {
-    GzipReader reader(input, start);
+    InflateReader reader(input, left, input.name(), Wrapping::gzip, start);
     reader.read(start);
-    return load_idx_values(reader, start, dimensions, input.name());
+    return load_idx_values(reader, start, dimensions, input.size() * largest_deflate_ratio,
+                           input.name());
   }
-  PlainReader reader(input, start.size());
-  return load_idx_values(reader, start, dimensions, input.name());
+  PlainReader reader(input, left);
+  return load_idx_values(reader, start, dimensions, input.size(), input.name());
 }
 
 }  // namespace detail::io
@@ -136,9 +141,10 @@ inline IdxArray parse_idx(std::span<const std::byte> bytes, int dimensions, std:
 inline std::vector<std::byte> encode_idx(std::span<const std::size_t> shape,
                                          std::span<const std::uint8_t> values) {
   using namespace detail::io;
-  const auto largest = *std::max_element(shape.begin(), shape.end());
-  if (shape.size() > 255 || largest > std::numeric_limits<std::uint32_t>::max())
-    throw std::invalid_argument("idx: expected at most 255 extents below 2^32, found " +
+  constexpr std::size_t largest = std::numeric_limits<std::uint32_t>::max();
+  if (shape.empty() || shape.size() > 255 ||
+      *std::max_element(shape.begin(), shape.end()) > largest)
+    throw std::invalid_argument("idx: expected 1 to 255 extents below 2^32, found " +
                                 format_shape(shape));
   if (byte_count(shape, 1) != values.size())
     throw std::invalid_argument("idx: expected values for " + format_shape(shape) + ", found " +

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A part of an input that holds raw deflate data (RFC 1951), decompressed through zlib as it is
-// read.
+// A part of an input that holds deflate data (RFC 1951), bare or in a gzip member (RFC 1952),
+// decompressed through zlib as it is read.
 #pragma once
 
 #include <algorithm>
@@ -19,14 +19,22 @@ namespace vrfm::detail::io {
 // No deflate stream grows by more than this factor (https://zlib.net/zlib_tech.html).
 inline constexpr std::size_t largest_deflate_ratio = 1032;
 
-/// Decompresses the next `size` bytes of `input`, an InputFile or InputBytes; `name` stands in
-/// errors. Nobody else may read the input until it is done.
+/// What surrounds the deflate data; of gzip, zlib checks header, checksum and length.
+enum class Wrapping { none, gzip };
+
+/// Decompresses `taken` and the next `size` bytes of `input`, an InputFile or InputBytes; `name`
+/// stands in errors. Nobody else may read the input until it is done.
 template <class Input>
 class InflateReader {
  public:
-  InflateReader(Input& input, std::size_t size, std::string name)
+  InflateReader(Input& input, std::size_t size, std::string name,
+                Wrapping wrapping = Wrapping::none, std::span<const std::byte> taken = {})
       : input_(input), left_(size), name_(std::move(name)) {
-    if (::inflateInit2(&stream_, -MAX_WBITS) != Z_OK)
+    std::copy(taken.begin(), taken.end(), buffer_.begin());
+    offer(taken.size());
+    constexpr int gzip_only = 16;  // as zlib's manual says it
+    if (::inflateInit2(&stream_, wrapping == Wrapping::gzip ? MAX_WBITS + gzip_only : -MAX_WBITS) !=
+        Z_OK)
       fail(name_, "cannot read: zlib does not start");
   }
   InflateReader(const InflateReader&) = delete;
@@ -56,6 +64,11 @@ class InflateReader {
   }
 
  private:
+  void offer(std::size_t count) {
+    stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
+    stream_.avail_in = static_cast<uInt>(count);
+  }
+
   /// How many bytes were put into `out`: 0 only after the last block.
   std::size_t decompress(std::span<std::byte> out) {
     const std::size_t wanted = std::min(out.size(), largest_transfer);
@@ -67,8 +80,7 @@ class InflateReader {
         if (count == 0) fail(name_, "expected more compressed data, found their end: truncated");
         input_.read(std::span(buffer_).first(count));
         left_ -= count;
-        stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
-        stream_.avail_in = static_cast<uInt>(count);
+        offer(count);
       }
       const int status = ::inflate(&stream_, Z_NO_FLUSH);
       ended_ = status == Z_STREAM_END;
