@@ -26,9 +26,14 @@ template <class T>
 struct QuadraticGradient {
   const T* p;
   const T* a;
-  const T* c;
+  const T* c;  // steps x count
+  int count;
+  StepNumber step;
   T* g;
-  KOKKOS_FUNCTION void operator()(int, int j) const { g[j] = a[j] * (p[j] - c[j]); }
+  KOKKOS_FUNCTION void operator()(int, int j) const {
+    const std::size_t first = std::size_t(step) * static_cast<std::size_t>(count);
+    g[j] = a[j] * (p[j] - c[first + static_cast<std::size_t>(j)]);
+  }
 };
 
 /// An objective that has nothing to do with the flow's networks but uses their parameters.
@@ -45,9 +50,7 @@ struct Quadratic {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const Networks&, const T* p, Gradient<T> g,
                                   const Pairs<T>&, const DrawAddress& draws, double,
                                   Matrix<T> losses, Arena<T>&) const {
-    const std::size_t first =
-        static_cast<std::size_t>(draws.step) * static_cast<std::size_t>(count);
-    ctx.map(1, count, QuadraticGradient<T>{p, a, c + first, g.values});
+    ctx.map(1, count, QuadraticGradient<T>{p, a, c, count, draws.step, g.values});
     ctx.map(losses.rows, losses.cols, Fill<T>{losses, T(0)});
   }
 };

@@ -83,11 +83,28 @@ KOKKOS_INLINE_FUNCTION void box_muller(float u, std::uint32_t word, float* pair)
 
 }  // namespace detail
 
+/// The step of a draw: a number, or what a counter in the kernels' memory holds when a kernel runs, so
+/// that launches which were recorded once draw anew when they are replayed. Kernels read it; code
+/// that launches them only passes it on.
+class StepNumber {
+ public:
+  KOKKOS_INLINE_FUNCTION constexpr StepNumber(std::uint32_t number = 0) : number_(number) {}
+  KOKKOS_INLINE_FUNCTION explicit StepNumber(const std::int64_t* counter) : counter_(counter) {}
+
+  KOKKOS_INLINE_FUNCTION operator std::uint32_t() const {
+    return counter_ == nullptr ? number_ : static_cast<std::uint32_t>(*counter_);
+  }
+
+ private:
+  std::uint32_t number_ = 0;
+  const std::int64_t* counter_ = nullptr;
+};
+
 /// Where the random numbers of a batch's or a tile's samples are: sample number i of it has those of
 /// (first_sample + i, step).
 struct DrawAddress {
   std::uint32_t seed = 0;
-  std::uint32_t step = 0;
+  StepNumber step = {};
   std::uint64_t first_sample = 0;
 };
 

@@ -39,7 +39,7 @@ struct Reparameterize {
   Matrix<T> z, noise, kl;
   T factor;
   RandomStream stream;
-  std::uint32_t step;
+  StepNumber step;
   std::uint64_t first_sample;
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {

@@ -45,68 +45,70 @@ void check(const O& o) {
 
 namespace detail {
 
-/// The update of one parameter. Differences such as 1 - beta2 come as numbers of their own: taken in
-/// float they would lose up to four digits.
+/// What a step's update of all parameters has in common. Differences such as 1 - beta2 come as numbers
+/// of their own: taken in float they would lose up to four digits.
+template <class T>
+struct AdamNumbers {
+  T decay;  ///< decoupled: what is left of p, 1 - rate * weight_decay; else weight_decay
+  T keep1;  ///< 1 - beta1
+  T beta2, keep2;
+  T epsilon, step_size, root_correction;
+  T gradient_scale;
+  bool skip;  ///< a step went bad: leave everything as it was
+
+  /// Those of `step` (from 0) under the optimiser `o`.
+  template <class O>
+  KOKKOS_INLINE_FUNCTION static AdamNumbers at(std::int64_t step, const O& o, double gradient_scale,
+                                               bool skip) {
+    const auto n = static_cast<double>(step + 1);
+    const double rate = o.learning_rate.at(step);
+    return {static_cast<T>(O::decoupled ? 1 - rate * o.weight_decay : o.weight_decay),
+            static_cast<T>(1 - o.beta1),
+            static_cast<T>(o.beta2),
+            static_cast<T>(1 - o.beta2),
+            static_cast<T>(o.epsilon),
+            static_cast<T>(rate / (1 - math::pow(o.beta1, n))),
+            static_cast<T>(math::sqrt(1 - math::pow(o.beta2, n))),
+            static_cast<T>(gradient_scale),
+            skip};
+  }
+};
+
+/// The update of one parameter.
 template <class T, bool decoupled>
 struct AdamElement {
   T* p;
   const T* g;
   T* m;
   T* v;
-  T decay;  ///< decoupled: what is left of p, 1 - rate * weight_decay; else weight_decay
-  T keep1;  ///< 1 - beta1
-  T beta2, keep2;
-  T epsilon, step_size, root_correction;
-  T gradient_scale = 1;
-  bool skip = false;
-
-  /// The numbers of `step` (from 0) under the optimiser `o`.
-  template <class O>
-  static AdamElement at(std::int64_t step, const O& o, T* p, const T* g, T* m, T* v) {
-    const auto n = static_cast<double>(step + 1);
-    const double rate = o.learning_rate.at(step);
-    return {p,
-            g,
-            m,
-            v,
-            static_cast<T>(decoupled ? 1 - rate * o.weight_decay : o.weight_decay),
-            static_cast<T>(1 - o.beta1),
-            static_cast<T>(o.beta2),
-            static_cast<T>(1 - o.beta2),
-            static_cast<T>(o.epsilon),
-            static_cast<T>(rate / (1 - std::pow(o.beta1, n))),
-            static_cast<T>(std::sqrt(1 - std::pow(o.beta2, n)))};
-  }
+  AdamNumbers<T> numbers;
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
-    if (skip) return;
+    if (numbers.skip) return;
     T value = p[i];
-    T gradient = g[i] * gradient_scale;
+    T gradient = g[i] * numbers.gradient_scale;
     if constexpr (decoupled) {
-      value *= decay;
+      value *= numbers.decay;
     } else {
-      gradient += decay * value;
+      gradient += numbers.decay * value;
     }
-    m[i] += keep1 * (gradient - m[i]);
-    v[i] = beta2 * v[i] + keep2 * gradient * gradient;
-    p[i] = value - step_size * m[i] / (math::sqrt(v[i]) / root_correction + epsilon);
+    m[i] += numbers.keep1 * (gradient - m[i]);
+    v[i] = numbers.beta2 * v[i] + numbers.keep2 * gradient * gradient;
+    p[i] = value - numbers.step_size * m[i] /
+                       (math::sqrt(v[i]) / numbers.root_correction + numbers.epsilon);
   }
 };
 
-/// The update of all parameters. The gradient's scale is read from memory, where clipping decides it;
-/// a bad step leaves everything as it was.
+/// The update of all parameters; its numbers are read from memory, where the step's kernel wrote them.
 template <class T, bool decoupled>
 struct AdamUpdate {
-  AdamElement<T, decoupled> element;
-  const double* gradient_scale;
-  const int* bad_step;
+  T* p;
+  const T* g;
+  T* m;
+  T* v;
+  const AdamNumbers<T>* numbers;
 
-  KOKKOS_INLINE_FUNCTION AdamElement<T, decoupled> begin() const {
-    AdamElement<T, decoupled> now = element;
-    now.gradient_scale = static_cast<T>(*gradient_scale);
-    now.skip = *bad_step != 0;
-    return now;
-  }
+  KOKKOS_INLINE_FUNCTION AdamElement<T, decoupled> begin() const { return {p, g, m, v, *numbers}; }
 };
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <vrfm/core/check.hpp>
+#include <vrfm/core/compat.hpp>
 
 namespace vrfm {
 
@@ -21,14 +22,14 @@ struct LearningRate {
 
   /// The rate of `step`. Cosine (Loshchilov and Hutter 2017):
   /// floor + (1 - floor) (1 + cos(pi (step - warmup) / (total - warmup))) / 2.
-  double at(std::int64_t step) const {
+  KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {
     if (step < warmup) return base * static_cast<double>(step) / static_cast<double>(warmup);
     if (decay == Decay::constant) return base;
     const double progress =
         step >= total ? 1.0
                       : static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
     return base *
-           (floor + (1.0 - floor) * 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress)));
+           (floor + (1.0 - floor) * 0.5 * (1.0 + math::cos(3.14159265358979323846 * progress)));
   }
 
   /// Throws std::invalid_argument naming the first impossible value.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Trainer: fits a flow to a coupling. A step draws a batch, evaluates objective and gradient, adds
-// the gradients' parts, and applies the optimiser; it allocates nothing and waits for nothing. The
-// host looks at the results once a report.
+// the gradients' parts, and applies the optimiser; it allocates nothing and waits for nothing. What
+// changes from step to step is in the execution space's memory, so on CUDA a step is recorded once
+// and replayed as a graph. The host looks at the results once a report.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/training/adam.hpp>
+#include <vrfm/training/detail/step_graph.hpp>
 #include <vrfm/training/detail/step_kernels.hpp>
 
 namespace vrfm {
@@ -113,11 +115,18 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     reserve_statistics(math::min(report_every, last_step - step_));
+    Kokkos::deep_copy(exec_, counter_, step_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_;
       const std::int64_t last = math::min(last_step, first + report_every);
-      while (step_ < last) enqueue_step(static_cast<int>(step_ - first));
+      for (; step_ < last; ++step_) {
+        if (communicator_.size() == 1) {
+          graph_.launch(exec_, [this] { enqueue_step(); });
+        } else {
+          enqueue_step();
+        }
+      }
       const auto losses = collect(first);
       if (!on_report) continue;
       TrainingReport report{step_, last_step, losses, 0, 0, total.seconds(), 0};
@@ -173,7 +182,9 @@ class Trainer {
     squares_ = Array<double, Exec>(
         "vrfm::Trainer::squares",
         static_cast<std::size_t>(flat_blocks(static_cast<std::int64_t>(count))));
-    scale_ = Array<double, Exec>("vrfm::Trainer::gradient_scale", 1);
+    numbers_ = Array<detail::AdamNumbers<T>, Exec>("vrfm::Trainer::numbers", 1);
+    counter_ = Array<std::int64_t, Exec>("vrfm::Trainer::step", 1);
+    rows_.step = StepNumber(counter_.data());
     bad_step_ = Array<int, Exec>("vrfm::Trainer::bad_step", 1);
     host_bad_step_ = Kokkos::create_mirror_view(bad_step_);
   }
@@ -184,13 +195,12 @@ class Trainer {
     statistics_ = Table<double, Exec>("vrfm::Trainer::statistics", static_cast<std::size_t>(steps),
                                       detail::statistic_count);
     host_statistics_ = Kokkos::create_mirror_view(statistics_);
+    graph_.forget();
   }
 
-  /// Launches one step whose statistics go to row `row`.
-  void enqueue_step(int row) {
+  /// Launches the step that the counter says. The launches depend on nothing else that changes.
+  void enqueue_step() {
     const auto count = static_cast<std::int64_t>(parameters_.count());
-    const auto step = static_cast<std::uint32_t>(step_);
-    rows_.step = step;
     const auto first_sample =
         static_cast<std::uint64_t>(communicator_.rank()) * static_cast<std::uint64_t>(local_batch_);
     if (options_.execution == Execution::batch) {
@@ -207,7 +217,7 @@ class Trainer {
                                                   first_sample, gradients_.data(), gradient_stride_,
                                                   losses_.data(), memory_.data(), memory_each_});
     }
-    using Blocks = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
+    using Blocks = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
     const std::int64_t blocks = flat_blocks(count);
     detail::AddParts<T> add{gradients_.data(), gradient_stride_, parts_, count,
                             losses_.data(),    squares_.data()};
@@ -219,23 +229,21 @@ class Trainer {
       Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks), add);
     }
     Kokkos::parallel_for(
-        "vrfm::Trainer::finish", Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec_, 0, 1),
-        detail::FinishStep{losses_.data(), rows_.weight, squares_.data(), blocks,
-                           options_.clip_norm,
-                           statistics_.data() + std::ptrdiff_t(row) * detail::statistic_count,
-                           scale_.data(), bad_step_.data(), step});
-    using Element = detail::AdamElement<T, Optimizer::decoupled>;
+        "vrfm::Trainer::finish",
+        Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>(exec_, 0, 1),
+        detail::FinishStep<T, Optimizer>{losses_.data(), rows_.weight, squares_.data(), blocks,
+                                         options_.clip_norm, optimizer_, statistics_.data(),
+                                         static_cast<std::int64_t>(statistics_.extent(0)),
+                                         numbers_.data(), bad_step_.data(), counter_.data()});
     flat_map(exec_, "vrfm::Trainer::adam", count,
-             detail::AdamUpdate<T, Optimizer::decoupled>{
-                 Element::at(step_, optimizer_, values_.data(), gradients_.data(),
-                             first_moment_.data(), second_moment_.data()),
-                 scale_.data(), bad_step_.data()});
+             detail::AdamUpdate<T, Optimizer::decoupled>{values_.data(), gradients_.data(),
+                                                         first_moment_.data(),
+                                                         second_moment_.data(), numbers_.data()});
     if (options_.ema_decay > 0) {
       flat_map(exec_, "vrfm::Trainer::average", count,
                detail::AverageElement<T>{values_.data(), average_.data(),
                                          static_cast<T>(1 - options_.ema_decay), bad_step_.data()});
     }
-    ++step_;
   }
 
   /// Waits for the steps since `first`, and returns their losses.
@@ -246,7 +254,7 @@ class Trainer {
     const auto& rows = host_statistics_;
     host_losses_.clear();
     for (std::int64_t s = first; s < step_; ++s) {
-      const auto i = static_cast<std::size_t>(s - first);
+      const auto i = static_cast<std::size_t>(s) % rows.extent(0);
       host_losses_.push_back({s, rows(i, detail::statistic_velocity), rows(i, detail::statistic_kl),
                               rows(i, detail::statistic_norm)});
     }
@@ -265,7 +273,9 @@ class Trainer {
   Exec exec_;
   ParameterList parameters_;
   Array<T, Exec> values_, gradients_, memory_, first_moment_, second_moment_, average_;
-  Array<double, Exec> losses_, squares_, scale_;
+  Array<double, Exec> losses_, squares_;
+  Array<detail::AdamNumbers<T>, Exec> numbers_;
+  Array<std::int64_t, Exec> counter_;  // steps done, as the kernels count
   Array<int, Exec> bad_step_;
   typename Array<int, Exec>::host_mirror_type host_bad_step_;
   Table<double, Exec> statistics_;
@@ -275,6 +285,7 @@ class Trainer {
   TrainerOptions options_;
   Comm communicator_;
   Rows rows_;
+  detail::StepGraph<Exec> graph_;
   int local_batch_ = 0, batch_rows_ = 0, parts_ = 0, workers_ = 0;
   std::size_t gradient_stride_ = 0, memory_each_ = 0;
   std::int64_t step_ = 0;

@@ -13,6 +13,7 @@
 #include <vrfm/paths/affine_path.hpp>
 #include <vrfm/paths/coupling.hpp>
 #include <vrfm/paths/time_sampler.hpp>
+#include <vrfm/training/adam.hpp>
 
 namespace vrfm::detail {
 
@@ -53,7 +54,7 @@ struct EvaluateRows {
   const T* parameters;
   double weight;
   std::uint32_t seed;
-  std::uint32_t step;
+  StepNumber step;
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
@@ -158,30 +159,37 @@ struct AddParts {
   }
 };
 
-/// One work item: the step's statistics, the gradient's scale under global-norm clipping, and
-/// whether everything is finite.
+/// One work item: the step's statistics, the numbers of its update with the gradient's scale under
+/// global-norm clipping, whether everything is finite; then the counter goes to the next step.
+template <class T, class Optimizer>
 struct FinishStep {
   const double* losses;  // velocity, KL: sums over the batch
   double weight;
   const double* squares;
   std::int64_t blocks;
   double clip_norm;  // <= 0: no clipping
-  double* statistics;
-  double* gradient_scale;
+  Optimizer optimizer;
+  double* statistics;  // rows x statistic_count; step s has row s % rows
+  std::int64_t statistics_rows;
+  AdamNumbers<T>* numbers;
   int* bad_step;  // 1 + the first step that was not finite
-  std::uint32_t step;
+  std::int64_t* step;
 
   KOKKOS_FUNCTION void operator()(int) const {
+    const std::int64_t now = (*step)++;
     if (*bad_step != 0) return;
     double sum = 0;
     for (std::int64_t i = 0; i < blocks; ++i) sum += squares[i];
     const double norm = math::sqrt(sum);
-    statistics[statistic_velocity] = losses[0] * weight;
-    statistics[statistic_kl] = losses[1] * weight;
-    statistics[statistic_norm] = norm;
+    double* row = statistics + now % statistics_rows * statistic_count;
+    row[statistic_velocity] = losses[0] * weight;
+    row[statistic_kl] = losses[1] * weight;
+    row[statistic_norm] = norm;
+    const bool bad = !math::is_finite(losses[0] + losses[1] + sum);
+    if (bad) *bad_step = static_cast<int>(now) + 1;
     // PyTorch's clip_grad_norm_: the coefficient clip / (norm + 1e-6), at most 1.
-    *gradient_scale = clip_norm > 0 ? math::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
-    if (!math::is_finite(losses[0] + losses[1] + sum)) *bad_step = static_cast<int>(step) + 1;
+    const double scale = clip_norm > 0 ? math::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
+    *numbers = AdamNumbers<T>::at(now, optimizer, scale, bad);
   }
 };
 
