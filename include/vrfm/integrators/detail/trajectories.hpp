@@ -18,13 +18,16 @@ namespace vrfm {
 namespace detail {
 
 /// Rows of a tile. On hosts as many as keep the packing of weights a small part of the work, unless
-/// some of the `concurrent` threads would have none; on devices what a team's threads share.
+/// some of the `concurrent` threads would have none; on devices as many as one team's product takes at a
+/// time, or fewer for the same reason.
 template <ExecutionSpace Exec>
 int trajectory_tile_rows(int samples, int concurrent) {
+  const int share = (samples + concurrent - 1) / concurrent;
   if constexpr (is_host_space<Exec>) {
-    return math::min(192, math::max(24, (samples + concurrent - 1) / concurrent));
+    return math::min(192, math::max(24, share));
   } else {
-    return 64;
+    constexpr int unit = team_low_rows;
+    return math::min(team_tile_rows, (share + unit - 1) / unit * unit);
   }
 }
 
@@ -53,26 +56,69 @@ struct TileTrajectories {
   }
 };
 
-/// The books of all trajectories, from the first to the last.
-template <class View>
-Result summarize(const View& statuses, int samples, std::uint64_t first_id) {
-  Result result;
-  result.samples = static_cast<std::uint64_t>(samples);
-  std::int64_t steps = 0, evaluations = 0;
-  for (int i = 0; i < samples; ++i) {
-    const Status& status = statuses(i);
-    if (status.reason != Reason::finished) {
-      if (result.failed == 0) result.first_failed = first_id + static_cast<std::uint64_t>(i);
-      result.failed += 1;
-    }
-    result.reason = math::max(result.reason, status.reason);
-    result.max_steps = math::max(result.max_steps, status.steps);
-    result.max_evaluations = math::max(result.max_evaluations, status.evaluations);
-    steps += status.steps;
-    evaluations += status.evaluations;
+/// The books of some trajectories that follow one another.
+struct Books {
+  std::int64_t steps = 0, evaluations = 0, failed = 0;
+  std::int64_t first_failed = -1;  // -1: none
+  int max_steps = 0, max_evaluations = 0;
+  Reason reason = Reason::finished;
+
+  /// Appends those that follow.
+  KOKKOS_INLINE_FUNCTION void append(const Books& next) {
+    steps += next.steps;
+    evaluations += next.evaluations;
+    failed += next.failed;
+    if (first_failed < 0) first_failed = next.first_failed;
+    max_steps = math::max(max_steps, next.max_steps);
+    max_evaluations = math::max(max_evaluations, next.max_evaluations);
+    reason = math::max(reason, next.reason);
   }
-  result.mean_steps = samples > 0 ? static_cast<double>(steps) / samples : 0;
-  result.mean_evaluations = samples > 0 ? static_cast<double>(evaluations) / samples : 0;
+};
+
+/// Block kernel: the books of `books_block` trajectories, so that few numbers leave a device.
+inline constexpr int books_block = 256;
+struct KeepBooks {
+  const Status* statuses;
+  int samples;
+  Books* books;
+
+  KOKKOS_FUNCTION void operator()(int block) const {
+    Books sum;
+    const int first = block * books_block;
+    for (int i = first; i < math::min(first + books_block, samples); ++i) {
+      const Status& status = statuses[i];
+      const bool failed = status.reason != Reason::finished;
+      sum.append({status.steps, status.evaluations, failed ? 1 : 0, failed ? i : -1, status.steps,
+                  status.evaluations, status.reason});
+    }
+    books[block] = sum;
+  }
+};
+
+/// The books of all trajectories. Waits for them.
+template <ExecutionSpace Exec>
+Result summarize(const Exec& exec, const std::string& label, const Array<Status, Exec>& statuses,
+                 std::uint64_t first_id) {
+  const int samples = static_cast<int>(statuses.extent(0));
+  const int blocks = (samples + books_block - 1) / books_block;
+  const Array<Books, Exec> books(label + "::books", static_cast<std::size_t>(blocks));
+  Kokkos::parallel_for(label + "::books",
+                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, blocks),
+                       KeepBooks{statuses.data(), samples, books.data()});
+  const auto on_host = Kokkos::create_mirror_view(books);
+  Kokkos::deep_copy(exec, on_host, books);
+  exec.fence();
+  Books all;
+  for (int block = 0; block < blocks; ++block) all.append(on_host(block));
+  Result result;
+  result.reason = all.reason;
+  result.samples = static_cast<std::uint64_t>(samples);
+  result.failed = static_cast<std::uint64_t>(all.failed);
+  if (all.failed > 0) result.first_failed = first_id + static_cast<std::uint64_t>(all.first_failed);
+  result.max_steps = all.max_steps;
+  result.max_evaluations = all.max_evaluations;
+  result.mean_steps = static_cast<double>(all.steps) / samples;
+  result.mean_evaluations = static_cast<double>(all.evaluations) / samples;
   return result;
 }
 
@@ -105,7 +151,7 @@ Result run_trajectories(const Exec& exec, const std::string& label, const Progra
   const std::size_t memory_each = measured.peak();
   const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
                               memory_each * static_cast<std::size_t>(workers));
-  const Kokkos::View<Status*, typename Exec::memory_space> statuses(label + "::status", samples);
+  const Array<Status, Exec> statuses(label + "::status", samples);
 
   const TileTrajectories<T, Program> trajectories{
       program, seed, first_id, count, rows, workers, statuses.data(), memory.data(), memory_each};
@@ -113,10 +159,7 @@ Result run_trajectories(const Exec& exec, const std::string& label, const Progra
   if constexpr (!host_only<Program>) {
     if (tiled) launch_tiles(exec, label, workers, trajectories);
   }
-  const auto on_host = Kokkos::create_mirror_view(statuses);
-  Kokkos::deep_copy(exec, on_host, statuses);
-  exec.fence();
-  return summarize(on_host, count, first_id);
+  return summarize(exec, label, statuses, first_id);
 }
 
 }  // namespace detail
