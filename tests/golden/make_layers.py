@@ -158,6 +158,12 @@ def image_layers():
         scale, shift = modulation[:, :, None, None].chunk(2, dim=1)
         return F.silu(F.group_norm(x, 2, weight, bias) * (1 + scale) + shift)
 
+    def attention(x):
+        # [samples, head x (q, k, v) x depth, height, width], 2 heads
+        q, k, v = x.flatten(2).unflatten(1, (2, 3, -1)).transpose(3, 4).unbind(2)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return y.transpose(2, 3).reshape(x.shape[0], -1, *x.shape[2:])
+
     return (
         layer("group_norm", lambda x, weight, bias: F.group_norm(x, 2, weight, bias),
               {"x": 3 * image(2, 6, 5, 7) + 10}, affine(6))
@@ -165,7 +171,8 @@ def image_layers():
                 {"x": image(2, 4, 3, 3), "modulation": torch.randn(2, 8, **double)}, affine(4))
         | layer("average_pool", lambda x: F.avg_pool2d(x, 2), {"x": image(2, 3, 5, 4)})
         | layer("nearest_upsample", lambda x: F.interpolate(x, scale_factor=2),
-                {"x": image(2, 3, 2, 3)}))
+                {"x": image(2, 3, 2, 3)})
+        | layer("attention", attention, {"x": image(2, 24, 2, 3)}))
 
 
 def make_images(path):

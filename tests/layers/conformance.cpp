@@ -4,6 +4,7 @@
 #include <tests/support/conformance.hpp>
 #include <tests/support/spaces.hpp>
 
+#include <vrfm/layers/attention.hpp>
 #include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/group_norm.hpp>
@@ -125,6 +126,15 @@ TEMPLATE_LIST_TEST_CASE("adaptive group norms conform", "[layers]", test::Spaces
   };
   adaptive(Identity{}, 9, 4, 2);
   adaptive(Silu{}, 33, 4, 1);
+}
+
+TEMPLATE_LIST_TEST_CASE("attention conforms", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  check<E>("one head", [](List&) { return MultiHeadAttention(7, 3, 1); });
+  check<E>("two heads", [](List&) { return MultiHeadAttention(4, 6, 2); });
+  check<E>("one channel a head", [](List&) { return MultiHeadAttention(35, 2, 2); });
+  check<E>("one pixel", [](List&) { return MultiHeadAttention(1, 4, 2); });
 }
 
 TEMPLATE_LIST_TEST_CASE("pooling and upsampling conform", "[layers]", test::Spaces) {

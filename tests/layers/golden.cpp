@@ -14,6 +14,7 @@
 #include <tests/support/padded.hpp>
 
 #include <vrfm/io/safetensors.hpp>
+#include <vrfm/layers/attention.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/resample.hpp>
 #include <vrfm/linalg/batch_context.hpp>
@@ -138,4 +139,8 @@ TEST_CASE("pooling and upsampling agree with PyTorch", "[layers][golden]") {
   const ParameterList none;
   check("average_pool", AveragePool(5, 4, 3, 2), none);
   check("nearest_upsample", NearestUpsample(2, 3, 3), none);
+}
+
+TEST_CASE("attention agrees with PyTorch", "[layers][golden]") {
+  check("attention", MultiHeadAttention(6, 8, 2), ParameterList());
 }

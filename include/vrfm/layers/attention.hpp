@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// MultiHeadAttention: y = softmax(q k^T / sqrt(depth)) v for each sample and head (Vaswani et al.
+// 2017), exact; the exponentials are of differences from the row's largest score, so that none
+// overflows. Queries, keys and values are columns of x in the order [head][q | k | v][depth], that of
+// the attention of Dhariwal and Nichol's U-Net; y's columns are [head][depth]. A thread keeps at most
+// max(131072, 32 pixels) scores at a time, twice as many in backward.
+#pragma once
+
+#include <vrfm/layers/detail/attention_tiles.hpp>
+
+namespace vrfm {
+
+class MultiHeadAttention {
+ public:
+  static constexpr bool has_parameters = false;
+
+  template <class T>
+  struct Saved {
+    detail::AttentionOperands<T> operands;
+  };
+
+  MultiHeadAttention() = default;
+
+  /// From 3 channels columns to `channels`. Throws std::invalid_argument for extents below 1 or
+  /// heads that do not divide the channels.
+  MultiHeadAttention(int pixels, int channels, int heads) {
+    expect(pixels > 0 && channels > 0, "attention needs at least one pixel and one channel, got ",
+           pixels, " and ", channels);
+    expect(heads > 0 && channels % heads == 0, "attention needs heads that divide its ", channels,
+           " channels, got ", heads);
+    shape_ = {pixels, heads, channels / heads};
+  }
+
+  KOKKOS_INLINE_FUNCTION int inputs() const { return 3 * outputs(); }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return shape_.heads * shape_.depth; }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return shape_.pixels; }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return shape_.pixels; }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T*, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int pieces = pieces_of(x.rows);
+    const detail::AttentionOperands<T> operands{shape_, x, y,
+                                                arena.take(pieces, 2 * shape_.pixels)};
+    ctx.each_tile(pieces * shape_.blocks(), detail::AttentionForwardTile<T>{operands, y}, arena);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+    } else {
+      saved->operands = operands;
+    }
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T>, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    if (dx.empty()) return;
+    ctx.each_tile(pieces_of(x.rows), detail::AttentionBackwardTile<T>{saved.operands, dy, dx},
+                  arena);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    ctx.each_tile(pieces_of(dx.rows) * shape_.blocks(),
+                  detail::AttentionTangentTile<T>{saved.operands, dx, dy}, arena);
+  }
+
+ private:
+  KOKKOS_INLINE_FUNCTION int pieces_of(int rows) const {
+    return rows / shape_.pixels * shape_.heads;
+  }
+
+  detail::AttentionShape shape_;
+};
+
+}  // namespace vrfm
