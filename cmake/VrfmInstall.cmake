@@ -13,8 +13,10 @@ else()
   install(DIRECTORY "${vrfm_INCLUDE_DIR}/vrfm" TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp")
 endif()
 install(TARGETS vrfm_io EXPORT vrfm-io-targets)
+install(TARGETS vrfm_eigen EXPORT vrfm-eigen-targets)
 install(EXPORT vrfm-targets NAMESPACE vrfm:: DESTINATION "${package}")
 install(EXPORT vrfm-io-targets NAMESPACE vrfm:: DESTINATION "${package}")
+install(EXPORT vrfm-eigen-targets NAMESPACE vrfm:: DESTINATION "${package}")
 
 configure_package_config_file(cmake/vrfm-config.cmake.in "${PROJECT_BINARY_DIR}/vrfm-config.cmake"
   INSTALL_DESTINATION "${package}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp), which need
-// nlohmann-json and, for PNG, libpng; MNIST and CIFAR-10 need zlib.
+// The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp,
+// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib, and
+// vrfm/metrics/frechet_distance.hpp, which needs Eigen.
 #pragma once
 
 #include <vrfm/data/draw.hpp>
@@ -19,6 +20,8 @@
 #include <vrfm/integrators/stochastic.hpp>
 #include <vrfm/integrators/stochastic_velocity.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/feature_statistics.hpp>
+#include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>

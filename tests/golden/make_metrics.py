@@ -10,9 +10,9 @@ Needs the Python packages numpy and scipy. The inputs are those of tests/support
 from pathlib import Path
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import integrate, linalg, stats
 from scipy.spatial.distance import cdist
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp, rel_entr
 
 
 def numbers(seed, *shape):
@@ -128,6 +128,46 @@ write("ambiguity_deviation", stats.binned_statistic_2d(t, x, v, "std", **bins)[0
 inside = (abs(t - 0.25) <= 0.5) & (abs(x + 0.25) <= 0.375)
 write("ambiguity_histogram", np.histogram(v[inside], bins=6, range=(-0.75, 0.75))[0].astype(float), "v where |t - 1/4| <= 1/2, |x + 1/4| <= 3/8, six bins over [-3/4, 3/4]")
 write("ambiguity_outside", float((abs(v[inside]) > 0.75).sum()), "v there beyond the bins")
+
+
+
+def frechet(x, y):
+    """By SciPy's root of the product, or where that is singular by the samples' own factors."""
+    c, d = (np.cov(v, rowvar=False) for v in (x, y))
+    gaps = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum() + np.trace(c) + np.trace(d)
+    x, y = ((v - v.mean(axis=0)) / np.sqrt(len(v) - 1) for v in (x, y))
+    factors = gaps - 2 * linalg.svdvals(x @ y.T).sum()
+    root = gaps - 2 * np.trace(linalg.sqrtm(c @ d).real)
+    full = min(len(x), len(y)) > x.shape[1]
+    assert abs(root - factors) < (1e-13 if full else 1e-5) * gaps
+    return root if full else factors
+
+
+full, shifted = numbers(11, 1500, 12), 2 * numbers(12, 1100, 12) ** 2 - 1
+write("frechet_full", frechet(full, shifted), "1500 against 1100 squares, doubled, less 1; twelve dimensions")
+mixed = full @ numbers(13, 12, 12)
+write("frechet_mixed", frechet(mixed, shifted), "the first through a matrix, against the same")
+few, fewer = numbers(14, 20, 40), numbers(15, 9, 40) * 2
+write("frechet_deficient", frechet(few, fewer), "20 against 9 doubled, forty dimensions")
+write("frechet_half_deficient", frechet(numbers(16, 200, 40), few), "200 against 20, forty dimensions")
+
+mean, covariance = mixed.mean(axis=0), np.cov(mixed, rowvar=False)
+write("mixed_mean", mean, "mean of the twelve dimensions through the matrix")
+write("mixed_covariance", covariance.ravel(), "and their covariance")
+
+
+def inception(logits, splits):
+    scores = []
+    for k in range(splits):
+        p = np.exp(log_softmax(logits[k * len(logits) // splits : (k + 1) * len(logits) // splits], axis=1))
+        scores.append(np.exp(rel_entr(p, p.mean(axis=0)).sum(axis=1).mean()))
+    return [np.mean(scores), np.std(scores)]
+
+
+logits = numbers(17, 1003, 7)
+write("inception_flat", inception(logits, 10), "1003 rows of 7 logits, ten splits")
+write("inception_sharp", inception(64 * logits, 4), "64 times as large, four splits")
+write("inception_one_split", inception(8 * logits, 1), "8 times as large, one split")
 
 header = """// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

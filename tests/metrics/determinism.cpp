@@ -21,6 +21,8 @@
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/frechet_distance.hpp>
+#include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
@@ -46,7 +48,14 @@ std::vector<double> all_metrics() {
                                 energy_distance(exec, a, b),
                                 energy_distance(exec, a, b, EnergyEstimate::unbiased),
                                 wasserstein1(exec, c, d),
-                                sliced_wasserstein1(exec, a, b)};
+                                sliced_wasserstein1(exec, a, b),
+                                frechet_distance(exec, a, b),
+                                inception_score(exec, a).mean};
+
+  // Wide enough features for products in parts.
+  const auto normal = standard_normal<T>(exec, 70);
+  values.push_back(frechet_distance(exec, draw_all(exec, normal, 1531, 8, Purpose::target),
+                                    draw_all(exec, normal, 1009, 9, Purpose::target)));
 
   PathStatistics<T, Exec> statistics(exec, a, 0);
   for (int k = 1; k < 4; ++k)

@@ -17,7 +17,7 @@ set(integrators core linalg layers models paths)
 set(io core)
 set(parallel core)
 set(data core linalg io)
-set(metrics core linalg data)
+set(metrics core linalg io data)
 set(training core linalg layers models paths objectives integrators io parallel data)
 
 get_filename_component(INCLUDE_DIR "${INCLUDE_DIR}" ABSOLUTE)
