@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Writes metrics.hpp beside itself: what tests/data and tests/metrics expect, by SciPy or by
-numerical integration.
+"""Writes metrics.hpp beside itself: what tests/data, tests/metrics and
+tests/program/image_metrics.sh expect, by SciPy or by numerical integration; and the last one's
+inputs.
 
 Needs the Python packages numpy and scipy. The inputs are those of tests/support/numbers.hpp
-(std::mt19937), so only results are written down.
+(std::mt19937), so else only results are written down.
 """
 
 from pathlib import Path
@@ -169,6 +170,15 @@ write("inception_flat", inception(logits, 10), "1003 rows of 7 logits, ten split
 write("inception_sharp", inception(64 * logits, 4), "64 times as large, four splits")
 write("inception_one_split", inception(8 * logits, 1), "8 times as large, one split")
 
+# The files of tests/program/image_metrics.sh.
+folder = Path(__file__).resolve().parent
+a, b = numbers(18, 30, 5).astype(np.float32), 2 * numbers(19, 40, 5)
+np.save(folder / "metrics_features_a.npy", a)
+np.save(folder / "metrics_features_b.npy", b)
+np.savez(folder / "metrics_statistics_b.npz", mu=b.mean(axis=0), sigma=np.cov(b, rowvar=False))
+write("program_frechet", frechet(a.astype(float), b), "metrics_features_a.npy against b")
+write("program_inception", inception(b, 4), "metrics_features_b.npy as logits, four splits")
+
 header = """// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Expected values of tests/data and tests/metrics. Written by make_metrics.py; do not edit.
@@ -180,6 +190,6 @@ header = """// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 namespace vrfm::test::expected {
 
 """
-(Path(__file__).resolve().parent / "metrics.hpp").write_text(
+(folder / "metrics.hpp").write_text(
     header + "\n".join(lines) + "\n\n}  // namespace vrfm::test::expected\n// clang-format on\n"
 )

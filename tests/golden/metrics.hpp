@@ -64,6 +64,10 @@ inline const std::vector<double> inception_flat = {1.1394644199932003, 0.0061476
 inline const std::vector<double> inception_sharp = {6.353644444025897, 0.0880944057785332};
 // 8 times as large, one split
 inline const std::vector<double> inception_one_split = {3.8213336924746466, 0.0};
+// metrics_features_a.npy against b
+inline constexpr double program_frechet = 1.6100828478075035;
+// metrics_features_b.npy as logits, four splits
+inline const std::vector<double> program_inception = {1.3707693152635945, 0.02366850597967398};
 
 }  // namespace vrfm::test::expected
 // clang-format on

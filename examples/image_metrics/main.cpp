@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// vrfm_image_metrics: Frechet distances and inception scores of features and logits that another
+// program has computed, as one line of JSON.
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <vrfm/io/npy.hpp>
+#include <vrfm/metrics/frechet_distance.hpp>
+#include <vrfm/metrics/inception_score.hpp>
+#include <vrfm/metrics/statistics_file.hpp>
+
+namespace {
+
+using Exec = Kokkos::DefaultHostExecutionSpace;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string first, second, output;
+  int splits = 10;
+};
+
+/// The library's own messages begin with its name; the program's stands for it.
+std::string without_name(const std::string& message) {
+  return message.starts_with("vrfm: ") ? message.substr(6) : message;
+}
+
+/// The array of a file as rows; `array` keeps the numbers.
+auto rows_of(const std::string& path, vrfm::NpyArray<double>& array) {
+  array = vrfm::read_npy_reals(path);
+  vrfm::expect(array.shape.size() == 2, path,
+               ": expected an array of shape [rows, columns], found ",
+               vrfm::detail::io::format_shape(array.shape));
+  constexpr std::size_t most = 0x7fff'ffff;
+  vrfm::expect(array.shape[0] <= most && array.shape[1] <= most, path,
+               ": expected fewer than 2^31 rows and columns");
+  using Rows = Kokkos::View<const double**, Kokkos::LayoutRight, Kokkos::HostSpace,
+                            Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  return Rows(array.values.data(), array.shape[0], array.shape[1]);
+}
+
+/// score(rows) of the array of a file, whose path stands in errors.
+template <class Score>
+auto of_rows(const std::string& path, std::vector<std::size_t>& shape, const Score& score) {
+  vrfm::NpyArray<double> array;
+  const auto rows = rows_of(path, array);
+  shape = array.shape;
+  try {
+    return score(rows);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(path + ": " + without_name(error.what()));
+  }
+}
+
+/// Of features (.npy), or as another run has stored them (.npz).
+vrfm::FeatureStatistics statistics_of(const std::string& path) {
+  const auto kind = std::filesystem::path(path).extension();
+  vrfm::expect(kind == ".npy" || kind == ".npz", path,
+               ": expected features in a file *.npy or statistics in a file *.npz");
+  if (kind == ".npz") return vrfm::load_statistics(path);
+  std::vector<std::size_t> shape;
+  return of_rows(path, shape,
+                 [](const auto& rows) { return vrfm::feature_statistics(Exec(), rows); });
+}
+
+Json frechet(const Options& o) {
+  const auto a = statistics_of(o.first), b = statistics_of(o.second);
+  return {{"metric", "frechet"},
+          {"a", o.first},
+          {"b", o.second},
+          {"dimensions", a.mean.size()},
+          {"distance", vrfm::frechet_distance(a, b)}};
+}
+
+Json inception(const Options& o) {
+  std::vector<std::size_t> shape;
+  const auto score = of_rows(o.first, shape, [&](const auto& rows) {
+    return vrfm::inception_score(Exec(), rows, o.splits);
+  });
+  return {{"metric", "inception"},       {"logits", o.first},  {"rows", shape[0]},
+          {"classes", shape[1]},         {"splits", o.splits}, {"mean", score.mean},
+          {"deviation", score.deviation}};
+}
+
+Json statistics(const Options& o) {
+  vrfm::expect(o.output.ends_with(".npz"), "--output: expected a file *.npz, found ", o.output);
+  const auto s = statistics_of(o.first);
+  vrfm::save_statistics(o.output, s);
+  return {{"features", o.first}, {"dimensions", s.mean.size()}, {"statistics", o.output}};
+}
+
+/// Prints the one line that says what was wrong; returns the exit status.
+int refuse(const std::string& message) {
+  std::fprintf(stderr, "vrfm_image_metrics: %s\n", without_name(message).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app(
+      "Scores images by what a classifier has made of them, in arrays of float or double (.npy). "
+      "Prints one line of JSON.");
+  app.option_defaults()->always_capture_default();
+  app.require_subcommand(1);
+  const std::string features = "features [images, D] (.npy) or statistics mu, sigma (.npz)";
+
+  auto* distance = app.add_subcommand("frechet", "Frechet (inception) distance of two sets");
+  distance->add_option("a", o.first, features)->required()->default_str("");
+  distance->add_option("b", o.second, features)->required()->default_str("");
+
+  auto* score = app.add_subcommand("inception", "inception score: mean and deviation over splits");
+  score->add_option("logits", o.first, "logits [images, classes] (.npy)")
+      ->required()
+      ->default_str("");
+  score->add_option("--splits", o.splits, "parts, each of which is scored")
+      ->check(CLI::Range(1, 1'000'000));
+
+  auto* summary = app.add_subcommand("statistics", "mean and covariance of features, for later");
+  summary->add_option("features", o.first, "features [images, D] (.npy)")
+      ->required()
+      ->default_str("");
+  summary->add_option("-o,--output", o.output, "file of mu and sigma (.npz)")
+      ->required()
+      ->default_str("");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return refuse(error.what() + std::string("; --help lists what there is"));
+  }
+
+  std::string name = argv[0], quiet = "--kokkos-disable-warnings";
+  char* for_kokkos[] = {name.data(), quiet.data(), nullptr};
+  int kokkos_argc = 2;
+  Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos);
+  try {
+    const Json result = *distance ? frechet(o) : *score ? inception(o) : statistics(o);
+    std::printf("%s\n", result.dump().c_str());
+  } catch (const std::exception& error) {
+    return refuse(error.what());
+  }
+  return 0;
+}

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# vrfm_image_metrics as a user runs it: SciPy's values from features and from NumPy's statistics,
+# statistics of its own, and one clear error with status 1 for whatever is wrong.
+# Usage: image_metrics.sh PROGRAM
+set -u
+program=$1
+golden=$(dirname "$0")/../golden
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# The number, or the first of a list, that golden/metrics.hpp has under a name.
+golden_value() { sed -n "s/.* $1 = {*\([^,;}]*\).*/\1/p" "$golden/metrics.hpp"; }
+
+# Runs the program; the number under KEY in its JSON must be VALUE.
+expect() { # key, value, then arguments
+  key=$1 value=$2
+  shift 2
+  "$program" "$@" >"$dir/out" 2>"$dir/err" || fail "exit status $? of: $*: $(cat "$dir/err")"
+  [ "$(wc -l <"$dir/out")" -eq 1 ] || fail "more or less than one line from: $*"
+  found=$(sed -n "s/.*\"$key\":\([^,}]*\).*/\1/p" "$dir/out")
+  # Printed with all digits; the rest is rounding.
+  awk -v f="${found:-nan}" -v v="$value" 'BEGIN { d = f - v; exit !(f != "nan" && d < 1e-12 * (1 + v) && -d < 1e-12 * (1 + v)) }' ||
+    fail "$key is '$found', not '$value', in: $*"
+}
+
+a=$golden/metrics_features_a.npy
+b=$golden/metrics_features_b.npy
+distance=$(golden_value program_frechet)
+expect distance "$distance" frechet "$a" "$b"
+expect distance "$distance" frechet "$a" "$golden/metrics_statistics_b.npz"
+expect distance 0 frechet "$b" "$golden/metrics_statistics_b.npz"
+expect dimensions 5 statistics "$a" --output "$dir/a.npz"
+expect distance "$distance" frechet "$dir/a.npz" "$b"
+expect mean "$(golden_value program_inception)" inception "$b" --splits 4
+expect rows 40 inception "$b"
+"$program" --help | grep -q inception || fail "--help"
+
+wrong() { # words, then arguments
+  words=$1
+  shift
+  "$program" "$@" >"$dir/out" 2>"$dir/err"
+  status=$?
+  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
+  grep -qF -e "vrfm_image_metrics: " "$dir/err" || fail "no name in the error of: $*"
+  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $* -- $(cat "$dir/err")"
+}
+
+wrong "subcommand"
+wrong "none.npy: cannot read" frechet "$a" none.npy
+wrong "main.cpp: expected features in a file *.npy or statistics in a file *.npz" frechet "$a" main.cpp
+wrong "expected values of type '<f4' or '<f8', found '<i4'" frechet "$a" "$golden/io_i4.npy"
+wrong "expected an array of shape [rows, columns], found []" frechet "$a" "$golden/io_f8_scalar.npy"
+wrong "io_f4.npy: feature_statistics: features: row 0 holds a number that is not finite" frechet "$a" "$golden/io_f4.npy"
+wrong "metrics_features_a.npy: inception_score: expected one to 30 splits of as many rows, but got 31" inception "$a" --splits 31
+wrong "Value 0 not in range" inception "$a" --splits 0
+wrong "expected 'mu' of shape [D]" frechet "$a" "$golden/io_stored.npz"
+wrong "expected a file *.npz, found stats" statistics "$a" --output stats
+
+if [ $failures -gt 0 ]; then
+  echo "$failures failures"
+  exit 1
+fi
+echo "all passed"
