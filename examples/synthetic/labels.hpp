@@ -9,38 +9,11 @@
 #include <string>
 #include <vector>
 
+#include <examples/common/markup.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
 
 namespace synthetic {
-
-/// Where a text will be read.
-enum class Markup { gnuplot, html };
-
-/// `text` with everything that has a meaning in `markup` made literal.
-inline std::string escape(const std::string& text, Markup markup) {
-  std::string result;
-  for (const char c : text) {
-    if (markup == Markup::gnuplot) {
-      if (static_cast<unsigned char>(c) < ' ') continue;
-      if (std::string("^_{}@&~\\").find(c) != std::string::npos) result += '\\';
-      result += c;
-    } else if (c == '&') {
-      result += "&amp;";
-    } else if (c == '<') {
-      result += "&lt;";
-    } else if (c == '>') {
-      result += "&gt;";
-    } else if (c == '"') {
-      result += "&quot;";
-    } else if (c == '\'') {
-      result += "&#39;";
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
 
 /// "x0+x1+x_t" as x_0, x_1, x_t with real subscripts.
 inline std::string encoder_label(const std::string& encoder_input, Markup markup) {

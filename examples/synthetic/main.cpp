@@ -2,28 +2,15 @@
 //
 // vrfm_synthetic: the paper's synthetic experiments from data to report.
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
+#include <examples/common/program.hpp>
 #include <examples/synthetic/experiment.hpp>
 #include <examples/synthetic/report.hpp>
 #include <examples/synthetic/report/metrics_json.hpp>
 
 namespace {
-
-/// The command line again, quoted where a shell needs it.
-std::string command_line(int argc, char** argv) {
-  std::string line = "vrfm_synthetic";
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const bool plain = argument.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                           "_-+=.,/:") == std::string::npos;
-    line += plain && !argument.empty() ? ' ' + argument : " '" + argument + '\'';
-  }
-  return line;
-}
 
 /// What a person should see first: the models side by side at the fewest steps.
 void print_summary(const synthetic::Results& results) {
@@ -52,14 +39,6 @@ void print_summary(const synthetic::Results& results) {
               results.exact.parzen_ll, results.exact.wasserstein1);
 }
 
-/// Prints the one line that says what was wrong; returns the exit status.
-int refuse(std::string_view message) {
-  // The library's own messages begin with its name; the program's stands for it.
-  if (message.starts_with("vrfm: ")) message.remove_prefix(6);
-  std::fprintf(stderr, "vrfm_synthetic: %.*s\n", static_cast<int>(message.size()), message.data());
-  return 1;
-}
-
 void run(const synthetic::Options& options, const std::string& command) {
   synthetic::Experiment experiment(synthetic::Exec{}, options);
   auto results =
@@ -81,43 +60,10 @@ void run(const synthetic::Options& options, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Kokkos' own options are apart, so that both parsers may refuse what they do not know.
-  std::vector<char*> for_kokkos{argv[0]}, for_us{argv[0]};
-  std::string no_warnings = "--kokkos-disable-warnings";
-  for_kokkos.push_back(no_warnings.data());
-  for (int i = 1; i < argc; ++i) {
-    const bool kokkos = std::string_view(argv[i]).starts_with("--kokkos-");
-    (kokkos ? for_kokkos : for_us).push_back(argv[i]);
-  }
-
+  const common::Program program("vrfm_synthetic", argc, argv);
   CLI::App app;
   synthetic::Options options;
   describe(app, options);
-  try {
-    app.parse(static_cast<int>(for_us.size()), for_us.data());
-    complete(app, options);
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ExtrasError& error) {
-    const std::vector<std::string> unknown = app.remaining();
-    const bool option = !unknown.empty() && unknown.front().starts_with('-');
-    return refuse(unknown.empty() ? error.what()
-                                  : (option ? "unknown option '" : "unexpected argument '") +
-                                        unknown.front() + "'; --help lists what there is");
-  } catch (const CLI::ParseError& error) {
-    return refuse(error.what() + std::string("; --help lists what there is"));
-  } catch (const std::exception& error) {
-    return refuse(error.what());
-  }
-
-  int kokkos_argc = static_cast<int>(for_kokkos.size());
-  for_kokkos.push_back(nullptr);
-  Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos.data());
-  try {
-    run(options, command_line(argc, argv));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "\n");
-    return refuse(error.what());
-  }
-  return 0;
+  return program.main(
+      app, [&] { complete(app, options); }, [&] { run(options, program.command_line()); });
 }

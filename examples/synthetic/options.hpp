@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -17,6 +16,8 @@
 #include <vrfm/models/flow.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
+#include <examples/common/options.hpp>
+#include <examples/common/setting.hpp>
 #include <examples/synthetic/results.hpp>
 
 namespace synthetic {
@@ -79,40 +80,6 @@ struct Options {
   /// All settings, in the report's order.
   std::vector<Setting> all() const;
 };
-
-/// A number as short as it can be without losing digits.
-inline std::string exact_text(double value) {
-  std::ostringstream stream;
-  for (int digits = 6; digits <= 17; ++digits) {
-    stream.str("");
-    stream.precision(digits);
-    stream << value;
-    if (std::stod(stream.str()) == value) break;
-  }
-  return stream.str();
-}
-
-/// "x0+x1+x_t" as a set. Throws std::invalid_argument for an unknown or repeated name.
-inline vrfm::EncoderInput parse_encoder_input(const std::string& text) {
-  const std::pair<const char*, vrfm::EncoderInput> names[] = {{"x0", vrfm::EncoderInput::x0},
-                                                              {"x1", vrfm::EncoderInput::x1},
-                                                              {"x_t", vrfm::EncoderInput::x_t},
-                                                              {"t", vrfm::EncoderInput::t}};
-  vrfm::EncoderInput set{};
-  std::stringstream stream(text + '+');
-  for (std::string part; std::getline(stream, part, '+');) {
-    bool found = false;
-    for (const auto& [name, element] : names) {
-      if (part != name) continue;
-      vrfm::expect(!contains(set, element), "encoder input '", text, "' names '", part, "' twice");
-      set = set | element;
-      found = true;
-    }
-    vrfm::expect(found, "encoder input '", text,
-                 "': expected names of x0, x1, x_t, t joined by +, ", "found '", part, "'");
-  }
-  return set;
-}
 
 inline vrfm::Settings Options::training_settings(const Variant& variant, std::uint32_t seed) const {
   vrfm::Settings s;
@@ -195,19 +162,6 @@ inline std::vector<Setting> Options::all() const {
   return rows;
 }
 
-/// Accepts numbers that `holds` holds of; else "must be `wanted`, got ...".
-inline CLI::Validator number(const std::string& wanted, bool (*holds)(double)) {
-  const auto check = [wanted, holds](std::string& given) -> std::string {
-    char* end = nullptr;
-    const double value = std::strtod(given.c_str(), &end);
-    const bool whole = end != given.c_str() && *end == '\0';
-    return whole && holds(value) ? "" : "must be " + wanted + ", got " + given;
-  };
-  return CLI::Validator(check, "");
-}
-
-inline bool is_count(double value) { return value >= 1 && value == std::floor(value); }
-
 /// Describes the options to `app`; `options` is filled when it parses.
 inline void describe(CLI::App& app, Options& options) {
   app.description(
@@ -216,11 +170,8 @@ inline void describe(CLI::App& app, Options& options) {
       "report.html.");
   app.option_defaults()->always_capture_default();
   auto& o = options;
-  const auto count = number("a whole number of at least 1", is_count);
-  const auto count_or_none =
-      number("a whole number of at least 0", [](double x) { return x == 0 || is_count(x); });
-  const auto positive = number("a positive number", [](double x) { return x > 0; });
-  const auto not_negative = number("a number of at least 0", [](double x) { return x >= 0; });
+  const auto count = count_option(), count_or_none = count_or_none_option();
+  const auto positive = positive_option(), not_negative = not_negative_option();
 
   app.add_option("experiment", o.experiment, "1d: two modes; 2d: six modes on a circle")
       ->required()
@@ -274,7 +225,7 @@ inline void describe(CLI::App& app, Options& options) {
       ->check(not_negative)
       ->group(training);
   app.add_option("--ema-decay", o.ema_decay, "sample from an average of the weights; 0: off")
-      ->check(number("in [0, 1)", [](double x) { return x >= 0 && x < 1; }))
+      ->check(fraction_option())
       ->group(training);
   app.add_option("--reduction", o.reduction, "of both loss terms over their dimensions")
       ->check(CLI::IsMember({"sum", "mean"}))
@@ -288,13 +239,14 @@ inline void describe(CLI::App& app, Options& options) {
 
   const std::string networks = "Networks";
   app.add_option("--features", o.features, "sinusoidal features of a coordinate")
-      ->check(number("an even number of at least 2", [](double x) { return is_count(x / 2); }))
+      ->check(
+          number_option("an even number of at least 2", [](double x) { return is_count(x / 2); }))
       ->group(networks);
   app.add_option("--input-scale", o.input_scale, "multiplies coordinates before their encoding")
       ->check(positive)
       ->group(networks);
   app.add_option("--max-period", o.max_period, "longest period of the encoding, over 2 pi")
-      ->check(number("at least 1", [](double x) { return x >= 1; }))
+      ->check(number_option("at least 1", [](double x) { return x >= 1; }))
       ->group(networks);
   app.add_option("--width", o.width, "of encoders and decoder")->check(count)->group(networks);
   app.add_option("--encoder-depth", o.encoder_depth, "dense layers")->check(count)->group(networks);
@@ -317,8 +269,8 @@ inline void describe(CLI::App& app, Options& options) {
       ->check(positive)
       ->group(sampling);
   app.add_option("--samples", o.samples, "samples of every metric")
-      ->check(number("from 100 to 10,000,000",
-                     [](double x) { return is_count(x) && x >= 100 && x <= 1e7; }))
+      ->check(number_option("from 100 to 10,000,000",
+                            [](double x) { return is_count(x) && x >= 100 && x <= 1e7; }))
       ->group(sampling);
   app.add_option("--bandwidth", o.bandwidth, "of the Parzen window")
       ->check(positive)

@@ -10,11 +10,11 @@
 
 #include <vrfm/io/file.hpp>
 
+#include <examples/common/report/format.hpp>
+#include <examples/common/report/page.hpp>
 #include <examples/synthetic/figures.hpp>
 #include <examples/synthetic/labels.hpp>
 #include <examples/synthetic/report/findings.hpp>
-#include <examples/synthetic/report/format.hpp>
-#include <examples/synthetic/report/style.hpp>
 #include <examples/synthetic/report/tables.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
@@ -68,22 +68,6 @@ inline const char* glossary() {
          "straight.</dd></dl>\n";
 }
 
-inline std::string figure_section(const Figures& figures) {
-  std::string html = "<h2>Figures</h2>\n";
-  for (const std::string& notice : figures.notices)
-    html += "<div class=\"notice\">" + escape(notice, Markup::html) + "</div>\n";
-  if (!figures.drawn.empty())
-    html +=
-        "<p class=\"soft\">Each figure is also a PNG file in the folder <code>figures</code>.</p>";
-  for (std::size_t n = 0; n < figures.drawn.size(); ++n) {
-    const Figure& figure = figures.drawn[n];
-    html += "<figure id=\"figure-" + figure.name + "\"><h3>Figure " + std::to_string(n + 1) + ". " +
-            escape(figure.title, Markup::html) + "</h3>\n<div class=\"picture\">\n" + figure.svg +
-            "\n</div>\n<figcaption>" + figure.caption + "</figcaption></figure>\n";
-  }
-  return html;
-}
-
 }  // namespace detail
 
 /// The page as text.
@@ -94,19 +78,14 @@ inline std::string report_html(const Results& results, const Figures& figures) {
        : results.experiment == "2d" ? std::string("2D")
                                     : escape(results.experiment, Markup::html)) +
       " data";
-  std::string html =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>" +
-      title + "</title>\n<style>" + report_style + "</style></head>\n<body><main>\n";
-  html += "<h1>" + title + "</h1>\n" + detail::introduction(results);
+  std::string html = detail::introduction(results);
   const std::vector<std::string> sentences = findings(results);
   if (!sentences.empty()) {
     html += "<div class=\"result\">";
     for (const std::string& sentence : sentences) html += "<p>" + sentence + "</p>";
     html += "</div>\n";
   }
-  html += detail::figure_section(figures);
+  html += figure_section(figures);
   html += "<h2>Metrics</h2>\n<p class=\"soft\">Mean";
   if (results.seeds.size() > 1) html += " ± sample standard deviation over seeds";
   html +=
@@ -114,11 +93,9 @@ inline std::string report_html(const Results& results, const Figures& figures) {
       "exact target samples.</p>\n" +
       metrics_table(results) + detail::glossary();
   if (!results.train.empty()) html += "<h2>Training</h2>\n" + training_table(results);
-  if (!results.settings.empty()) html += "<h2>Settings</h2>\n" + settings_table(results);
-  if (!results.command_line.empty())
-    html += "<h2>Run it again</h2>\n<pre><code>" + escape(results.command_line, Markup::html) +
-            "</code></pre>\n";
-  return html + "</main></body></html>\n";
+  if (!results.settings.empty()) html += settings_table(results.settings);
+  if (!results.command_line.empty()) html += command_section(results.command_line);
+  return report_page(title, html);
 }
 
 /// Replaces `path` in one step. Throws std::runtime_error if it cannot be written.

@@ -10,7 +10,11 @@
 #include <string>
 #include <vector>
 
+#include <examples/common/setting.hpp>
+
 namespace synthetic {
+
+using namespace common;
 
 /// What a number or a picture belongs to.
 struct Variant {
@@ -99,12 +103,6 @@ struct Ambiguity {
   double velocity_upper = 0;
   std::vector<Probe> probes;
   std::vector<AmbiguityMap> maps;
-};
-
-/// A setting as the report's table shows it.
-struct Setting {
-  std::string name;
-  std::string value;
 };
 
 struct Results {

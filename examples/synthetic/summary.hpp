@@ -41,17 +41,6 @@ inline Spread spread(const std::vector<double>& values) {
   return result;
 }
 
-/// The value below which `share` of the values lie; NaN for none.
-inline double quantile(std::vector<double> values, double share) {
-  values.erase(std::remove_if(values.begin(), values.end(),
-                              [](double value) { return !std::isfinite(value); }),
-               values.end());
-  if (values.empty()) return std::nan("");
-  const auto rank = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), values.begin() + rank, values.end());
-  return values[static_cast<std::size_t>(rank)];
-}
-
 /// The runs, one per seed, of one variant sampled in one way.
 struct Group {
   Variant variant;

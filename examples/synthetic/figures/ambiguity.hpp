@@ -13,7 +13,8 @@
 #include <string>
 #include <vector>
 
-#include <examples/synthetic/figures/script.hpp>
+#include <examples/common/figures/curves.hpp>
+#include <examples/common/figures/script.hpp>
 #include <examples/synthetic/labels.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include <examples/synthetic/figures/script.hpp>
+#include <examples/common/figures/script.hpp>
 #include <examples/synthetic/labels.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>

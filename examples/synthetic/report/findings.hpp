@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <examples/common/report/format.hpp>
 #include <examples/synthetic/labels.hpp>
-#include <examples/synthetic/report/format.hpp>
 #include <examples/synthetic/summary.hpp>
 
 namespace synthetic {

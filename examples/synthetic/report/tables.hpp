@@ -9,12 +9,20 @@
 #include <string>
 #include <vector>
 
+#include <examples/common/report/format.hpp>
 #include <examples/synthetic/labels.hpp>
-#include <examples/synthetic/report/format.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
 
 namespace synthetic {
+
+/// Mean, and the standard deviation if there was more than one value.
+inline std::string mean_and_deviation(const Spread& value, int digits = 3) {
+  std::string text = decimal(value.mean, digits);
+  if (value.count > 1 && std::isfinite(value.mean))
+    text += " <span class=\"spread\">± " + decimal(value.deviation, digits) + "</span>";
+  return text;
+}
 
 namespace detail {
 
@@ -97,14 +105,6 @@ inline std::string training_table(const Results& results) {
             "</td><td>" + (training.variant.model == "rfm" ? "–" : decimal(training.final_kl, 4)) +
             "</td><td>" + duration(training.seconds) + "</td><td>" +
             rough_count(training.samples_per_second) + "</td></tr>\n";
-  return html + "</tbody></table></div>\n";
-}
-
-inline std::string settings_table(const Results& results) {
-  std::string html = "<div class=\"table\"><table><tbody>\n";
-  for (const Setting& setting : results.settings)
-    html += "<tr><th class=\"text\">" + escape(setting.name, Markup::html) +
-            "</th><td class=\"text long\">" + escape(setting.value, Markup::html) + "</td></tr>\n";
   return html + "</tbody></table></div>\n";
 }
 

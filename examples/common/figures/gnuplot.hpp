@@ -19,7 +19,7 @@
 
 extern char** environ;
 
-namespace synthetic {
+namespace common {
 
 /// gnuplot could not be started at all, so no other figure can be drawn either.
 struct GnuplotMissing : std::runtime_error {
@@ -115,4 +115,4 @@ inline std::string run_gnuplot(const std::string& program, const std::string& sc
   return detail::contents(output.get());
 }
 
-}  // namespace synthetic
+}  // namespace common

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include <examples/synthetic/labels.hpp>
+#include <examples/common/markup.hpp>
 
-namespace synthetic {
+namespace common {
 
 namespace detail {
 
@@ -45,4 +45,4 @@ inline std::string inline_svg(std::string svg, const std::string& prefix,
   return svg;
 }
 
-}  // namespace synthetic
+}  // namespace common

@@ -4,7 +4,7 @@
 // because their colours are chosen for white.
 #pragma once
 
-namespace synthetic {
+namespace common {
 
 inline constexpr const char* report_style = R"css(
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --page: #f6f7f9;
@@ -36,6 +36,7 @@ figure h3 { margin: 0 0 10px; font-size: 1.05rem; }
 .picture svg { display: block; width: 100%; min-width: 680px; height: auto; margin: 0 auto; }
 .picture svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 .picture svg image { image-rendering: pixelated; }
+.picture img { display: block; max-width: 100%; height: auto; margin: 0 auto; image-rendering: pixelated; }
 figcaption { color: var(--soft); font-size: 0.94rem; margin-top: 10px; }
 .table { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; margin: 16px 0; }
@@ -57,4 +58,4 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px
 @media print { body { background: #ffffff; } figure, .table { break-inside: avoid; } }
 )css";
 
-}  // namespace synthetic
+}  // namespace common

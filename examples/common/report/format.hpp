@@ -9,9 +9,7 @@
 #include <cstddef>
 #include <string>
 
-#include <examples/synthetic/summary.hpp>
-
-namespace synthetic {
+namespace common {
 
 /// `value` with `digits` decimals.
 inline std::string decimal(double value, int digits = 3) {
@@ -23,14 +21,6 @@ inline std::string decimal(double value, int digits = 3) {
   std::string text(buffer, end);
   const bool zero = text.find_first_of("123456789") == std::string::npos;
   if (text.front() == '-') text.replace(0, 1, zero ? "" : "−");
-  return text;
-}
-
-/// Mean, and the standard deviation if there was more than one value.
-inline std::string mean_and_deviation(const Spread& value, int digits = 3) {
-  std::string text = decimal(value.mean, digits);
-  if (value.count > 1 && std::isfinite(value.mean))
-    text += " <span class=\"spread\">± " + decimal(value.deviation, digits) + "</span>";
   return text;
 }
 
@@ -66,4 +56,4 @@ inline std::string plural(std::size_t count, const std::string& noun) {
   return grouped(static_cast<long long>(count)) + " " + noun + (count == 1 ? "" : "s");
 }
 
-}  // namespace synthetic
+}  // namespace common

@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace synthetic {
+namespace common {
 
 /// A figure before it is drawn: the script draws in a canvas of width x height units. It reads two
 /// gnuplot variables that make up for what terminals do differently: `lift`, how far to move text
@@ -167,4 +167,4 @@ inline std::string translucent(const std::string& colour, double opacity) {
   return std::string("'#") + digits[alpha / 16] + digits[alpha % 16] + colour.substr(1) + "'";
 }
 
-}  // namespace synthetic
+}  // namespace common

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Program: what every main() does. Options that begin with --kokkos- go to Kokkos and the rest to
+// CLI11, so that both may refuse what they do not know; whatever is wrong becomes one line on the
+// standard error and the status 1.
+#pragma once
+
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <Kokkos_Core.hpp>
+
+namespace common {
+
+class Program {
+ public:
+  Program(std::string name, int argc, char** argv) : name_(std::move(name)) {
+    for_kokkos_ = {argv[0], "--kokkos-disable-warnings"};
+    for_us_ = {argv[0]};
+    command_line_ = name_;
+    for (int i = 1; i < argc; ++i) {
+      const std::string argument = argv[i];
+      (argument.starts_with("--kokkos-") ? for_kokkos_ : for_us_).push_back(argument);
+      const bool plain = argument.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                             "_-+=.,/:") == std::string::npos;
+      command_line_ += plain && !argument.empty() ? ' ' + argument : " '" + argument + '\'';
+    }
+  }
+
+  /// The command line again, quoted where a shell needs it.
+  const std::string& command_line() const { return command_line_; }
+
+  /// Parses, calls complete() and, with Kokkos initialised, run(). Returns the exit status.
+  template <class Complete, class Run>
+  int main(CLI::App& app, const Complete& complete, const Run& run) const {
+    try {
+      auto arguments = pointers(for_us_);
+      app.parse(static_cast<int>(for_us_.size()), arguments.data());
+      complete();
+    } catch (const CLI::Success& help) {
+      return app.exit(help);
+    } catch (const CLI::ExtrasError& error) {
+      const std::vector<std::string> unknown = app.remaining(true);
+      const bool option = !unknown.empty() && unknown.front().starts_with('-');
+      return refuse(unknown.empty() ? error.what()
+                                    : (option ? "unknown option '" : "unexpected argument '") +
+                                          unknown.front() + "'; --help lists what there is");
+    } catch (const CLI::ParseError& error) {
+      return refuse(error.what() + std::string("; --help lists what there is"));
+    } catch (const std::exception& error) {
+      return refuse(error.what());
+    }
+
+    auto arguments = pointers(for_kokkos_);
+    int count = static_cast<int>(for_kokkos_.size());
+    Kokkos::ScopeGuard kokkos(count, arguments.data());
+    try {
+      run();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "\n");
+      return refuse(error.what());
+    }
+    return 0;
+  }
+
+ private:
+  /// Kokkos and CLI11 take what main() gets, with a null pointer at the end.
+  static std::vector<char*> pointers(const std::vector<std::string>& arguments) {
+    std::vector<char*> result;
+    for (const std::string& argument : arguments)
+      result.push_back(const_cast<char*>(argument.c_str()));
+    result.push_back(nullptr);
+    return result;
+  }
+
+  /// Prints the one line that says what was wrong; returns the exit status.
+  int refuse(std::string_view message) const {
+    // The library's own messages begin with its name; the program's stands for it.
+    if (message.starts_with("vrfm: ")) message.remove_prefix(6);
+    std::fprintf(stderr, "%s: %.*s\n", name_.c_str(), static_cast<int>(message.size()),
+                 message.data());
+    return 1;
+  }
+
+  std::string name_, command_line_;
+  std::vector<std::string> for_kokkos_, for_us_;
+};
+
+}  // namespace common
