@@ -33,6 +33,8 @@
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
 #include <vrfm/paths/coupling.hpp>
+#include <vrfm/training/long_run.hpp>
+#include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/progress.hpp>
 #include <vrfm/training/trainer.hpp>
 #include <vrfm/version.hpp>

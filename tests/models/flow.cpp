@@ -75,3 +75,15 @@ TEST_CASE("a flow passes its options on", "[models][flow]") {
   CHECK(thrown<std::invalid_argument>([&] { Flow<double, Host>(Host(), options, 1); }) ==
         "vrfm: posterior network needs at least one input of {x0, x1, x_t, t}");
 }
+
+TEST_CASE("a flow can be seen with other values", "[models][flow]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  const Flow<float, Host> flow(Host(), small(3), 1), other(Host(), small(3), 2);
+  const auto seen = flow.with_values(other.values());
+  CHECK(seen.values().data() == other.values().data());
+  CHECK(flow.values().data() != other.values().data());
+  CHECK(seen.parameters().count() == flow.parameters().count());
+  CHECK(contains(thrown<std::invalid_argument>(
+                     [&] { (void)flow.with_values(Array<float, Host>("short", 3)); }),
+                 "the values"));
+}

@@ -50,7 +50,8 @@ class AtomicFile {
     // The name does not grow with the target's, so every legal target name has a legal temporary.
     constexpr int attempts = 1000;
     for (int attempt = 0; attempt < attempts && file_.get() < 0; ++attempt) {
-      temporary_ = ".vrfm-" + std::to_string(::getpid()) + "-" + std::to_string(attempt) + ".tmp";
+      temporary_ = std::string(prefix) + std::to_string(::getpid()) + "-" +
+                   std::to_string(attempt) + std::string(suffix);
       file_.reset(::openat(folder_.get(), temporary_.c_str(),
                            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
       if (file_.get() < 0 && (errno != EEXIST || attempt + 1 == attempts)) {
@@ -68,6 +69,11 @@ class AtomicFile {
 
   ~AtomicFile() {
     if (!temporary_.empty()) ::unlinkat(folder_.get(), temporary_.c_str(), 0);
+  }
+
+  /// Whether a file of this name is a temporary: one that no process writes was left by a kill.
+  static bool is_temporary(std::string_view name) {
+    return name.starts_with(prefix) && name.ends_with(suffix);
   }
 
   void write(std::span<const std::byte> bytes) { detail::io::write_all(file_.get(), bytes, name_); }
@@ -93,6 +99,8 @@ class AtomicFile {
   }
 
  private:
+  static constexpr std::string_view prefix = ".vrfm-", suffix = ".tmp";
+
   std::string name_, target_, temporary_;
   detail::io::Descriptor folder_, file_;
 };

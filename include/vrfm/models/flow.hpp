@@ -84,6 +84,15 @@ class Flow {
   /// The flat array; slot s begins at parameters().slots()[s].offset.
   const Array<T, Exec>& values() const { return values_; }
 
+  /// The same networks on other values, such as a trainer's moving average; these are shared, not
+  /// copied. Throws std::invalid_argument for another number of values.
+  Flow with_values(const Array<T, Exec>& values) const {
+    expect_same("the values", values.extent(0), "the flow", list_.count(), "numbers");
+    Flow other = *this;
+    other.values_ = values;
+    return other;
+  }
+
  private:
   Exec exec_;
   ParameterList list_;

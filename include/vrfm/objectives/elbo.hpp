@@ -52,6 +52,10 @@ struct Elbo {
                                       static_cast<T>(detail::reduction_factor(velocity, dimension)),
                                       static_cast<T>(weight)});
 
+    if (g.ignored()) {
+      arena.rewind(mark);
+      return;
+    }
     const Matrix<T> dz = arena.take(rows, latent), dmoments = arena.take(rows, 2 * latent);
     networks.velocity.backward(ctx, p, g, v, Matrix<T>(), dz, velocity_saved, arena);
     ctx.map(rows, latent,

@@ -7,7 +7,7 @@
 //   check(networks)        throws std::invalid_argument if the networks do not fit
 //   operator()(ctx, networks, p, g, pairs, draws, weight, losses, arena)
 //       losses(i, 0) = velocity loss of row i, losses(i, 1) = its KL divergence (0 without latent);
-//       g = gradient of sum_i weight (losses(i, 0) + beta losses(i, 1)).
+//       g = gradient of sum_i weight (losses(i, 0) + beta losses(i, 1)), unless g is ignored.
 #pragma once
 
 #include <vrfm/core/random.hpp>

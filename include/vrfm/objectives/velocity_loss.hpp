@@ -33,7 +33,9 @@ struct VelocityLoss {
         rows, detail::SquaredError<T>{pairs.u, v, losses,
                                       static_cast<T>(detail::reduction_factor(velocity, dimension)),
                                       static_cast<T>(weight)});
-    networks.velocity.backward(ctx, p, g, v, Matrix<T>(), Matrix<T>(), saved, arena);
+    if (!g.ignored()) {
+      networks.velocity.backward(ctx, p, g, v, Matrix<T>(), Matrix<T>(), saved, arena);
+    }
     arena.rewind(mark);
   }
 };

@@ -76,6 +76,15 @@ inline std::int64_t read_step(const SafetensorsFile& file) {
   return step;
 }
 
+/// The settings that a checkpoint was made with.
+inline Settings stored_settings(const SafetensorsFile& file) {
+  Settings stored;
+  for (const auto& [key, value] : file.metadata()) {
+    if (key.starts_with(setting_prefix)) stored[key.substr(setting_prefix.size())] = value;
+  }
+  return stored;
+}
+
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
 inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
   for (const Tensor& tensor : file.tensors()) {
@@ -151,28 +160,21 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
 /// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit; the
 /// trainer is then unchanged.
 template <class TrainerType>
-void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
-                     const Settings& settings) {
+void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Settings& settings) {
   using T = typename TrainerType::T;
-  const auto file = SafetensorsFile::read(path);
   const std::int64_t step = detail::read_step(file);
-  Settings stored;
-  for (const auto& [key, value] : file.metadata()) {
-    if (key.starts_with(detail::setting_prefix)) {
-      stored[key.substr(detail::setting_prefix.size())] = value;
-    }
-  }
+  Settings stored = detail::stored_settings(file);
   for (const auto& [name, value] : settings) {
     const auto found = stored.find(name);
     const std::string before = found == stored.end() ? "no value" : '\'' + found->second + '\'';
     if (before != '\'' + value + '\'') {
-      throw std::runtime_error(text(path.string(), ": setting '", name, "' is '", value,
+      throw std::runtime_error(text(file.name(), ": setting '", name, "' is '", value,
                                     "' but the checkpoint was made with ", before));
     }
     stored.erase(name);
   }
   if (!stored.empty()) {
-    throw std::runtime_error(text(path.string(), ": the checkpoint was made with the setting '",
+    throw std::runtime_error(text(file.name(), ": the checkpoint was made with the setting '",
                                   stored.begin()->first, "', which this run does not have"));
   }
   detail::reject_unknown(file, trainer.parameters());
@@ -181,7 +183,7 @@ void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
   const bool averaged = trainer.options().ema_decay > 0;
   for (const Tensor& tensor : file.tensors()) {
     if (averaged || !tensor.name.starts_with(detail::average_prefix)) continue;
-    throw std::runtime_error(text(path.string(), ": tensor ", detail::io::in_quotes(tensor.name),
+    throw std::runtime_error(text(file.name(), ": tensor ", detail::io::in_quotes(tensor.name),
                                   ": the checkpoint has a moving average, but this run's ema_decay "
                                   "is 0"));
   }
@@ -199,6 +201,13 @@ void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
   Kokkos::deep_copy(exec, trainer.second_moment(), second);
   exec.fence();
   trainer.resume_at(step);
+}
+
+/// The same from a file's path.
+template <class TrainerType>
+void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
+                     const Settings& settings) {
+  load_checkpoint(SafetensorsFile::read(path), trainer, settings);
 }
 
 }  // namespace vrfm
