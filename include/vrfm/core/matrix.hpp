@@ -56,6 +56,21 @@ struct Matrix {
 template <class T>
 using ConstMatrix = std::type_identity_t<Matrix<const T>>;
 
+/// The numbers of `m` as rows of `parts` pieces each: (rows parts) x (cols / parts). Rows must lie
+/// without gaps (stride == cols), or the program ends.
+template <class T>
+KOKKOS_INLINE_FUNCTION Matrix<T> split_rows(Matrix<T> m, int parts) {
+  if (m.stride != m.cols) Kokkos::abort("vrfm::split_rows: the matrix has gaps between its rows");
+  return Matrix<T>(m.data, m.rows * parts, m.cols / parts, m.cols / parts);
+}
+
+/// The other way: `parts` adjacent rows become one.
+template <class T>
+KOKKOS_INLINE_FUNCTION Matrix<T> join_rows(Matrix<T> m, int parts) {
+  if (m.stride != m.cols) Kokkos::abort("vrfm::join_rows: the matrix has gaps between its rows");
+  return Matrix<T>(m.data, m.rows / parts, m.cols * parts, m.cols * parts);
+}
+
 /// The matrix over a rank-2 view. Throws std::invalid_argument unless the view is row-major with
 /// adjacent columns.
 template <class View>

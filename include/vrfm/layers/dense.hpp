@@ -83,14 +83,20 @@ class Dense {
   Dense() = default;
 
   /// Adds `name`.weight and `name`.bias to `list`, initialised as PyTorch's nn.Linear:
-  /// both U(-1/sqrt(inputs), 1/sqrt(inputs)). Throws std::invalid_argument for extents below 1.
-  Dense(ParameterList& list, const std::string& name, int inputs, int outputs)
+  /// both U(-1/sqrt(inputs), 1/sqrt(inputs)), or zero. On rows that are pixels this is a 1 x 1
+  /// convolution, whose weight PyTorch gives `trailing` more extents of 1. Throws
+  /// std::invalid_argument for extents below 1.
+  Dense(ParameterList& list, const std::string& name, int inputs, int outputs, int trailing = 0,
+        bool zero = false)
       : inputs_(inputs), outputs_(outputs) {
     expect(inputs > 0 && outputs > 0, "dense layer '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
     const auto rows = static_cast<std::size_t>(outputs), cols = static_cast<std::size_t>(inputs);
-    const auto bound = Initializer::uniform(1.0 / std::sqrt(static_cast<double>(inputs)));
-    weight_ = list.add(name + ".weight", {rows, cols}, bound);
+    const double bound_of_inputs = 1.0 / std::sqrt(static_cast<double>(inputs));
+    const auto bound = Initializer::uniform(zero ? 0.0 : bound_of_inputs);
+    std::vector<std::size_t> shape{rows, cols};
+    shape.resize(static_cast<std::size_t>(2 + trailing), 1);
+    weight_ = list.add(name + ".weight", shape, bound);
     bias_ = list.add(name + ".bias", {rows}, bound);
   }
 

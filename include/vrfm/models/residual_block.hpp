@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ResidualBlock: y = skip(x) + conv(dropout(silu(norm(h)))), h = conv(silu(norm(x))), of the U-Nets of
+// Dhariwal and Nichol 2021 ("Diffusion models beat GANs"). The embedding e of each sample (of its
+// time) enters as h + Le, or as scale and shift of the second norm, (scale, shift) = Le. Names as in
+// torchcfm: <name>.in_layers.0 and .2, .emb_layers.1, .out_layers.0 and .3, .skip_connection.
+#pragma once
+
+#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/dense.hpp>
+#include <vrfm/layers/dropout.hpp>
+#include <vrfm/layers/group_norm.hpp>
+
+namespace vrfm {
+
+/// How an embedding conditions a residual block.
+enum class Conditioning { none, additive, adaptive_norm };
+
+struct ResidualBlockOptions {
+  int height = 1, width = 1;
+  int inputs = 1, outputs = 1;
+  int groups = 32;  ///< of the norms
+  Conditioning conditioning = Conditioning::none;
+  int embedding = 0;   ///< columns of e
+  double dropout = 0;  ///< probability
+  int number = 0;      ///< of this block in its network: the address of its dropout
+};
+
+namespace detail {
+
+/// Element: x += its sample's row of e.
+template <class T>
+struct AddToPixels {
+  ConstMatrix<T> e;
+  Matrix<T> x;
+  int pixels;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { x(i, j) += e(i / pixels, j); }
+};
+
+/// Tile: row k of out = sum of the pixels of sample k.
+template <class T>
+struct SumPixels {
+  ConstMatrix<T> x;
+  Matrix<T> out;
+  int pixels;
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
+    ctx.column_sum(x.row_range(k * pixels, pixels), out.row(k), Update::overwrite);
+  }
+};
+
+}  // namespace detail
+
+class ResidualBlock {
+ public:
+  template <class T>
+  struct Saved {
+    ConstMatrix<T> x, e;
+    Matrix<T> first, h,
+        second;  ///< inputs of the first convolution, second norm, second convolution
+    Matrix<T> modulation;
+    typename GroupNorm<Silu>::template Saved<T> first_norm, second_norm;
+    DrawAddress draws;
+  };
+
+  ResidualBlock() = default;
+
+  /// Throws std::invalid_argument naming the first impossible option.
+  ResidualBlock(ParameterList& list, const std::string& name, const ResidualBlockOptions& o)
+      : o_(o),
+        first_norm_(list, name + ".in_layers.0", o.height * o.width, o.inputs, o.groups),
+        first_conv_(list, name + ".in_layers.2", Window{o.height, o.width, 3, 1, 1}, o.inputs,
+                    o.outputs),
+        second_norm_(list, name + ".out_layers.0", o.height * o.width, o.outputs, o.groups),
+        dropout_(o.dropout, o.height * o.width, o.outputs, o.number),
+        second_conv_(list, name + ".out_layers.3", Window{o.height, o.width, 3, 1, 1}, o.outputs,
+                     o.outputs, true) {
+    if (o.conditioning != Conditioning::none) {
+      embedding_ = Dense<>(list, name + ".emb_layers.1", o.embedding, embedding_cols());
+    }
+    if (o.inputs != o.outputs) {
+      skip_ = Dense<>(list, name + ".skip_connection", o.inputs, o.outputs, 2);
+    }
+  }
+
+  const ResidualBlockOptions& options() const { return o_; }
+
+  /// x: (samples pixels) x inputs; e: samples x embedding, after its activation. With `saved`,
+  /// dropout draws at `draws`; without, there is none.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const DrawAddress& draws,
+                               ConstMatrix<T> x, ConstMatrix<T> e, Matrix<T> y, Saved<T>* saved,
+                               Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const bool adaptive = o_.conditioning == Conditioning::adaptive_norm;
+    const int pixels = o_.height * o_.width;
+    const Matrix<T> first = arena.take(x.rows, o_.inputs), h = arena.take(x.rows, o_.outputs),
+                    second = saved != nullptr ? arena.take(x.rows, o_.outputs) : h;
+    Matrix<T> modulation;
+    if (o_.conditioning != Conditioning::none) {
+      modulation = arena.take(e.rows, embedding_cols());
+      embedding_.forward(ctx, p, e, modulation, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
+    }
+    first_norm_.forward(ctx, p, x, first, saved != nullptr ? &saved->first_norm : nullptr, arena);
+    first_conv_.forward(ctx, p, first, h, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    if (o_.conditioning == Conditioning::additive) {
+      ctx.map(h.rows, h.cols, detail::AddToPixels<T>{modulation, h, pixels});
+    }
+    second_norm_.forward(ctx, p, h, adaptive ? modulation : Matrix<T>(), second,
+                         saved != nullptr ? &saved->second_norm : nullptr, arena);
+    if (saved != nullptr) dropout_.forward(ctx, draws, second, second);
+    if (o_.inputs == o_.outputs) {
+      ctx.map(x.rows, x.cols, Copy<T>{x, y});
+    } else {
+      skip_.forward(ctx, p, x, y, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
+    }
+    second_conv_.add_forward(ctx, p, second, y, arena);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+      return;
+    }
+    saved->x = x;
+    saved->e = e;
+    saved->first = first;
+    saved->h = h;
+    saved->second = second;
+    saved->modulation = modulation;
+    saved->draws = draws;
+  }
+
+  /// dx unless empty; adds the gradient of e to `de`.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dy,
+                                Matrix<T> dx, Matrix<T> de, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const bool adaptive = o_.conditioning == Conditioning::adaptive_norm;
+    const int rows = dy.rows, pixels = o_.height * o_.width;
+    const Matrix<T> dh = arena.take(rows, o_.outputs), dfirst = arena.take(rows, o_.inputs);
+    second_conv_.backward(ctx, p, g, saved.second, dy, dh, {}, arena);
+    dropout_.backward(ctx, saved.draws, dh, dh);
+    Matrix<T> dmodulation;
+    if (o_.conditioning != Conditioning::none) {
+      dmodulation = arena.take(rows / pixels, embedding_cols());
+    }
+    second_norm_.backward(ctx, p, g, saved.h, dh, dh, adaptive ? dmodulation : Matrix<T>(),
+                          saved.second_norm, arena);
+    if (o_.conditioning != Conditioning::none) {
+      if (!adaptive) {
+        ctx.each_tile(rows / pixels, detail::SumPixels<T>{dh, dmodulation, pixels}, arena);
+      }
+      const Matrix<T> more = arena.take(de.rows, de.cols);
+      embedding_.backward(ctx, p, g, saved.e, dmodulation, more, {}, arena);
+      ctx.map(de.rows, de.cols, AddScaled<T>{T(1), more, de});
+    }
+    first_conv_.backward(ctx, p, g, saved.first, dh, dfirst, {}, arena);
+    if (o_.inputs == o_.outputs) {
+      first_norm_.backward(ctx, p, g, saved.x, dfirst, dx, saved.first_norm, arena);
+      if (!dx.empty()) ctx.map(rows, o_.inputs, AddScaled<T>{T(1), dy, dx});
+    } else {
+      first_norm_.backward(ctx, p, g, saved.x, dfirst, dx.empty() ? dx : dfirst, saved.first_norm,
+                           arena);
+      skip_.backward(ctx, p, g, saved.x, dy, dx, {}, arena);
+      if (!dx.empty()) ctx.map(rows, o_.inputs, AddScaled<T>{T(1), dfirst, dx});
+    }
+    arena.rewind(mark);
+  }
+
+ private:
+  KOKKOS_INLINE_FUNCTION int embedding_cols() const {
+    return o_.conditioning == Conditioning::adaptive_norm ? 2 * o_.outputs : o_.outputs;
+  }
+
+  ResidualBlockOptions o_;
+  GroupNorm<Silu> first_norm_;
+  Conv2d first_conv_;
+  Dense<> embedding_;
+  GroupNorm<Silu> second_norm_;
+  Dropout dropout_;
+  Conv2d second_conv_;
+  Dense<> skip_;
+};
+
+}  // namespace vrfm

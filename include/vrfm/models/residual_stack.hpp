@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ResidualStack: a 3 x 3 convolution, residual blocks of equal width, and a last convolution, all at the
+// image's full resolution. Names: <name>.in, .blocks.<k>, .out.
+#pragma once
+
+#include <vector>
+
+#include <vrfm/models/residual_block.hpp>
+
+namespace vrfm {
+
+struct ResidualStackOptions {
+  int height = 28, width = 28;
+  int inputs = 1, channels = 64, outputs = 64;
+  int blocks = 5;
+  int groups = 32;     ///< of the norms, where there are as many channels
+  int out_kernel = 3;  ///< of the last convolution
+};
+
+class ResidualStack {
+ public:
+  template <class T>
+  struct Saved {
+    ConstMatrix<T> x;
+    std::vector<ResidualBlock::Saved<T>> blocks;
+    Matrix<T> last;
+  };
+
+  ResidualStack() = default;
+
+  /// Throws std::invalid_argument naming the first impossible extent.
+  ResidualStack(ParameterList& list, const std::string& name, const ResidualStackOptions& o)
+      : in_(list, name + ".in", Window{o.height, o.width, 3, 1, 1}, o.inputs, o.channels) {
+    for (int k = 0; k < o.blocks; ++k) {
+      blocks_.emplace_back(list, name + ".blocks." + std::to_string(k),
+                           ResidualBlockOptions{.height = o.height,
+                                                .width = o.width,
+                                                .inputs = o.channels,
+                                                .outputs = o.channels,
+                                                .groups = math::min(o.groups, o.channels)});
+    }
+    out_ = Conv2d(list, name + ".out", Window{o.height, o.width, o.out_kernel, 1, o.out_kernel / 2},
+                  o.channels, o.outputs);
+  }
+
+  int outputs() const { return out_.outputs(); }
+
+  /// x: (samples pixels) x inputs, y: as many rows x outputs.
+  template <class Ctx, class T>
+  void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>* saved,
+               Arena<T>& arena) const {
+    const auto mark = arena.used();
+    Conv2d::Saved<T>* const none = nullptr;
+    Matrix<T> from = arena.take(x.rows, in_.outputs());
+    Matrix<T> to = arena.take(x.rows, in_.outputs());
+    in_.forward(ctx, p, x, from, none, arena);
+    if (saved != nullptr) saved->blocks.resize(blocks_.size());
+    for (std::size_t k = 0; k < blocks_.size(); ++k) {
+      if (k > 0 && saved != nullptr) to = arena.take(x.rows, in_.outputs());
+      blocks_[k].forward(ctx, p, DrawAddress{}, from, Matrix<const T>(), to,
+                         saved != nullptr ? &saved->blocks[k] : nullptr, arena);
+      const Matrix<T> free = from;
+      from = to;
+      to = free;
+    }
+    out_.forward(ctx, p, from, y, none, arena);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+      return;
+    }
+    saved->x = x;
+    saved->last = from;
+  }
+
+  /// dx unless empty.
+  template <class Ctx, class T>
+  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dy, Matrix<T> dx,
+                const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    Matrix<T> from = arena.take(dy.rows, in_.outputs()), to = arena.take(dy.rows, in_.outputs());
+    out_.backward(ctx, p, g, saved.last, dy, from, {}, arena);
+    for (std::size_t k = blocks_.size(); k-- > 0;) {
+      blocks_[k].backward(ctx, p, g, from, to, Matrix<T>(), saved.blocks[k], arena);
+      const Matrix<T> free = from;
+      from = to;
+      to = free;
+    }
+    in_.backward(ctx, p, g, saved.x, from, dx, {}, arena);
+    arena.rewind(mark);
+  }
+
+ private:
+  Conv2d in_;
+  std::vector<ResidualBlock> blocks_;
+  Conv2d out_;
+};
+
+}  // namespace vrfm

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The networks of small images: the layers' conformance test on narrow ones, errors, and that a flow
+// of them trains and samples.
+#include <string>
+#include <vector>
+
+#include <tests/models/image_networks.hpp>
+#include <tests/support/catch.hpp>
+#include <tests/support/conformance.hpp>
+#include <tests/support/spaces.hpp>
+#include <tests/support/thrown.hpp>
+
+#include <vrfm/models/residual_networks.hpp>
+
+using namespace vrfm;
+using namespace vrfm::test;
+
+namespace {
+
+ResidualFlowOptions small(int latent) {
+  return {.height = 6,
+          .width = 5,
+          .latent = latent,
+          .features = 2,
+          .blocks = 1,
+          .posterior_features = 2};
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][residual]", Spaces) {
+  const auto check = [](ResidualFlowOptions options) {
+    ParameterList list;
+    const ResidualVelocity network(list, "velocity", options);
+    conform<TestType>(ImageVelocityLayer<ResidualVelocity>{&network}, list.count(),
+                      Columns{1, network.dimension() + options.latent}, Columns{}, 64);
+  };
+  SECTION("x and t") { check(small(0)); }
+  SECTION("x, t and z") { check(small(2)); }
+  SECTION("three channels, two blocks") {
+    auto options = small(1);
+    options.channels = 3;
+    options.blocks = 2;
+    check(options);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual]", Spaces) {
+  const auto check = [](EncoderInput input) {
+    auto options = small(2);
+    options.encoder_input = input;
+    ParameterList list;
+    const ResidualPosterior network(list, "posterior", options);
+    conform<TestType>(ImagePosteriorLayer<ResidualPosterior>{&network, 30}, list.count(), Columns{},
+                      Columns{}, 64);
+  };
+  SECTION("one image") { check(EncoderInput::x1); }
+  SECTION("three images") { check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t); }
+}
+
+TEST_CASE("networks of small images name what is impossible", "[models][residual]") {
+  ParameterList list;
+  auto options = small(2);
+  options.encoder_input = EncoderInput::x1 | EncoderInput::t;
+  CHECK(thrown<std::invalid_argument>([&] { ResidualPosterior(list, "posterior", options); }) ==
+        "vrfm: the posterior of small images sees images of {x0, x1, x_t}, not t");
+  options = small(-1);
+  CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
+        "vrfm: velocity network needs latent >= 0, got -1");
+}
