@@ -63,6 +63,32 @@ void batch_context(benchmark::State& state) {
   report(state, x.operations(), peak<T>());
 }
 
+/// In a device's lower precisions; the fraction is of the product in float.
+template <Compute compute, Op OpA, Op OpB>
+void batch_rounded(benchmark::State& state) {
+  const Operands<float, Exec> x(state);
+  const Exec exec;
+  for (auto _ : state) {
+    BatchContext<Exec, compute>(exec).template gemm<OpA, OpB, float>(x.left(OpA), x.right(OpB),
+                                                                     x.out(), Update::overwrite);
+    exec.fence();
+  }
+  report(state, x.operations(), peak<float>());
+}
+
+/// Of bfloat16 matrices; the fraction is of the product in float.
+template <Op OpA, Op OpB>
+void batch_bfloat16(benchmark::State& state) {
+  const Operands<BFloat16, Exec> x(state);
+  const Exec exec;
+  for (auto _ : state) {
+    BatchContext<Exec>(exec).template gemm<OpA, OpB>(x.left(OpA), x.right(OpB), x.out(),
+                                                     Update::overwrite);
+    exec.fence();
+  }
+  report(state, x.operations(), peak<float>());
+}
+
 /// Of one thread on the host, whatever the device; the fraction is of one thread's share.
 template <class T, class Multiply>
 void one_thread(benchmark::State& state, const Multiply& multiply) {
@@ -154,6 +180,13 @@ const bool registered = [] {
   add("gemm/batch_nn", batch_context<float, none, none>, squares);
   add("gemm/batch_tn", batch_context<float, transpose, none>, squares);
   add("gemm/batch_nt_double", batch_context<double, none, transpose>, squares);
+  if constexpr (!is_host_space<Exec>) {
+    add("gemm/batch_nt_tf32", batch_rounded<Compute::tf32, none, transpose>, squares);
+    add("gemm/batch_nt_rounded", batch_rounded<Compute::bfloat16, none, transpose>, squares);
+    add("gemm/batch_nt_bfloat16", batch_bfloat16<none, transpose>, squares);
+    add("gemm/batch_nn_bfloat16", batch_bfloat16<none, none>, squares);
+    add("gemm/batch_tn_bfloat16", batch_bfloat16<transpose, none>, squares);
+  }
   add("gemm/tile_nt", tile_context<float, none, transpose>, network_shapes);
   add("gemm/tile_nn", tile_context<float, none, none>, network_shapes);
   add("gemm/tile_tn", tile_context<float, transpose, none>, gradient_shapes);

@@ -83,6 +83,7 @@ void counts(benchmark::internal::Benchmark* b) {
   b->ArgNames({"latent", "samples", "steps"})->UseRealTime()->Unit(benchmark::kMillisecond);
   b->Args({0, 20'000, 20});
   for (const int samples : {1000, 20'000, 100'000}) b->Args({8, samples, 20});
+  if (!is_host_space<Exec>) b->Args({8, 1'000'000, 20});
   for (const int steps : {2, 5, 80}) b->Args({8, 20'000, steps});
 }
 

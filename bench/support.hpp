@@ -55,7 +55,7 @@ Array<T, Space> numbers(std::size_t count) {
   std::uint32_t state = 1;
   for (std::size_t i = 0; i < count; ++i) {
     state = 1664525u * state + 1013904223u;
-    host(i) = static_cast<T>(state >> 8) / T(1 << 23) - T(1);
+    host(i) = static_cast<T>(static_cast<float>(state >> 8) / float(1 << 23) - 1.0f);
   }
   Kokkos::deep_copy(values, host);
   return values;

@@ -78,6 +78,7 @@ void batches(benchmark::internal::Benchmark* b) {
   b->ArgNames({"dimension", "latent", "batch"})->UseRealTime()->Unit(benchmark::kMillisecond);
   b->Args({1, 0, 1000})->Args({1, 4, 1000})->Args({2, 0, 1000});
   for (const int batch : {250, 1000, 4000, 16'000}) b->Args({2, 8, batch});
+  if (!is_host_space<Exec>) b->Args({2, 8, 65'536});
 }
 
 void loop_batches(benchmark::internal::Benchmark* b) {

@@ -4,9 +4,11 @@
 step, the same threads. Both sides stay started and take turns; a figure is the median of the turns,
 a ratio is vrfm's time over PyTorch's. Prints a Markdown table, PyTorch's fastest way first.
 
-  compare.py PEER [--threads 2] [--turns 7] [--only WORD]
+  compare.py PEER [--threads 2] [--turns 7] [--only WORD] [--device cuda]
 
-PEER is the program vrfm_peer of the preset bench. Needs torch 2.13 and torchdiffeq.
+PEER is the program vrfm_peer of the preset bench, or of the preset cuda for the GPU. Needs torch 2.13
+and torchdiffeq. On the GPU torch.compile records CUDA graphs (mode reduce-overhead), and there is a
+product of bfloat16 matrices too.
 
 PyTorch trains with fused AdamW. It samples in two ways: as most would write it, and tuned as someone
 who cares for speed would: what does not change along a path (z's encoding) computed once, the time
@@ -27,6 +29,7 @@ parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
 parser.add_argument("peer", help="the program vrfm_peer")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--turns", type=int, default=7, help="repetitions of each side")
+parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 parser.add_argument("--only", default="", help="only the cases whose name contains this")
 options = parser.parse_args()
 os.environ.update(OMP_NUM_THREADS=str(options.threads), OMP_PROC_BIND="false")
@@ -37,7 +40,26 @@ from torch.nn import functional as F
 from torchdiffeq import odeint
 
 torch.set_num_threads(options.threads)
+torch.set_default_device(options.device)
 torch.manual_seed(1)
+on_gpu = options.device == "cuda"
+
+
+def compile(function, keep=False):
+    """torch.compile; on the GPU with CUDA graphs, whose outputs the next call overwrites unless they
+    are to be kept."""
+    if not on_gpu:
+        return torch.compile(function)
+    compiled = torch.compile(function, mode="reduce-overhead")
+
+    def call(*arguments):
+        torch.compiler.cudagraph_mark_step_begin()
+        result = compiled(*arguments)
+        if not keep:
+            return result
+        return [x.clone() for x in result] if isinstance(result, list) else result.clone()
+
+    return call
 
 
 def stack(*widths):
@@ -132,7 +154,7 @@ def training(dimension, latent, batch, steps, compiled):
     """A function that makes `steps` training steps."""
     flow = Flow(dimension, latent)
     optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-3, fused=True)
-    loss = torch.compile(flow.loss) if compiled else flow.loss
+    loss = compile(flow.loss) if compiled else flow.loss
 
     def work():
         for _ in range(steps):
@@ -151,7 +173,7 @@ def euler_as_written(flow, count, steps, compiled):
     def field(t, x, z):
         return flow.velocity(t, x, flow.velocity.encode(z) if flow.latent else [])
 
-    velocity = torch.compile(field) if compiled else field
+    velocity = compile(field) if compiled else field
 
     @torch.inference_mode()
     def work():
@@ -165,8 +187,8 @@ def euler_as_written(flow, count, steps, compiled):
 
 def euler(flow, count, steps, chunk, compiled):
     """A function that draws `count` samples in chunks, tuned: see above."""
-    velocity = torch.compile(flow.velocity) if compiled else flow.velocity
-    encode = torch.compile(flow.velocity.encode) if compiled else flow.velocity.encode
+    velocity = compile(flow.velocity) if compiled else flow.velocity
+    encode = compile(flow.velocity.encode, keep=True) if compiled else flow.velocity.encode
 
     @torch.inference_mode()
     def work():
@@ -183,7 +205,7 @@ def euler(flow, count, steps, chunk, compiled):
 
 
 def dopri5(flow, count, tolerance, chunk, compiled):
-    velocity = torch.compile(flow.velocity) if compiled else flow.velocity
+    velocity = compile(flow.velocity, keep=True) if compiled else flow.velocity
     times = torch.tensor([0.0, 1.0])
 
     @torch.inference_mode()
@@ -207,6 +229,17 @@ def dopri5_as_written(flow, count, tolerance):
     return work
 
 
+def products(extent, count):
+    a, b = (torch.randn(extent, extent).bfloat16() for _ in range(2))
+    c = torch.empty_like(a)
+
+    def work():
+        for _ in range(count):
+            torch.mm(a, b.t(), out=c)
+
+    return work
+
+
 def load(flow, file):
     """The weights of a safetensors file."""
     with open(file, "rb") as stream:
@@ -225,6 +258,8 @@ def seconds(work):
     time.sleep(0.2)  # the other side's threads stop spinning
     start = time.perf_counter()
     work()
+    if on_gpu:
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -248,32 +283,47 @@ with tempfile.TemporaryDirectory() as folder:
 
 # Name, vrfm's order, what one figure is divided by, PyTorch's ways.
 cases = []
-for dimension, latent in ((1, 0), (1, 4), (2, 0), (2, 8)):
-    name = f"training step, {dimension}D {'V-RFM' if latent else 'RFM'}, batch 1000"
+steps = 200 if on_gpu else 20
+sizes = [(1, 0, 1000), (1, 4, 1000), (2, 0, 1000), (2, 8, 1000)] + [(2, 8, 65536)] * on_gpu
+for dimension, latent, batch in sizes:
+    name = f"training step, {dimension}D {'V-RFM' if latent else 'RFM'}, batch {batch}"
     ways = {"compiled" if c else "eager":
-            training(dimension, latent, 1000, 20, c) for c in (False, True)}
-    cases.append((name, f"train {dimension} {latent} 1000 20", 20, ways))
+            training(dimension, latent, batch, steps, c) for c in (False, True)}
+    cases.append((name, f"train {dimension} {latent} {batch} {steps}", steps, ways))
+count, chunks = (1_000_000, (100_000, 1_000_000)) if on_gpu else (100_000, (1000, 10_000))
 for flow in (baseline, variational):
-    name = f"100,000 samples, 20 Euler steps, 2D {'V-RFM' if flow.latent else 'RFM'}"
-    ways = {f"tuned, {'compiled' if c else 'eager'}, chunks of {n}": euler(flow, 100_000, 20, n, c)
-            for c in (False, True) for n in (1000, 10_000)}
-    ways |= {f"as written, {'compiled' if c else 'eager'}": euler_as_written(flow, 100_000, 20, c)
+    name = f"{count:,} samples, 20 Euler steps, 2D {'V-RFM' if flow.latent else 'RFM'}"
+    ways = {f"tuned, {'compiled' if c else 'eager'}, chunks of {n}": euler(flow, count, 20, n, c)
+            for c in (False, True) for n in chunks}
+    ways |= {f"as written, {'compiled' if c else 'eager'}": euler_as_written(flow, count, 20, c)
              for c in (False, True)}
-    cases.append((name, f"euler {flow.latent} 100000 20", 1, ways))
+    cases.append((name, f"euler {flow.latent} {count} 20", 1, ways))
 ways = {f"tuned, {'compiled' if c else 'eager'}, chunks of {n}":
         dopri5(variational, 10_000, 1e-5, n, c) for c in (False, True) for n in (1000, 10_000)}
 ways["as written, eager"] = dopri5_as_written(variational, 10_000, 1e-5)
 cases.append(("10,000 samples, Dormand-Prince 1e-5, 2D V-RFM", "dopri5 8 10000 1e-5", 1, ways))
+if on_gpu:
+    cases.append(("product of bfloat16 matrices, 4096³", "gemm 4096 50", 50,
+                  {"torch.mm": products(4096, 50)}))
 
-print(f"vrfm against PyTorch {torch.__version__}, {options.threads} threads, float, medians of "
+device = torch.cuda.get_device_name() if on_gpu else f"{options.threads} threads"
+print(f"vrfm against PyTorch {torch.__version__}, {device}, float, medians of "
       f"{options.turns} alternating turns\n")
 print("| case | vrfm | PyTorch | ratio |")
 print("|---|---|---|---|", flush=True)
 for name, order, parts, ways in cases:
     if options.only not in name:
         continue
-    for work in ways.values():  # compiles and warms up
-        work()
+    for way, work in list(ways.items()):  # compiles and warms up
+        try:
+            seconds(work)
+            seconds(work)
+        except Exception as error:  # torch's CUDA graphs refuse some programs: that way is left out
+            if not on_gpu:
+                raise
+            print(f"{name}, {way}: {error}", file=sys.stderr)
+            del ways[way]
+    ours(order)
     ours(order)
     times = {way: [] for way in ways} | {"vrfm": []}
     for _ in range(options.turns):

@@ -7,6 +7,7 @@
 //   train DIMENSION LATENT BATCH N     N training steps; the first order of its kind also prepares
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
+//   gemm EXTENT N                      N products of square bfloat16 matrices
 #include <array>
 #include <functional>
 #include <iostream>
@@ -59,6 +60,10 @@ class Peer {
       if (!step) step = training(first, second, batch);
       return timed([&] { step(steps); });
     }
+    if (what == "gemm") {
+      vrfm::expect(!words.fail(), "incomplete order '", order, "'");
+      return products(first, second);
+    }
     const auto count = static_cast<std::size_t>(second);
     const Flow& flow = first == 0 ? baseline_ : variational_;
     if (what == "euler") {
@@ -88,6 +93,19 @@ class Peer {
     f();
     Exec{}.fence();
     return timer.seconds();
+  }
+
+  static double products(int extent, int count) {
+    using vrfm::BFloat16, vrfm::Op;
+    const auto size = static_cast<std::size_t>(extent);
+    const vrfm::Table<BFloat16, Exec> a("a", size, size), b("b", size, size), c("c", size, size);
+    const vrfm::BatchContext<Exec> ctx{Exec{}};
+    return timed([&] {
+      for (int i = 0; i < count; ++i) {
+        ctx.gemm<Op::none, Op::transpose>(vrfm::matrix(a), vrfm::matrix(b), vrfm::matrix(c),
+                                          vrfm::Update::overwrite);
+      }
+    });
   }
 
   void train_and_save(const std::string& file) {
