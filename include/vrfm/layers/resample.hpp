@@ -14,7 +14,7 @@ namespace detail {
 
 /// y(i, j) = a x(i, j)
 template <class T>
-struct Scaled {
+struct ScaledCopy {
   T a;
   ConstMatrix<T> x;
   Matrix<T> y;
@@ -57,7 +57,7 @@ struct SumBlocks {
       const Matrix<const T> in =
           blocks.block_columns(fine, first + tap / blocks.factor, tap % blocks.factor);
       if (tap == 0) {
-        ctx.map(width, out.cols, Scaled<T>{scale, in, out});
+        ctx.map(width, out.cols, ScaledCopy<T>{scale, in, out});
       } else {
         ctx.map(width, out.cols, AddScaled<T>{scale, in, out});
       }
@@ -80,7 +80,7 @@ struct SpreadBlocks {
       const int first = (k / blocks.height * blocks.coarse_height() + row) * width;
       const Matrix<const T> in = coarse.row_range(first, width);
       for (int column = 0; column < blocks.factor; ++column) {
-        ctx.map(width, in.cols, Scaled<T>{scale, in, blocks.block_columns(fine, k, column)});
+        ctx.map(width, in.cols, ScaledCopy<T>{scale, in, blocks.block_columns(fine, k, column)});
       }
     }
     const int covered = inside ? width * blocks.factor : 0, rest = blocks.width - covered;
