@@ -9,10 +9,20 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include <exception>
+#include <iostream>
+#include <optional>
+
 #include <Kokkos_Core.hpp>
 
 int main(int argc, char* argv[]) {
-  // Kokkos takes its own options out of the arguments, Catch2 gets the rest.
-  Kokkos::ScopeGuard kokkos(argc, argv);
+  std::optional<Kokkos::ScopeGuard> kokkos;
+  try {
+    // Kokkos takes its own options out of the arguments, Catch2 gets the rest.
+    kokkos.emplace(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "Kokkos does not start: " << error.what() << '\n';  // a CUDA build without a GPU
+    return 1;
+  }
   return Catch::Session().run(argc, argv);
 }
