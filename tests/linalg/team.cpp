@@ -46,6 +46,20 @@ struct TwoProducts {
   }
 };
 
+/// A convolution as a product, and the gradient of its weights.
+template <class T>
+struct TwoPatchProducts {
+  Patches<T> patches;
+  Matrix<const T> weights;
+  Matrix<T> y, dweights;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx) const {
+    ctx.template gemm<Op::none, Op::transpose>(patches, weights, y, Update::overwrite);
+    ctx.template gemm<Op::transpose, Op::none>(y, patches, dweights, Update::overwrite);
+  }
+};
+
 /// y(i, j) += 1 + i + 100 j
 template <class T>
 struct Count {
@@ -140,6 +154,35 @@ TEMPLATE_LIST_TEST_CASE("a team's product has the same bits for every size of th
     check_bits<Op::transpose, Op::none, Exec, T>(e[0], e[1], e[2], numbers);
     check_bits<Op::transpose, Op::transpose, Exec, T>(e[0], e[1], e[2], numbers);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("a team's product of patches has the bits of its elements",
+                        "[linalg][team]", SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  Numbers numbers(33);
+  const Window window{6, 5, 3, 2, 1};
+  const int images = 3, channels = 4, outputs = 9;
+  const auto numbers_of = [&](int m, int n) {
+    return numbers.take(static_cast<std::size_t>(m) * static_cast<std::size_t>(n));
+  };
+  const int rows = images * window.out_pixels(), taps = window.taps() * channels;
+  Padded<T, Exec> x(images * window.pixels(), channels,
+                    numbers_of(images * window.pixels(), channels));
+  Padded<T, Exec> weights(outputs, taps, numbers_of(outputs, taps));
+  Padded<T, Exec> y(rows, outputs), dweights(outputs, taps);
+  std::vector<double> expected, expected_dweights;
+  const TwoPatchProducts<T> step{
+      {x.matrix(), window}, weights.matrix(), y.matrix(), dweights.matrix()};
+  // The first team has no scratch: it takes one element after another.
+  with_teams<Exec>(step, [&](const auto& run) {
+    run();
+    const auto actual = y.read(), actual_dweights = dweights.read();
+    if (expected.empty()) expected = actual;
+    if (expected_dweights.empty()) expected_dweights = actual_dweights;
+    CHECK(actual == expected);
+    CHECK(actual_dweights == expected_dweights);
+  });
 }
 
 TEMPLATE_LIST_TEST_CASE("a team visits each element once", "[linalg][team]", SpacesAndReals) {

@@ -45,6 +45,14 @@
 #define VRFM_UNROLL
 #endif
 
+// A function that a CUDA kernel calls instead of containing it once for each call, with registers of
+// its own. Its arguments should be values: what is passed by reference lives in memory.
+#if defined(__CUDACC__)
+#define VRFM_CALLED __noinline__
+#else
+#define VRFM_CALLED
+#endif
+
 namespace vrfm {
 
 /// In a policy: the functor travels with the launch as its argument (below 4 KiB). Kokkos::Cuda else

@@ -194,20 +194,31 @@ KOKKOS_FUNCTION void team_gemm_by_element(const Member& member, const A& a, cons
   for (int e = member.team_rank(); e < c.rows * c.cols; e += member.team_size()) element(e);
 }
 
+/// The team's scratch as numbers; tells nvcc what it cannot see in a function that is called.
+template <class Word>
+KOKKOS_INLINE_FUNCTION Word* scratch_words(void* scratch) {
+#if defined(__CUDA_ARCH__)
+  __builtin_assume(__isShared(scratch));
+#endif
+  return static_cast<Word*>(scratch);
+}
+
 /// The product by the threads of `member`. `scratch`: team_gemm_scratch<T> bytes on a 16-byte border,
 /// or null, which is slower and has the same bits. No barrier at the end.
 template <Op OpA, Op OpB, class Member, class A, class B, class T, class Epilogue>
-KOKKOS_FUNCTION void team_gemm(const Member& member, void* scratch, const A& a, const B& b,
-                               Matrix<T> c, Update update, const Epilogue& epilogue) {
-  auto* const block = static_cast<T*>(scratch);
+KOKKOS_FUNCTION VRFM_CALLED void team_gemm(const Member& member, void* scratch, A a, B b,
+                                           Matrix<T> c, Update update, Epilogue epilogue) {
   // Narrow results would leave most units without work.
-  if (block == nullptr || c.cols <= 4 || c.rows <= 2) {
+  if (scratch == nullptr || c.cols <= 4 || c.rows <= 2) {
     team_gemm_by_element<OpA, OpB>(member, a, b, c, update, epilogue);
-  } else if (c.rows <= team_low_rows) {
-    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_low_rows>(member), block, a, b, c, update,
+    return;
+  }
+  auto* const words = scratch_words<T>(scratch);
+  if (c.rows <= team_low_rows) {
+    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_low_rows>(member), words, a, b, c, update,
                            epilogue);
   } else {
-    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_tile_rows>(member), block, a, b, c, update,
+    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_tile_rows>(member), words, a, b, c, update,
                            epilogue);
   }
 }

@@ -260,12 +260,13 @@ struct CudaWarp {
 /// for this team, or C is too narrow for them. What decides that is the same for all rows of C. No
 /// barrier at the end.
 template <Compute compute, Op OpA, Op OpB, class Member, class A, class B, class Epilogue>
-KOKKOS_FUNCTION void tensor_core_gemm(const Member& member, void* scratch, const A& a, const B& b,
-                                      Matrix<float> c, Update update, const Epilogue& epilogue) {
+KOKKOS_FUNCTION VRFM_CALLED void tensor_core_gemm(const Member& member, void* scratch, A a, B b,
+                                                  Matrix<float> c, Update update,
+                                                  Epilogue epilogue) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   if (scratch != nullptr && c.cols > 4 && member.team_size() % 32 == 0) {
     using Warp = CudaWarp<Member>;
-    auto* const words = static_cast<std::uint32_t*>(scratch);
+    auto* const words = scratch_words<std::uint32_t>(scratch);
     if (c.rows <= team_low_rows) {
       blocked_gemm<OpA, OpB>(WarpWorkers<Warp, compute, team_low_rows>(Warp{member}), words, a, b,
                              c, update, epilogue);
