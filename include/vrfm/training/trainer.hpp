@@ -115,10 +115,10 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     reserve_statistics(math::min(report_every, last_step - step_));
-    Kokkos::deep_copy(exec_, counter_, step_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_;
+      Kokkos::deep_copy(exec_, counter_, first);
       const std::int64_t last = math::min(last_step, first + report_every);
       for (; step_ < last; ++step_) {
         if (communicator_.size() == 1) {
