@@ -24,7 +24,7 @@ template <class T, class Act>
 struct Value {
   ConstMatrix<T> x;
   Matrix<T> y;
-  KOKKOS_FUNCTION void operator()(int i, int j) const { y(i, j) = Act::evaluate(x(i, j)).value; }
+  KOKKOS_FUNCTION void operator()(int i, int j) const { y(i, j) = value_of<Act>(x(i, j)); }
 };
 
 template <class T, class Act>

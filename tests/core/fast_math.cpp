@@ -24,8 +24,8 @@ namespace vrfm::test {
 /// All functions at each of n arguments.
 template <class T>
 struct EvaluateAll {
-  static constexpr int functions = 8;
-  enum Function { exp, log, sigmoid, tanh, cdf, pdf, sine, cosine };
+  static constexpr int functions = 9;
+  enum Function { exp, log, sigmoid, tanh, cdf, pdf, gelu, sine, cosine };
 
   const T* x;
   T* y;  ///< functions x n
@@ -40,6 +40,7 @@ struct EvaluateAll {
     y[tanh * n + i] = fast::tanh(x[i]);
     y[cdf * n + i] = normal.cdf;
     y[pdf * n + i] = normal.pdf;
+    y[gelu * n + i] = fast::gelu(x[i]);
     y[sine * n + i] = wave.sine;
     y[cosine * n + i] = wave.cosine;
   }
@@ -136,7 +137,7 @@ using namespace vrfm::test;
 TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast_math]", Spaces) {
   const auto r = evaluate<TestType>(all_floats(2000));
   Worst exp_ulp, log_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative,
-      pdf_absolute, wave;
+      pdf_absolute, gelu_relative, gelu_negative, wave;
   int wrong_limit = 0;
   for (std::size_t i = 0; i < r.x.size(); ++i) {
     const double x = static_cast<double>(r.x[i]);
@@ -170,6 +171,9 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
     cdf_absolute.add(cdf_error, x);
     pdf_absolute.add(pdf_error, x);
     if (x > -5) cdf_relative.add(cdf_error / cdf, x);
+    const double gelu_error = std::fabs(at(Functions::gelu) - x * cdf);
+    if (std::fabs(x) >= smallest_normal) gelu_relative.add(gelu_error / std::fabs(x), x);
+    if (x < 0) gelu_negative.add(gelu_error, x);
     if (std::fabs(x) < 5) pdf_relative.add(pdf_error / pdf, x);
 
     if (std::fabs(x) <= 8192) {
@@ -189,6 +193,8 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
   within("normal cdf, absolute", cdf_absolute, 3e-7);
   within("normal pdf, relative", pdf_relative, 1e-6);
   within("normal pdf, absolute", pdf_absolute, 3e-7);
+  within("gelu over |x|", gelu_relative, 2e-7);
+  within("gelu of negative x, absolute", gelu_negative, 1.5e-7);
   within("sine and cosine, absolute", wave, 2e-7);
   CHECK(wrong_limit == 0);
 }
@@ -229,6 +235,7 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
     CHECK(at(Functions::cosine, i) == 1.0f);
     CHECK(at(Functions::tanh, i) == r.x[i]);
     CHECK(at(Functions::sine, i) == r.x[i]);
+    CHECK(std::fabs(at(Functions::gelu, i)) <= std::fabs(r.x[i]));
     CHECK(std::fabs(at(Functions::cdf, i) - 0.5f) <= 3e-7f);
     CHECK(std::fabs(at(Functions::pdf, i) - 0.39894228f) <= 3e-7f);
   }
@@ -248,6 +255,8 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
   CHECK(at(Functions::cdf, minus_inf) == 0.0f);
   CHECK(at(Functions::pdf, plus_inf) == 0.0f);
   CHECK(at(Functions::pdf, minus_inf) == 0.0f);
+  CHECK(at(Functions::gelu, plus_inf) == inf);
+  CHECK(std::fabs(at(Functions::gelu, minus_inf)) <= 1.5e-7f);
   for (int f = 0; f < Functions::functions; ++f) {
     CHECK(std::isnan(at(static_cast<Functions::Function>(f), not_a_number)));
   }
@@ -275,6 +284,9 @@ TEMPLATE_LIST_TEST_CASE("double functions are the standard ones to a few ulp", "
     rel(F::tanh, std::tanh(x[i]));
     rel(F::pdf, normal_pdf(x[i]));
     absolute.add(std::fabs(r.at(F::cdf, i) - normal_cdf(x[i])) / eps, x[i]);
+    absolute.add(std::fabs(r.at(F::gelu, i) - x[i] * normal_cdf(x[i])) /
+                     (eps * std::fmax(1.0, std::fabs(x[i]))),
+                 x[i]);
     absolute.add(std::fabs(r.at(F::sine, i) - std::sin(x[i])) / eps, x[i]);
     absolute.add(std::fabs(r.at(F::cosine, i) - std::cos(x[i])) / eps, x[i]);
   }

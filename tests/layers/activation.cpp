@@ -88,6 +88,9 @@ TEMPLATE_TEST_CASE("activations agree with their formulas", "[layers][activation
     REQUIRE(std::fabs(static_cast<double>(f.value) -
                       TestType::evaluate(static_cast<double>(static_cast<float>(x))).value) <=
             8 * epsilon<float> * size);
+    REQUIRE(std::fabs(value_of<TestType>(x) - y.value) <= 8 * epsilon<double> * size);
+    REQUIRE(std::fabs(value_of<TestType>(static_cast<float>(x)) - f.value) <=
+            8 * epsilon<float> * static_cast<float>(size));
     // Beside a kink the difference quotient means nothing.
     if (std::fabs(x) <= 2 * h) continue;
     REQUIRE(std::fabs(y.slope - difference_quotient<TestType>(x, h)) <=
@@ -106,8 +109,10 @@ TEMPLATE_TEST_CASE("activations reach their asymptotes and stay finite", "[layer
     const double slope = x < 0 ? end.left : end.right;
     CHECK(std::fabs(static_cast<double>(y.slope) - slope) <= 2 * epsilon<T>);
     const auto value = static_cast<double>(exact(TestType{}, static_cast<Exact>(x)));
-    CHECK(std::fabs(static_cast<double>(y.value) - value) <=
-          4 * epsilon<T> * (1 + std::fabs(value)));
+    const T values[] = {y.value, value_of<TestType>(x)};
+    for (const T one : values) {
+      CHECK(std::fabs(static_cast<double>(one) - value) <= 4 * epsilon<T> * (1 + std::fabs(value)));
+    }
   };
   for (const double x : {1e3, 1e6, 1e15}) {
     check(x);
@@ -130,6 +135,7 @@ TEMPLATE_TEST_CASE("activations at zero, infinity and NaN", "[layers][activation
   CHECK(Relu::evaluate(-inf).value == T(0));
   CHECK(Silu::evaluate(inf).value == inf);
   CHECK(Gelu::evaluate(inf).value == inf);
+  CHECK(value_of<Gelu>(inf) == inf);
   CHECK(GeluTanh::evaluate(inf).value == inf);
   CHECK(Selu::evaluate(inf).value == inf);
   CHECK(std::fabs(Selu::evaluate(-inf).value + T(1.7580993408473769)) <= T(2 * epsilon<T>));
@@ -141,6 +147,7 @@ TEMPLATE_TEST_CASE("activations at zero, infinity and NaN", "[layers][activation
   CHECK(std::isnan(Relu::evaluate(nan).value));
   CHECK(std::isnan(Silu::evaluate(nan).value));
   CHECK(std::isnan(Gelu::evaluate(nan).value));
+  CHECK(std::isnan(value_of<Gelu>(nan)));
   CHECK(std::isnan(GeluTanh::evaluate(nan).value));
   CHECK(std::isnan(Selu::evaluate(nan).value));
   CHECK(std::isnan(Tanh::evaluate(nan).value));

@@ -4,7 +4,7 @@
 // The float versions are polynomials with the error bounds stated below (tested against double
 // over the whole range); the double versions are the standard functions. Argument reductions after
 // Cody and Waite, "Software Manual for the Elementary Functions" (1980); polynomials of exp, sine
-// and cosine from Moshier's Cephes library, of the logarithm and the normal distribution fitted here.
+// and cosine from Moshier's Cephes library, the others fitted here.
 // They rely on IEEE arithmetic: do not compile with -ffast-math.
 #pragma once
 
@@ -167,6 +167,37 @@ KOKKOS_INLINE_FUNCTION Normal<T> normal_by_erf(T x) {
 
 KOKKOS_INLINE_FUNCTION Normal<double> normal(double x) { return detail::normal_by_erf(x); }
 
+/// x cdf(x) without the density, in two thirds of the time. Error at most 2e-7 |x| for float, and for
+/// x < 0 also at most 1.5e-7. log2 cdf(-|x|) is a polynomial of degree 8 in |x| <= 5.5, so close that
+/// |x| cdf(-|x|) is right to 4e-8; beyond, where that is below 1.1e-7, it falls further.
+KOKKOS_INLINE_FUNCTION float gelu(float x) {
+  const float magnitude = math::fabs(x);
+  const float a = magnitude > 10.0f ? 10.0f : magnitude;
+  float p = -1.4335519e-06f;
+  p = p * a + 2.2890656e-05f;
+  p = p * a - 0.000109868706f;
+  p = p * a - 0.00031470915f;
+  p = p * a + 0.0072847474f;
+  p = p * a - 0.052640308f;
+  p = p * a - 0.45916378f;
+  p = p * a - 1.1511103f;
+  p = p * a - 0.9999999f;
+  const float shifted = p + detail::round_magic;
+  const float r = p - (shifted - detail::round_magic);
+  float e = 1.32765e-3f;
+  e = e * r + 9.67554e-3f;
+  e = e * r + 5.550713e-2f;
+  e = e * r + 2.402212e-1f;
+  e = e * r + 6.9314697e-1f;
+  e = e * r + 1.00000007f;
+  // 2^n by adding n to the exponent: the constant that was added has nothing in the bits shifted up.
+  const std::uint32_t n = __builtin_bit_cast(std::uint32_t, shifted) << 23;
+  const float tail = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, e) + n);
+  return (x < 0.0f ? 0.0f : x) - a * tail;
+}
+
+KOKKOS_INLINE_FUNCTION double gelu(double x) { return x * normal(x).cdf; }
+
 /// Sine and cosine of one angle (radians).
 template <class T>
 struct SineCosine {
@@ -226,6 +257,10 @@ struct FastMath {
     return fast::normal(x);
   }
   template <class T>
+  KOKKOS_INLINE_FUNCTION static T gelu(T x) {
+    return fast::gelu(x);
+  }
+  template <class T>
   KOKKOS_INLINE_FUNCTION static fast::SineCosine<T> sine_cosine(T x) {
     return fast::sine_cosine(x);
   }
@@ -252,6 +287,10 @@ struct ExactMath {
   template <class T>
   KOKKOS_INLINE_FUNCTION static fast::Normal<T> normal(T x) {
     return fast::detail::normal_by_erf(x);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T gelu(T x) {
+    return x * fast::detail::normal_by_erf(x).cdf;
   }
   template <class T>
   KOKKOS_INLINE_FUNCTION static fast::SineCosine<T> sine_cosine(T x) {

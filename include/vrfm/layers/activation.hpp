@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Activations: stateless types with a PyTorch-compatible `name` and one function that gives value
-// and derivative together, since the two share their expensive part. A user's own activation is
+// and derivative together, since the two share their expensive part; one whose value alone has a
+// cheaper formula adds `value`. A user's own activation is
 // any type that meets the concept. Those with transcendental functions take them from a type:
 // Gelu is BasicGelu<FastMath>, and BasicGelu<ExactMath> uses the standard library's.
 #pragma once
@@ -23,6 +24,16 @@ concept Activation = requires(float x, double y) {
   { A::evaluate(y) } -> std::same_as<ValueAndSlope<double>>;
   A::name;
 };
+
+/// The value alone.
+template <Activation A, class T>
+KOKKOS_INLINE_FUNCTION T value_of(T x) {
+  if constexpr (requires { A::value(x); }) {
+    return A::value(x);
+  } else {
+    return A::evaluate(x).value;
+  }
+}
 
 /// x
 struct Identity {
@@ -64,6 +75,10 @@ struct BasicGelu {
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
     const auto normal = Math::normal(x);
     return {x * normal.cdf, normal.cdf + x * normal.pdf};
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static T value(T x) {
+    return Math::gelu(x);
   }
 };
 using Gelu = BasicGelu<>;

@@ -36,7 +36,7 @@ struct Activate {
   Rest rest;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    y(i, j) = Act::evaluate(y(i, j) + rest(i, j)).value;
+    y(i, j) = value_of<Act>(y(i, j) + rest(i, j));
   }
   BiasEpilogue<T> built_in() const
     requires(std::is_same_v<Rest, Bias<T>> &&
