@@ -16,6 +16,7 @@
 #include <tests/io/support.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
+#include <tests/support/numbers.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
@@ -94,13 +95,45 @@ TEST_CASE("the execution follows from the size of the network unless it is given
   CHECK(chosen(2200, Execution::tiles) == Execution::tiles);
 }
 
+TEST_CASE("the parts of a gradient are added alike by a thread and by a context",
+          "[training][trainer]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  const std::size_t count = 600, stride = 608;
+  const auto blocks = vrfm::flat_blocks(static_cast<std::int64_t>(count));
+  for (const int parts : {1, 2, 7, 8, 9, 63, 64, 200}) {
+    INFO(parts << " parts");
+    Numbers numbers(51);
+    const auto n = static_cast<std::size_t>(parts);
+    const auto values = numbers.take(n * stride);
+    std::vector<float> thread(values.begin(), values.end()), context = thread;
+    std::vector<double> thread_losses = numbers.take(2 * n), context_losses = thread_losses;
+    std::vector<double> squares(3), context_squares(3);
+    const vrfm::detail::AddParts<float> by_thread{
+        thread.data(), stride, parts, std::int64_t(count), thread_losses.data(), squares.data()};
+    const vrfm::detail::AddParts<float> by_context{
+        context.data(),        stride, parts, std::int64_t(count), context_losses.data(),
+        context_squares.data()};
+    for (int block = 0; block < static_cast<int>(blocks); ++block) {
+      by_thread(std::int64_t(block));
+      by_context(vrfm::TileContext<Host>(), block);
+    }
+    thread.resize(count), context.resize(count);
+    thread_losses.resize(2), context_losses.resize(2);
+    CHECK(thread == context);
+    CHECK(thread_losses == context_losses);
+    CHECK(difference(squares, context_squares, 256 * epsilon<double> * largest(squares)) == "");
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("tiles, whole batches and parts of it give the same gradient",
                         "[training][trainer]", SpacesAndReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   // One row; around one tile; more parts than workers; more tiles than parts, the last not full.
-  constexpr int tile = vrfm::detail::training_tile_rows;
-  for (const int batch : {1, tile - 1, tile, tile + 1, tile * 7 + 3, tile * 66 + 1}) {
+  constexpr int tile = vrfm::detail::training_tile_rows<Exec>(1);
+  constexpr int most = (vrfm::detail::training_max_parts<Exec> + 2) *
+                       vrfm::detail::training_tile_rows<Exec>(1 << 20);
+  for (const int batch : {1, tile - 1, tile, tile + 1, tile * 7 + 3, most + 1}) {
     INFO("batch " << batch);
     const auto first_step = [&](Execution execution, int micro_batch = 0) {
       const Flow<T, Exec> flow(Exec(), tiny_flow(), 1);

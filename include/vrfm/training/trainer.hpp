@@ -152,12 +152,13 @@ class Trainer {
     const std::size_t count = parameters_.count();
     local_batch_ = options_.batch / communicator_.size();
     const bool tiled = options_.execution == Execution::tiles;
-    const int tiles = (local_batch_ + detail::training_tile_rows - 1) / detail::training_tile_rows;
-    parts_ = tiled ? math::min(tiles, detail::training_max_parts) : 1;
+    const int tile_rows = detail::training_tile_rows<Exec>(local_batch_);
+    const int tiles = (local_batch_ + tile_rows - 1) / tile_rows;
+    parts_ = tiled ? math::min(tiles, detail::training_max_parts<Exec>) : 1;
     workers_ = tiled ? math::min(parts_, tile_concurrency(exec_)) : 1;
     gradient_stride_ = Arena<T>::padded(count);
 
-    batch_rows_ = math::min(local_batch_, tiled                      ? detail::training_tile_rows
+    batch_rows_ = math::min(local_batch_, tiled                      ? tile_rows
                                           : options_.micro_batch > 0 ? options_.micro_batch
                                                                      : local_batch_);
     Arena<T> measure = Arena<T>::measure();
@@ -181,7 +182,7 @@ class Trainer {
     losses_ = Array<double, Exec>("vrfm::Trainer::losses", static_cast<std::size_t>(2 * parts_));
     squares_ = Array<double, Exec>(
         "vrfm::Trainer::squares",
-        static_cast<std::size_t>(flat_blocks(static_cast<std::int64_t>(count))));
+        static_cast<std::size_t>(flat_blocks(static_cast<std::int64_t>(count))) + 1);
     numbers_ = Array<detail::AdamNumbers<T>, Exec>("vrfm::Trainer::numbers", 1);
     counter_ = Array<std::int64_t, Exec>("vrfm::Trainer::step", 1);
     rows_.step = StepNumber(counter_.data());
@@ -212,29 +213,28 @@ class Trainer {
               first > 0 ? Update::accumulate : Update::overwrite, arena);
       }
     } else if constexpr (!host_only<Rows>) {
-      launch_tiles(exec_, "vrfm::Trainer::evaluate", workers_,
-                   detail::EvaluateParts<T, Rows>{rows_, local_batch_, parts_, workers_,
-                                                  first_sample, gradients_.data(), gradient_stride_,
-                                                  losses_.data(), memory_.data(), memory_each_});
+      launch_tiles(
+          exec_, "vrfm::Trainer::evaluate", workers_,
+          detail::EvaluateParts<T, Rows>{rows_, batch_rows_, local_batch_, parts_, workers_,
+                                         first_sample, gradients_.data(), gradient_stride_,
+                                         losses_.data(), memory_.data(), memory_each_});
     }
-    using Blocks = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
     const std::int64_t blocks = flat_blocks(count);
     detail::AddParts<T> add{gradients_.data(), gradient_stride_, parts_, count,
                             losses_.data(),    squares_.data()};
-    Kokkos::parallel_for("vrfm::Trainer::add_parts", Blocks(exec_, 0, blocks), add);
+    add_blocks("vrfm::Trainer::add_parts", blocks, add);
     communicator_.sum(exec_, Kokkos::subview(gradients_, std::make_pair(std::int64_t(0), count)));
     communicator_.sum(exec_, Kokkos::subview(losses_, std::make_pair(0, 2)));
     if (communicator_.size() > 1) {
       add.parts = 1;
-      Kokkos::parallel_for("vrfm::Trainer::sum_squares", Blocks(exec_, 0, blocks), add);
+      add_blocks("vrfm::Trainer::sum_squares", blocks, add);
     }
-    Kokkos::parallel_for(
-        "vrfm::Trainer::finish",
-        Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>(exec_, 0, 1),
-        detail::FinishStep<T, Optimizer>{losses_.data(), rows_.weight, squares_.data(), blocks,
-                                         options_.clip_norm, optimizer_, statistics_.data(),
-                                         static_cast<std::int64_t>(statistics_.extent(0)),
-                                         numbers_.data(), bad_step_.data(), counter_.data()});
+    launch_tiles(exec_, "vrfm::Trainer::finish", 1,
+                 detail::FinishStep<T, Optimizer>{
+                     losses_.data(), rows_.weight, squares_.data(), static_cast<int>(blocks),
+                     squares_.data() + blocks, options_.clip_norm, optimizer_, statistics_.data(),
+                     static_cast<std::int64_t>(statistics_.extent(0)), numbers_.data(),
+                     bad_step_.data(), counter_.data()});
     flat_map(exec_, "vrfm::Trainer::adam", count,
              detail::AdamUpdate<T, Optimizer::decoupled>{values_.data(), gradients_.data(),
                                                          first_moment_.data(),
@@ -243,6 +243,18 @@ class Trainer {
       flat_map(exec_, "vrfm::Trainer::average", count,
                detail::AverageElement<T>{values_.data(), average_.data(),
                                          static_cast<T>(1 - options_.ema_decay), bad_step_.data()});
+    }
+  }
+
+  /// Parts are added by the threads of a team on a device; one part is only squared.
+  void add_blocks(const char* label, std::int64_t blocks, const detail::AddParts<T>& add) {
+    if (!is_host_space<Exec> && add.parts > 1) {
+      launch_tiles(exec_, label, static_cast<int>(blocks), add);
+    } else {
+      Kokkos::parallel_for(
+          label,
+          Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>(exec_, 0, blocks),
+          add);
     }
   }
 

@@ -17,9 +17,22 @@
 
 namespace vrfm::detail {
 
-/// A multiple of the host kernel's 6 rows, small enough for a tile's activations to stay in L2.
-inline constexpr int training_tile_rows = 126;
-inline constexpr int training_max_parts = 64;
+/// Most parts that a gradient is summed in.
+template <ExecutionSpace Exec>
+inline constexpr int training_max_parts = is_host_space<Exec> ? 64 : 256;
+
+/// Rows of a tile. On hosts a multiple of the kernel's 6 rows, small enough for a tile's activations to
+/// stay in L2. On devices few, so that all parts have some, and more in large batches, where each tile
+/// adds to its part's gradient once.
+template <ExecutionSpace Exec>
+constexpr int training_tile_rows(int batch) {
+  if constexpr (is_host_space<Exec>) {
+    return 126;
+  } else {
+    constexpr int unit = team_low_rows, parts = training_max_parts<Exec>;
+    return math::min(team_tile_rows, (batch + unit * parts - 1) / (unit * parts) * unit);
+  }
+}
 
 /// What one step leaves behind, in numbers a row: velocity loss, KL, gradient norm.
 enum StepStatistic { statistic_velocity, statistic_kl, statistic_norm, statistic_count };
@@ -84,6 +97,7 @@ struct EvaluateRows {
 template <class T, class Rows>
 struct EvaluateParts {
   Rows rows;
+  int tile_rows;
   int batch;
   int parts;
   int workers;
@@ -96,16 +110,16 @@ struct EvaluateParts {
 
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
-    const int tiles = (batch + training_tile_rows - 1) / training_tile_rows;
+    const int tiles = (batch + tile_rows - 1) / tile_rows;
     Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
     for (int part = worker; part < parts; part += workers) {
       const int first_tile = static_cast<int>(std::int64_t(part) * tiles / parts);
       const int last_tile = static_cast<int>(std::int64_t(part + 1) * tiles / parts);
       T* gradient = gradients + static_cast<std::size_t>(part) * gradient_stride;
       for (int tile = first_tile; tile < last_tile; ++tile) {
-        const int first = tile * training_tile_rows;
+        const int first = tile * tile_rows;
         const bool accumulate = tile != first_tile;
-        rows(ctx, math::min(training_tile_rows, batch - first),
+        rows(ctx, math::min(tile_rows, batch - first),
              first_sample + static_cast<std::uint64_t>(first), Gradient<T>{gradient, accumulate},
              losses + 2 * part, accumulate ? Update::accumulate : Update::overwrite, arena);
       }
@@ -113,8 +127,41 @@ struct EvaluateParts {
   }
 };
 
+/// Element i: adds its parts into part 0, in the order of AddParts, eight at a time.
+template <class S>
+struct AddElementParts {
+  S* values;
+  std::size_t stride;
+  int parts;
+
+  KOKKOS_INLINE_FUNCTION void operator()(int, int i) const {
+    for (int distance = 1; distance < parts; distance *= 8) {
+      for (int first = 0; first + distance < parts; first += 8 * distance) {
+        S x[8];
+        VRFM_UNROLL
+        for (int k = 0; k < 8; ++k) {
+          const int part = first + k * distance;
+          x[k] = part < parts ? values[static_cast<std::size_t>(part) * stride + std::size_t(i)]
+                              : S(0);
+        }
+        values[static_cast<std::size_t>(first) * stride + std::size_t(i)] =
+            ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+      }
+    }
+  }
+};
+
+/// f(i, 0) = values[i]^2
+template <class T>
+struct SquareElement {
+  const T* values;
+  KOKKOS_INLINE_FUNCTION double operator()(int i, int) const {
+    return static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+};
+
 /// Block kernel: adds the parts of one block of the gradient into part 0, and takes the sum of its
-/// squares; block 0 also adds the losses.
+/// squares; block 0 also adds the losses. By one thread, or by those of a context.
 template <class T>
 struct AddParts {
   T* gradients;
@@ -153,20 +200,30 @@ struct AddParts {
     squares[block] = sum;
   }
 
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int block) const {
+    const std::int64_t first = block * flat_block;
+    const int n = static_cast<int>(math::min(flat_block, count - first));
+    ctx.map(1, n, AddElementParts<T>{gradients + first, stride, parts});
+    if (block == 0) ctx.map(1, 2, AddElementParts<double>{losses, 2, parts});
+    ctx.column_sum(n, 1, SquareElement<T>{gradients + first}, squares + block, Update::overwrite);
+  }
+
  private:
   KOKKOS_INLINE_FUNCTION static double square(T x) {
     return static_cast<double>(x) * static_cast<double>(x);
   }
 };
 
-/// One work item: the step's statistics, the numbers of its update with the gradient's scale under
+/// One tile: the step's statistics, the numbers of its update with the gradient's scale under
 /// global-norm clipping, whether everything is finite; then the counter goes to the next step.
 template <class T, class Optimizer>
 struct FinishStep {
   const double* losses;  // velocity, KL: sums over the batch
   double weight;
   const double* squares;
-  std::int64_t blocks;
+  int blocks;
+  double* square;    // their sum
   double clip_norm;  // <= 0: no clipping
   Optimizer optimizer;
   double* statistics;  // rows x statistic_count; step s has row s % rows
@@ -175,11 +232,16 @@ struct FinishStep {
   int* bad_step;  // 1 + the first step that was not finite
   std::int64_t* step;
 
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    ctx.column_sum(Matrix<const double>(squares, blocks, 1, 1), square, Update::overwrite);
+    ctx.each_row(1, *this);
+  }
+
   KOKKOS_FUNCTION void operator()(int) const {
     const std::int64_t now = (*step)++;
     if (*bad_step != 0) return;
-    double sum = 0;
-    for (std::int64_t i = 0; i < blocks; ++i) sum += squares[i];
+    const double sum = *square;
     const double norm = math::sqrt(sum);
     double* row = statistics + now % statistics_rows * statistic_count;
     row[statistic_velocity] = losses[0] * weight;
