@@ -186,6 +186,11 @@ TEMPLATE_LIST_TEST_CASE("contexts multiply large matrices", "[linalg][gemm]", Sp
   check_product<Op::none, Op::transpose, Exec, T>(Way::tile, problem, 0);
   check_product<Op::transpose, Op::none, Exec, T>(Way::batch, problem, 1);
   check_product<Op::transpose, Op::none, Exec, T>(Way::tile, problem, 300);
+  const Problem wide(103, 603, 300, numbers);
+  check_product<Op::none, Op::none, Exec, T>(Way::batch, wide, 300);
+  check_product<Op::none, Op::transpose, Exec, T>(Way::batch, wide, 1);
+  check_product<Op::transpose, Op::none, Exec, T>(Way::tile, wide, 300);
+  check_product<Op::transpose, Op::transpose, Exec, T>(Way::tile, wide, 300);
 }
 
 TEMPLATE_TEST_CASE("a row's bits depend neither on its place nor on its neighbours",
@@ -221,8 +226,9 @@ TEMPLATE_LIST_TEST_CASE("TeamContext multiplies", "[linalg][gemm]", SpacesAndRea
 TEMPLATE_TEST_CASE("a product has the same bits on one thread and on many", "[linalg][gemm]", float,
                    double) {
   Numbers numbers(12);
-  // Many row tiles, the last one short; the widths of the synthetic networks; a deep product.
-  const int extents[][3] = {{1000, 64, 65}, {517, 7, 300}, {64, 128, 1000}};
+  // Many row tiles, the last one short; the widths of the synthetic networks; a deep product; one
+  // of several blocks.
+  const int extents[][3] = {{1000, 64, 65}, {517, 7, 300}, {64, 128, 1000}, {300, 470, 600}};
   for (const auto& e : extents) {
     const Problem problem(e[0], e[1], e[2], numbers);
     for (const Update update : {Update::overwrite, Update::accumulate}) {

@@ -31,33 +31,43 @@ struct Piece {
 
 /// A host product cut into row_parts x col_parts tiles of C. An element's bits do not depend on the
 /// cut, so that it may depend on the number of threads.
-template <Op OpA, Op OpB, class T, class Epilogue>
+template <Op OpA, Op OpB, class T, class Epilogue, class A, class B>
 struct HostGemmTile {
-  ConstMatrix<T> a, b;
+  A a;
+  B b;
   Matrix<T> c;
   Update update;
   Epilogue epilogue;
   int row_parts, col_parts;
 
-  /// Parts that keep `threads` threads busy; high ones, because each packs its part of B anew.
+  /// Parts that keep `threads` threads busy, as square as may be, because each reads and packs its
+  /// part of A and of B anew; no higher than what an epilogue still finds in cache.
   void cut(int threads) {
-    constexpr int least = 8 * block_rows, most = panel_rows;
-    const int rounds = math::max(1, (c.rows + threads * most - 1) / (threads * most));
-    row_parts = math::max(1, math::min(rounds * threads, c.rows / least));
-    const int wanted = (threads + row_parts - 1) / row_parts;
-    col_parts = math::max(1, math::min(wanted, c.cols / block_cols<T>));
+    const int most_row_parts = math::max(1, c.rows / (8 * block_rows));
+    const int most_col_parts = math::max(1, c.cols / block_cols<T>);
+    row_parts = col_parts = 1;
+    std::int64_t least = 0;
+    for (int cols = 1; cols <= threads; ++cols) {
+      if (threads % cols != 0 || cols > most_col_parts) continue;
+      const int rows = math::min(threads / cols, most_row_parts);
+      const std::int64_t cost = std::int64_t(rows) * c.cols + std::int64_t(cols) * c.rows;
+      const int busy = rows * cols - row_parts * col_parts;
+      if (busy > 0 || (busy == 0 && (least == 0 || cost < least))) {
+        row_parts = rows;
+        col_parts = cols;
+        least = cost;
+      }
+    }
+    if (!std::is_same_v<Epilogue, NoEpilogue>) {
+      row_parts *= math::max(1, c.rows / (row_parts * 2 * near_rows));
+    }
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   KOKKOS_FUNCTION void operator()(int tile) const {
     const Piece rows(c.rows, block_rows, row_parts, tile / col_parts);
     const Piece cols(c.cols, block_cols<T>, col_parts, tile % col_parts);
-    const auto left =
-        OpA == Op::none ? a.row_range(rows.first, rows.count) : a.col_range(rows.first, rows.count);
-    const auto right =
-        OpB == Op::none ? b.col_range(cols.first, cols.count) : b.row_range(cols.first, cols.count);
-    const auto out = c.row_range(rows.first, rows.count).col_range(cols.first, cols.count);
-    host_gemm<OpA, OpB, T>(left, right, out, update);
+    host_gemm<OpA, OpB, T>(a, b, c, {rows.first, rows.count, cols.first, cols.count}, update);
     for (int i = rows.first; i < rows.first + rows.count; ++i) {
       VRFM_INDEPENDENT_ITERATIONS
       for (int j = cols.first; j < cols.first + cols.count; ++j) epilogue(i, j);
@@ -143,7 +153,7 @@ class BatchContext {
   template <Op OpA, Op OpB, Real T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_gemm<OpA, OpB, T>(a, b, c, update, epilogue);
+    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   /// Of bfloat16 operands, at a device's full rate; sums are in float, C is of float or bfloat16.
@@ -159,14 +169,14 @@ class BatchContext {
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -228,14 +238,16 @@ class BatchContext {
     return value;
   }
 
-  template <Op OpA, Op OpB, class T, class Epilogue>
-  void launch_gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  void launch_gemm(const A& a, const B& b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) const {
     if constexpr (is_host_space<Exec>) {
-      detail::HostGemmTile<OpA, OpB, T, Epilogue> tile{a, b, c, update, epilogue, 1, 1};
+      detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B> tile{a, b, c, update, epilogue, 1, 1};
       tile.cut(static_cast<int>(exec_.concurrency()));
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
                            tile);
+    } else if constexpr (detail::is_patches<A> || detail::is_patches<B>) {
+      launch_elements<OpA, OpB>(a, b, c, update, epilogue);
     } else {
       launch_on_device<OpA, OpB, T>(a, b, c, update, epilogue);
     }

@@ -48,17 +48,29 @@ struct Patches {
   KOKKOS_INLINE_FUNCTION int rows() const { return x.rows / source_pixels() * row_pixels(); }
   KOKKOS_INLINE_FUNCTION int cols() const { return window.taps() * x.cols; }
 
-  /// The channels of one tap of one row; nullptr where the tap lies outside: zeros.
-  KOKKOS_INLINE_FUNCTION const T* segment(int row, int tap) const {
+  /// Where a row lies.
+  struct Pixel {
+    int sample, y, x;
+  };
+
+  KOKKOS_INLINE_FUNCTION Pixel pixel(int row) const {
     const int width = transposed ? window.width : window.out_width();
-    const int sample = row / row_pixels(), pixel = row % row_pixels();
-    const int y = source(pixel / width, tap / window.kernel,
-                         transposed ? window.out_height() : window.height);
-    const int column =
-        source(pixel % width, tap % window.kernel, transposed ? window.out_width() : window.width);
+    const int sample = row / row_pixels(), rest = row - sample * row_pixels();
+    return {sample, rest / width, rest % width};
+  }
+
+  /// The channels of tap (k, l) of one row; nullptr where the tap lies outside: zeros.
+  KOKKOS_INLINE_FUNCTION const T* segment(const Pixel& pixel, int k, int l) const {
+    const int width = transposed ? window.out_width() : window.width;
+    const int y = source(pixel.y, k, transposed ? window.out_height() : window.height);
+    const int column = source(pixel.x, l, width);
     if (y < 0 || column < 0) return nullptr;
-    const int source_width = transposed ? window.out_width() : window.width;
-    return x.row(sample * source_pixels() + y * source_width + column);
+    return x.row(pixel.sample * source_pixels() + y * width + column);
+  }
+
+  /// The same of tap `tap` = k kernel + l.
+  KOKKOS_INLINE_FUNCTION const T* segment(int row, int tap) const {
+    return segment(pixel(row), tap / window.kernel, tap % window.kernel);
   }
 
   /// Element (row, column).
@@ -73,8 +85,8 @@ struct Patches {
     int at;
     if (transposed) {
       const int scaled = coordinate + window.padding - k;
-      if (scaled % window.stride != 0) return -1;
-      at = scaled / window.stride;
+      at = window.stride == 1 ? scaled : scaled / window.stride;
+      if (at * window.stride != scaled) return -1;
     } else {
       at = coordinate * window.stride - window.padding + k;
     }

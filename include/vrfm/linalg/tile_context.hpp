@@ -28,20 +28,24 @@ class TileContext<Exec, compute> {
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    detail::host_gemm<OpA, OpB, T>(a, b, c, update);
+    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
     map(c.rows, c.cols, epilogue);
   }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    each_element<OpA, OpB>(a, b, c, update, epilogue);
+    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
+    map(c.rows, c.cols, epilogue);
   }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    each_element<OpA, OpB>(a, b, c, update, epilogue);
+    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
+    map(c.rows, c.cols, epilogue);
   }
 
   template <class F>
@@ -81,14 +85,6 @@ class TileContext<Exec, compute> {
   template <class S>
   KOKKOS_FUNCTION S read(const S* number) const {
     return *number;
-  }
-
- private:
-  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
-  KOKKOS_FUNCTION void each_element(const A& a, const B& b, Matrix<T> c, Update update,
-                                    const Epilogue& epilogue) const {
-    const detail::GemmElement<OpA, OpB, T, Epilogue, A, B> element{a, b, c, update, epilogue};
-    for (std::int64_t k = 0; k < std::int64_t(c.rows) * c.cols; ++k) element(k);
   }
 };
 

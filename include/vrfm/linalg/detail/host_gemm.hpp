@@ -1,33 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix product of host matrices on the calling thread, for the shapes that networks have: a few
-// dozen to a few hundred rows, and weights that fit in cache. Operands are read where they are; only
-// what is not a row of vectors (a transposed B, the last columns) is first copied to a panel. How it
-// compares with BLAS libraries is in bench/README.md.
+// Matrix product of host matrices on the calling thread, in the manner of Goto and van de Geijn 2008:
+// a block of op(B) stays in L2 as panels of the micro kernel's width, and the rows of op(A) pass by.
+// What is near and fits the kernel as it lies, such as the networks' tiles and weights, is read
+// where it is, the rest is packed; patches always are. How it compares with BLAS libraries is in
+// bench/README.md.
 #pragma once
 
 #include <vrfm/linalg/detail/micro_kernel.hpp>
 
 namespace vrfm::detail {
 
-/// Most of the depth that is summed before C is written; a panel is then 128 KiB of the stack (AVX-512).
-inline constexpr int panel_depth = 512;
-/// Rows whose part of A stays in L2 while all panels of B pass by.
-inline constexpr int panel_rows = 86 * block_rows;
+/// Most of the depth that is summed before C is written.
+template <class T>
+inline constexpr int most_depth = 2048 / static_cast<int>(sizeof(T));
+/// Panels of a block of op(B): 768 KiB of the stack (AVX-512).
+inline constexpr int most_panels = 6;
+/// Rows of op(A) that stay in cache while the panels of a block pass by: of an A that is near, and of
+/// one that is packed.
+inline constexpr int near_rows = 64 * block_rows, packed_rows = 16 * block_rows;
+/// Numbers between two packed rows: not a power of two, which one set of L1 would hold.
+template <class T>
+inline constexpr int packed_stride = (2048 + 64) / static_cast<int>(sizeof(T));
 /// Columns up to which C is a matter of dot products.
 inline constexpr int narrow_cols = 4;
-/// Rows and depth of the block that a transposed A with far rows is packed into, once for all panels:
-/// 384 KiB of the stack in float.
-inline constexpr int far_rows = 64 * block_rows, far_depth = 256;
-/// Bytes of B and of a transposed A that are read in place: beyond, their rows lie in more pages
-/// than the processor has at hand.
-inline constexpr std::size_t in_place_bytes = 256 * 1024;
+/// Bytes of an operand that is near: beyond, its rows lie in more pages than the processor has at
+/// hand.
+inline constexpr std::size_t near_bytes = 256 * 1024;
 
-/// Whether `rows` rows, `stride` numbers apart, are read in place.
+template <class X>
+inline constexpr bool is_patches = false;
+template <class T>
+inline constexpr bool is_patches<Patches<T>> = true;
+
 template <class T>
 bool is_near(int rows, int stride) {
   const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(stride);
-  return count * sizeof(T) <= in_place_bytes;
+  return count * sizeof(T) <= near_bytes;
 }
 
 /// 8 x 8 numbers: out(j, i) = in(i, j).
@@ -54,26 +63,76 @@ void transpose_8x8(const T* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_
   }
 }
 
-/// panel(k, j) = op(B)(k, j) for depth x cols numbers, then zeros up to column `padded`.
-template <Op OpB, class T>
-void pack_panel(const T* b, std::ptrdiff_t ldb, int depth, int cols, int padded, T* panel) {
-  int packed = 0;
-  if constexpr (OpB == Op::transpose) {
-    packed = cols / 8 * 8;
-    const int whole = depth / 8 * 8;
-    for (int k = 0; k < whole; k += 8) {
-      for (int j = 0; j < packed; j += 8) {
-        transpose_8x8(b + j * ldb + k, ldb, panel + k * padded + j, padded);
+/// out[j] = in[j]; zeros where `in` is nullptr.
+template <class T>
+void copy(const T* in, int count, T* out) {
+  using Vector = typename VectorOf<T>::type;
+  constexpr int width = VectorOf<T>::width;
+  int j = 0;
+  for (; j + width <= count; j += width) {
+    *reinterpret_cast<Vector*>(out + j) =
+        in == nullptr ? Vector{} : *reinterpret_cast<const Vector*>(in + j);
+  }
+  for (; j < count; ++j) out[j] = in == nullptr ? T(0) : in[j];
+}
+
+/// out(i, j) = X(row + i, col + j) for rows x cols numbers.
+template <class T>
+void copy_rows(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+  for (int i = 0; i < rows; ++i) copy(&x(row + i, col), cols, out + i * ld);
+}
+
+template <class T>
+void copy_rows(const Patches<T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+  const int channels = x.x.cols, kernel = x.window.kernel, tap = col / channels;
+  for (int i = 0; i < rows; ++i) {
+    const auto pixel = x.pixel(row + i);
+    int k = tap / kernel, l = tap % kernel, channel = col % channels;
+    for (int j = 0; j < cols;) {
+      const T* segment = x.segment(pixel, k, l);
+      const int count = math::min(channels - channel, cols - j);
+      copy(segment == nullptr ? nullptr : segment + channel, count, out + i * ld + j);
+      j += count;
+      channel = 0;
+      if (++l == kernel) {
+        l = 0;
+        ++k;
       }
     }
-    for (int k = whole; k < depth; ++k) {
-      for (int j = 0; j < packed; ++j) panel[k * padded + j] = b[j * ldb + k];
+  }
+}
+
+/// out(i, j) = op(X)(row + i, col + j) for rows x cols numbers, then zeros up to column `padded`.
+template <Op op, class T, class X>
+void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, int ld) {
+  int done_rows = 0, done_cols = 0;
+  if constexpr (op == Op::none) {
+    done_rows = rows;
+    done_cols = cols;
+    copy_rows(x, row, rows, col, cols, out, ld);
+  } else {
+    // By strips of 64 rows of X, of which a line each is read at a time.
+    done_rows = rows / 8 * 8;
+    done_cols = cols / 8 * 8;
+    for (int strip = 0; strip < done_cols; strip += 64) {
+      const int end = math::min(strip + 64, done_cols);
+      for (int i = 0; i < done_rows; i += 16) {
+        const int last = math::min(i + 16, done_rows);
+        for (int j = strip; j < end; j += 8) {
+          for (int k = i; k < last; k += 8) {
+            transpose_8x8(&x(col + j, row + k), x.stride, out + k * ld + j, ld);
+          }
+        }
+      }
     }
   }
-  for (int k = 0; k < depth; ++k) {
-    T* row = panel + k * padded;
-    for (int j = packed; j < cols; ++j) row[j] = OpB == Op::none ? b[k * ldb + j] : b[j * ldb + k];
-    for (int j = cols; j < padded; ++j) row[j] = T(0);
+  for (int i = 0; i < rows; ++i) {
+    if constexpr (op == Op::transpose) {
+      for (int j = i < done_rows ? done_cols : 0; j < cols; ++j) {
+        out[i * ld + j] = x(col + j, row + i);
+      }
+    }
+    for (int j = cols; j < padded; ++j) out[i * ld + j] = T(0);
   }
 }
 
@@ -102,67 +161,107 @@ void multiply_panel(int depth, const T* a, std::ptrdiff_t lda, const T* b, std::
   }
 }
 
-/// The loops over panels: C = op(A) op(B) or C += op(A) op(B). `pack_left`: A is transposed and its
-/// rows are far apart.
-template <Op OpA, Op OpB, bool pack_left, class T>
-void multiply_by_panels(int depth, ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update) {
-  constexpr int width = VectorOf<T>::width;
-  constexpr int most_depth = pack_left ? far_depth : panel_depth;
-  constexpr int most_rows = pack_left ? far_rows : panel_rows;
-  alignas(64) T panel[most_depth * block_cols<T>];
-  alignas(64) T block[pack_left ? far_depth * far_rows : 1];
-  const bool near = is_near<T>(depth, b.stride);
-  for (int row = 0; row < c.rows; row += most_rows) {
-    const Matrix<T> rows = c.row_range(row, math::min(most_rows, c.rows - row));
-    for (int k = 0; k < depth; k += most_depth) {
-      const int part = math::min(most_depth, depth - k);
+/// Rows [row, row + rows) and columns [col, col + cols) of a product's C.
+struct Region {
+  int row, rows, col, cols;
+};
+
+/// The loops over blocks and panels. `pack_left`, `pack_right`: A, B is packed.
+template <Op OpA, Op OpB, bool pack_left, bool pack_right, class A, class B, class T>
+void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Region& region,
+                        Update update) {
+  constexpr int width = VectorOf<T>::width, cols = block_cols<T>, ld = packed_stride<T>;
+  alignas(64) T panels[pack_right ? most_panels : 1][most_depth<T> * cols];
+  alignas(64) T left_rows[pack_left ? packed_rows * ld : 1];
+  int height = pack_left ? packed_rows : near_rows;
+  if constexpr (!pack_left && OpA == Op::none) {
+    if (!is_near<T>(near_rows, a.stride)) height = block_rows;
+  }
+  const int block = pack_right ? most_panels * cols : region.cols;
+  for (int first = region.col; first < region.col + region.cols; first += block) {
+    const int end = math::min(first + block, region.col + region.cols);
+    for (int k = 0; k < depth; k += most_depth<T>) {
+      const int part = math::min(most_depth<T>, depth - k);
       const bool add = k > 0 || update == Update::accumulate;
-      const T* left = OpA == Op::none ? &a(row, k) : &a(k, row);
-      std::ptrdiff_t lda = a.stride;
-      if constexpr (pack_left) {
-        pack_panel<Op::none>(left, lda, part, rows.rows, far_rows, block);
-        left = block;
-        lda = far_rows;
+      const auto pack_panel = [&](int col, T* panel) {
+        const int count = math::min(cols, end - col), padded = (count + width - 1) / width * width;
+        pack<OpB>(b, k, part, col, count, padded, panel, padded);
+      };
+      if constexpr (pack_right) {
+        for (int col = first; col < end; col += cols) pack_panel(col, panels[(col - first) / cols]);
+      } else if ((end - first) % cols % width != 0) {
+        pack_panel(first + (end - first) / cols * cols, panels[0]);
       }
-      for (int col = 0; col < c.cols; col += block_cols<T>) {
-        const Matrix<T> out = rows.col_range(col, math::min(block_cols<T>, c.cols - col));
-        const int padded = (out.cols + width - 1) / width * width;
-        const T* right = OpB == Op::none ? &b(k, col) : &b(col, k);
-        if (OpB == Op::none && near && out.cols == padded) {
-          multiply_panel<OpA, T>(part, left, lda, right, b.stride, out, add);
+      for (int row = region.row; row < region.row + region.rows; row += height) {
+        const Matrix<T> out = c.row_range(row, math::min(height, region.row + region.rows - row));
+        const T* left = left_rows;
+        std::ptrdiff_t lda = ld;
+        if constexpr (pack_left) {
+          pack<OpA>(a, row, out.rows, k, part, part, left_rows, ld);
         } else {
-          pack_panel<OpB>(right, static_cast<std::ptrdiff_t>(b.stride), part, out.cols, padded,
-                          panel);
-          multiply_panel<OpA, T>(part, left, lda, panel, padded, out, add);
+          left = OpA == Op::none ? &a(row, k) : &a(k, row);
+          lda = a.stride;
+        }
+        for (int col = first; col < end; col += cols) {
+          const int count = math::min(cols, end - col);
+          const T* right = panels[pack_right ? (col - first) / cols : 0];
+          std::ptrdiff_t ldb = (count + width - 1) / width * width;
+          if constexpr (!pack_right) {
+            if (count == ldb) {
+              right = &b(k, col);
+              ldb = b.stride;
+            }
+          }
+          multiply_panel<pack_left ? Op::none : OpA, T>(part, left, lda, right, ldb,
+                                                        out.col_range(col, count), add);
         }
       }
     }
   }
 }
 
-/// C = op(A) op(B) or C += op(A) op(B) on the calling thread.
-template <Op OpA, Op OpB, class T>
-void host_gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update) {
-  const int depth = OpA == Op::none ? a.cols : a.rows;
-  if (c.rows == 0 || c.cols == 0) return;
+/// A region of C = op(A) op(B) or C += op(A) op(B) on the calling thread. A or B may be Patches.
+template <Op OpA, Op OpB, class T, class A, class B>
+void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
+  int depth;
+  if constexpr (is_patches<A>) {
+    depth = a.cols();
+  } else {
+    depth = OpA == Op::none ? a.cols : a.rows;
+  }
+  if (region.rows == 0 || region.cols == 0) return;
   if (depth == 0 && update == Update::overwrite) {
-    for (int i = 0; i < c.rows; ++i) {
-      for (int j = 0; j < c.cols; ++j) c(i, j) = T(0);
+    for (int i = region.row; i < region.row + region.rows; ++i) {
+      for (int j = region.col; j < region.col + region.cols; ++j) c(i, j) = T(0);
     }
   }
-  if constexpr (OpA == Op::none && OpB == Op::transpose) {
-    if (c.cols <= narrow_cols) {
-      dot_products<T>(a, b, c, update == Update::accumulate);
-      return;
+  const auto multiply = [&]<bool pack_left>() {
+    if constexpr (!is_patches<B> && OpB == Op::none) {
+      if (is_near<T>(depth, b.stride)) {
+        multiply_by_panels<OpA, OpB, pack_left, false>(depth, a, b, c, region, update);
+        return;
+      }
     }
-  }
-  if constexpr (OpA == Op::transpose) {
-    if (!is_near<T>(depth, a.stride)) {
-      multiply_by_panels<OpA, OpB, true, T>(depth, a, b, c, update);
-      return;
+    multiply_by_panels<OpA, OpB, pack_left, true>(depth, a, b, c, region, update);
+  };
+  if constexpr (is_patches<A>) {
+    static_assert(OpA == Op::none, "patches are not transposed");
+    multiply.template operator()<true>();
+  } else if constexpr (OpA == Op::none) {
+    if constexpr (OpB == Op::transpose) {
+      if (c.cols <= narrow_cols) {
+        dot_products<T>(a.row_range(region.row, region.rows), b.row_range(region.col, region.cols),
+                        c.row_range(region.row, region.rows).col_range(region.col, region.cols),
+                        update == Update::accumulate);
+        return;
+      }
     }
+    multiply.template operator()<false>();
+  } else if (is_near<T>(depth, a.stride)) {
+    multiply.template operator()<false>();
+  } else {
+    multiply.template operator()<true>();
   }
-  multiply_by_panels<OpA, OpB, false, T>(depth, a, b, c, update);
 }
 
 }  // namespace vrfm::detail

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Products with patches in place of a matrix, in every context, against the product in double of
+// the patches written out: windows with strides and borders, transposed ones, images with gaps
+// between pixels, more rows, columns and depth than a block of the host kernel holds. The tolerance
+// is the classical bound (depth + 4) eps sum |a| |b|.
+#include <cmath>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+#include <tests/support/compare.hpp>
+#include <tests/support/numbers.hpp>
+#include <tests/support/padded.hpp>
+#include <tests/support/spaces.hpp>
+
+#include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/tile_context.hpp>
+
+namespace vrfm::test {
+
+/// c = 2 c + i - j
+template <class T>
+struct PatchEpilogue {
+  Matrix<T> c;
+  KOKKOS_FUNCTION void operator()(int i, int j) const { c(i, j) = T(2) * c(i, j) + T(i - j); }
+};
+
+/// C = P M^T (forward) or C = M^T P (the gradient of the weights).
+template <bool forward, class T>
+struct PatchProduct {
+  Patches<T> patches;
+  Matrix<const T> m;
+  Matrix<T> c;
+  Update update;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    if constexpr (forward) {
+      ctx.template gemm<Op::none, Op::transpose>(patches, m, c, update, PatchEpilogue<T>{c});
+    } else {
+      ctx.template gemm<Op::transpose, Op::none>(m, patches, c, update, PatchEpilogue<T>{c});
+    }
+  }
+};
+
+namespace {
+
+struct Images {
+  int samples;
+  Window window;
+  int channels;
+  bool transposed;
+  int others;  // columns of M^T, or rows of it
+};
+
+// Borders and a stride; a stride and transposed; few outputs; depth of two blocks; rows of many.
+const Images problems[] = {{2, {9, 7, 3, 2, 1}, 5, false, 70},  {2, {7, 9, 3, 2, 1}, 6, true, 33},
+                           {1, {6, 5, 3, 1, 1}, 20, true, 3},   {2, {5, 4, 3, 1, 1}, 70, false, 20},
+                           {2, {23, 21, 3, 1, 1}, 3, false, 9}, {0, {4, 4, 3, 1, 1}, 3, false, 2}};
+
+template <bool forward, class Exec, class T>
+std::vector<double> multiply(bool tile, const Images& problem, Update update, bool check) {
+  Numbers numbers(21);
+  const auto extent = [](int m, int n) { return std::size_t(m) * std::size_t(n); };
+  Patches<double> exact{Matrix<const double>(nullptr, 0, problem.channels, problem.channels),
+                        problem.window, problem.transposed};
+  exact.x.rows = problem.samples * exact.source_pixels();
+  const auto x = numbers.take(extent(exact.x.rows, problem.channels));
+  exact.x.data = x.data();
+  const int rows = exact.rows(), cols = exact.cols(), depth = forward ? cols : rows;
+  const int c_rows = forward ? rows : problem.others, c_cols = forward ? problem.others : cols;
+  const int m_rows = forward ? problem.others : rows, m_cols = forward ? cols : problem.others;
+  const auto m = numbers.take(extent(m_rows, m_cols)),
+             before = numbers.take(extent(c_rows, c_cols));
+
+  Padded<T, Exec> images(exact.x.rows, problem.channels, x, 3), factor(m_rows, m_cols, m, 2);
+  Padded<T, Exec> c(c_rows, c_cols, 1);
+  if (update == Update::accumulate) c.write(before);
+  const PatchProduct<forward, T> product{
+      {images.matrix(), problem.window, problem.transposed}, factor.matrix(), c.matrix(), update};
+  const Exec exec;
+  if (tile) {
+    launch_tiles(exec, "vrfm::test::patches", 1, product);
+  } else {
+    product(BatchContext<Exec>(exec), 0);
+  }
+  const auto actual = c.read();
+  if (!check) return actual;
+
+  std::vector<double> expected(actual.size()), tolerance(actual.size());
+  for (std::size_t out = 0; out < actual.size(); ++out) {
+    const int i = static_cast<int>(out) / c_cols, j = static_cast<int>(out) % c_cols;
+    double sum = update == Update::accumulate ? before[out] : 0, size = std::fabs(sum);
+    for (int k = 0; k < depth; ++k) {
+      const int other = forward ? j * m_cols + k : k * m_cols + i;
+      const double term = (forward ? exact(i, k) : exact(k, j)) * m[std::size_t(other)];
+      sum += term;
+      size += std::fabs(term);
+    }
+    expected[out] = 2 * sum + (i - j);
+    tolerance[out] = 2 * (depth + 4) * epsilon<T> * (size + c_rows + c_cols);
+  }
+  INFO(problem.samples << " images of " << problem.channels << " channels, stride "
+                       << problem.window.stride << ", transposed " << problem.transposed
+                       << ", forward " << forward << ", tile " << tile << ", accumulate "
+                       << (update == Update::accumulate));
+  CHECK(difference(actual, expected, [&](std::size_t k) { return tolerance[k]; }) == "");
+  return actual;
+}
+
+}  // namespace
+}  // namespace vrfm::test
+
+using namespace vrfm;
+using namespace vrfm::test;
+
+TEMPLATE_LIST_TEST_CASE("contexts multiply patches", "[linalg][gemm]", SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  for (const Images& problem : problems) {
+    for (const Update update : {Update::overwrite, Update::accumulate}) {
+      for (const bool tile : {false, true}) {
+        multiply<true, Exec, T>(tile, problem, update, true);
+        multiply<false, Exec, T>(tile, problem, update, true);
+      }
+    }
+  }
+}
+
+#if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)
+TEMPLATE_TEST_CASE("a product of patches has the same bits on one thread and on many",
+                   "[linalg][gemm]", float, double) {
+  for (const Images& problem : problems) {
+    const auto on = [&]<class Exec>(Exec) {
+      return std::vector<std::vector<double>>{
+          multiply<true, Exec, TestType>(false, problem, Update::accumulate, false),
+          multiply<false, Exec, TestType>(false, problem, Update::accumulate, false)};
+    };
+    CHECK(on(Kokkos::Serial()) == on(Kokkos::OpenMP()));
+  }
+}
+#endif
