@@ -4,7 +4,7 @@
 step, the same threads. Both sides stay started and take turns; a figure is the median of the turns,
 a ratio is vrfm's time over PyTorch's. Prints a Markdown table, PyTorch's fastest way first.
 
-  compare.py PEER [--threads 2] [--turns 7] [--only WORD] [--device cuda]
+  compare.py PEER [--threads 2] [--turns 7] [--only WORD] [--device cuda] [--images]
 
 PEER is the program vrfm_peer of the preset bench, or of the preset cuda for the GPU. Needs torch 2.13
 and torchdiffeq. On the GPU torch.compile records CUDA graphs (mode reduce-overhead), and there is a
@@ -31,6 +31,8 @@ parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--turns", type=int, default=7, help="repetitions of each side")
 parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 parser.add_argument("--only", default="", help="only the cases whose name contains this")
+parser.add_argument("--images", action="store_true",
+                    help="the networks of images instead (needs torchcfm)")
 options = parser.parse_args()
 os.environ.update(OMP_NUM_THREADS=str(options.threads), OMP_PROC_BIND="false")
 
@@ -305,6 +307,17 @@ cases.append(("10,000 samples, Dormand-Prince 1e-5, 2D V-RFM", "dopri5 8 10000 1
 if on_gpu:
     cases.append(("product of bfloat16 matrices, 4096³", "gemm 4096 50", 50,
                   {"torch.mm": products(4096, 50)}))
+
+if options.images:
+    import images
+
+    cases.clear()
+    for network, name, batch in (("residual", "MNIST", 64), ("unet", "CIFAR-10 U-Net", 16)):
+        for what, order, work in (("training step", "images", images.training),
+                                  ("Euler step", "draw", images.euler)):
+            ways = {way: work(network, batch, 2, f)
+                    for way, f in (("eager", lambda g: g), ("compiled", compile))}
+            cases.append((f"{what}, {name}, batch {batch}", f"{order} {network} {batch} 2", 2, ways))
 
 device = torch.cuda.get_device_name() if on_gpu else f"{options.threads} threads"
 print(f"vrfm against PyTorch {torch.__version__}, {device}, float, medians of "

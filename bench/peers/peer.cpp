@@ -8,6 +8,9 @@
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
 //   gemm EXTENT N                      N products of square bfloat16 matrices
+//   images unet|residual BATCH N       N training steps of the rectified flow of CIFAR-10 or MNIST
+//   draw unet|residual COUNT STEPS     images of that flow by Euler steps
+//   memory                             the most memory held so far: bytes, not seconds
 #include <array>
 #include <functional>
 #include <iostream>
@@ -16,6 +19,10 @@
 #include <sstream>
 #include <string>
 
+#include <sys/resource.h>
+
+#include <vrfm/models/residual_networks.hpp>
+#include <vrfm/models/unet_networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 #include "../flows.hpp"
@@ -36,6 +43,35 @@ std::function<void(int)> training(int dimension, int latent, int batch) {
   return run;
 }
 
+/// The rectified flow of images as the papers set it up, and its training on noise.
+template <class Networks>
+class Images {
+ public:
+  Images(const typename Networks::Options& options, int batch)
+      : flow_(Exec{}, options, 1),
+        noise_(vrfm::standard_normal<float>(Exec{}, flow_.dimension())),
+        trainer_(flow_, vrfm::VelocityLoss{vrfm::Reduction::mean},
+                 vrfm::Adam{.learning_rate = {.base = 2e-4}}, vrfm::independent(noise_, noise_),
+                 {.batch = batch, .clip_norm = 1}) {}
+
+  void train(int steps) { trainer_.run(trainer_.step() + steps, steps); }
+
+  void draw(int count, int steps) const {
+    vrfm::sample(
+        flow_, noise_, vrfm::Euler{},
+        {.count = static_cast<std::size_t>(count), .grid = vrfm::TimeGrid::uniform(0, 1, steps)});
+  }
+
+ private:
+  using Noise = decltype(vrfm::standard_normal<float>(Exec{}, 1));
+  using Pairing = decltype(vrfm::independent(std::declval<Noise>(), std::declval<Noise>()));
+
+  vrfm::Flow<float, Exec, Networks> flow_;
+  Noise noise_;
+  vrfm::Trainer<vrfm::Flow<float, Exec, Networks>, vrfm::VelocityLoss, vrfm::Adam, Pairing>
+      trainer_;
+};
+
 auto source() { return vrfm::bench::source<float, Exec>(2); }
 
 class Peer {
@@ -49,6 +85,24 @@ class Peer {
       std::string file;
       words >> file;
       return timed([&] { train_and_save(file); });
+    }
+    if (what == "memory") {
+      rusage usage;
+      getrusage(RUSAGE_SELF, &usage);
+      return 1024.0 * static_cast<double>(usage.ru_maxrss);
+    }
+    if (what == "images" || what == "draw") {
+      std::string network;
+      int count = 0, steps = 0;
+      words >> network >> count >> steps;
+      vrfm::expect(!words.fail(), "incomplete order '", order, "'");
+      const bool train = what == "images";
+      if (network == "unet") {
+        return images(unet_, {.velocity = {.path = {.conditioning = vrfm::Conditioning::additive}}},
+                      train, count, steps);
+      }
+      vrfm::expect(network == "residual", "unknown network '", network, "'");
+      return images(residual_, {}, train, count, steps);
     }
     int first = 0, second = 0;
     words >> first >> second;
@@ -95,6 +149,20 @@ class Peer {
     return timer.seconds();
   }
 
+  template <class Networks>
+  static double images(std::unique_ptr<Images<Networks>>& kept,
+                       const typename Networks::Options& options, bool train, int count,
+                       int steps) {
+    if (!kept) kept = std::make_unique<Images<Networks>>(options, count);
+    return timed([&] {
+      if (train) {
+        kept->train(steps);
+      } else {
+        kept->draw(count, steps);
+      }
+    });
+  }
+
   static double products(int extent, int count) {
     using vrfm::BFloat16, vrfm::Op;
     const auto size = static_cast<std::size_t>(extent);
@@ -116,6 +184,8 @@ class Peer {
   const Flow baseline_{Exec{}, {.dimension = 2, .latent = 0}, 1};
   const Flow variational_{Exec{}, {.dimension = 2, .latent = 8}, 1};
   std::map<std::array<int, 3>, std::function<void(int)>> trainings_;
+  std::unique_ptr<Images<vrfm::UnetNetworks>> unet_;
+  std::unique_ptr<Images<vrfm::ResidualNetworks>> residual_;
 };
 
 }  // namespace

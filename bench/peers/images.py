@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""PyTorch's side of compare.py for images: the U-Net of CIFAR-10 from torchcfm, and the residual network
+of MNIST, both in the channels-last layout, with the same training step and the same samples as
+vrfm_peer. Needs torchcfm 1.0.7.
+"""
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first_norm, self.second_norm = nn.GroupNorm(32, width), nn.GroupNorm(32, width)
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return x + self.second(F.silu(self.second_norm(self.first(F.silu(self.first_norm(x))))))
+
+
+class Stack(nn.Sequential):
+    def __init__(self, inputs, width, outputs, blocks, kernel):
+        super().__init__(nn.Conv2d(inputs, width, 3, padding=1), *(Block(width) for _ in range(blocks)),
+                         nn.Conv2d(width, outputs, kernel, padding=kernel // 2))
+
+
+class Residual(nn.Module):
+    """As models/residual_networks.hpp, without z."""
+
+    def __init__(self, width=64, blocks=5):
+        super().__init__()
+        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.encoder = Stack(1, width, width, blocks, 3)
+        self.decoder = Stack(2 * width, width, 1, blocks, 1)
+        self.register_buffer("w", torch.exp(-math.log(1e4) * torch.arange(width // 2) / (width // 2)), False)
+
+    def forward(self, t, x):
+        angle = t[:, None] * self.w
+        e = self.time(torch.cat([angle.cos(), angle.sin()], 1))[:, :, None, None]
+        e = e.expand(-1, -1, *x.shape[2:])
+        return self.decoder(torch.cat([self.encoder(x), e], 1))
+
+
+def unet():
+    from torchcfm.models.unet.unet import UNetModelWrapper
+
+    return UNetModelWrapper(dim=(3, 32, 32), num_channels=128, num_res_blocks=2,
+                            channel_mult=[1, 2, 2, 2], num_heads=4, num_head_channels=64,
+                            attention_resolutions="16", dropout=0.1)
+
+
+def make(network):
+    """The network and the shape of its images."""
+    model = unet() if network == "unet" else Residual()
+    return model.to(memory_format=torch.channels_last), (3, 32, 32) if network == "unet" else (1, 28, 28)
+
+
+def noise(batch, shape):
+    return torch.randn(batch, *shape).contiguous(memory_format=torch.channels_last)
+
+
+def training(network, batch, steps, compile):
+    """A function that makes `steps` training steps; compile(f) gives what runs f."""
+    model, shape = make(network)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=True)
+
+    def loss(x0, x1, t):
+        s = t[:, None, None, None]
+        return ((model(t, (1 - s) * x0 + s * x1) - (x1 - x0)) ** 2).mean()
+
+    loss_of = compile(loss)
+
+    def work():
+        for _ in range(steps):
+            value = loss_of(noise(batch, shape), noise(batch, shape), torch.rand(batch))
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+
+    return work
+
+
+def euler(network, count, steps, compile):
+    model, shape = make(network)
+    model.eval()
+    velocity = compile(model)
+
+    @torch.inference_mode()
+    def work():
+        x = noise(count, shape)
+        for n in range(steps):
+            x = x + velocity(torch.full((count,), n / steps), x) / steps
+        return x
+
+    return work
