@@ -22,6 +22,11 @@ class ResidualStack {
  public:
   template <class T>
   struct Saved {
+    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
+    // destructor must not be taken for theirs.
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
+
     ConstMatrix<T> x;
     std::vector<ResidualBlock::Saved<T>> blocks;
     Matrix<T> last;

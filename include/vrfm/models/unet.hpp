@@ -50,6 +50,11 @@ class Unet {
 
   template <class T>
   struct Saved {
+    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
+    // destructor must not be taken for theirs.
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
+
     DrawAddress draws;
     Matrix<T> hidden, part;
     ConstMatrix<T> z;

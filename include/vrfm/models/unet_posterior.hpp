@@ -27,6 +27,11 @@ class UnetPosterior {
 
   template <class T>
   struct Saved {
+    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
+    // destructor must not be taken for theirs.
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
+    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
+
     TimeConditioning::Saved<T> time;
     DownPath::Saved<T> down;
     GroupNorm<Silu>::Saved<T> norm;
