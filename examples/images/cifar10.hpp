@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// CIFAR-10 as Guo and Schwing 2025 train on it: torchcfm's U-Net and recipe (Tong et al. 2024), and
+// the four variants of a latent variable of 768 dimensions.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <vrfm/io/cifar10.hpp>
+#include <vrfm/models/unet_networks.hpp>
+
+#include <examples/images/settings.hpp>
+
+namespace images {
+
+struct Cifar10Settings : TrainingSettings {
+  int base = 128;
+  std::vector<int> multipliers = {1, 2, 2, 2};
+  int blocks = 2;
+  std::vector<int> attention = {16};
+  int head_channels = 64;
+  double dropout = 0.1;
+  std::string conditioning = "additive";
+  std::string fusion = "adaptive";
+  int latent_width = 512;
+  int posterior_base = 16;
+
+  template <class S, class Visit>
+  static void each(S& s, Visit&& visit) {
+    each_training_setting(s, visit);
+    visit("base", s.base, SettingRule{"channels of the U-Net's first level", count_option()});
+    visit("multipliers", s.multipliers,
+          SettingRule{"channels of each level, in units of the base", count_option()});
+    visit("blocks", s.blocks, SettingRule{"residual blocks a level", count_option()});
+    visit("attention", s.attention,
+          SettingRule{"extents of images with self-attention", count_option()});
+    visit("head-channels", s.head_channels, SettingRule{"of attention", count_option()});
+    visit("dropout", s.dropout, SettingRule{"share of features", fraction_option()});
+    visit("conditioning", s.conditioning,
+          SettingRule{"on t: additive, or adaptive norm",
+                      CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});
+    visit("fusion", s.fusion,
+          SettingRule{"where z enters: adaptive norm, or the bottleneck's sum",
+                      CLI::IsMember(std::vector<std::string>{"adaptive", "bottleneck"}), true});
+    visit("latent-width", s.latent_width, SettingRule{"of z's embedding", count_option(), true});
+    visit("posterior-base", s.posterior_base,
+          SettingRule{"channels of the posterior's first level", count_option(), true});
+  }
+};
+
+struct Cifar10 {
+  using Settings = Cifar10Settings;
+  using Networks = vrfm::UnetNetworks;
+
+  static constexpr const char* name = "cifar10";
+  static constexpr const char* title = "CIFAR-10";
+  static constexpr const char* files = "CIFAR-10's six binary files";
+  static constexpr std::int64_t iterations = 600'000;
+  static constexpr std::size_t scale = 2;  ///< of pixels in pictures
+
+  static std::vector<std::string> recipes() {
+    return {"vrfm-1", "vrfm-2", "vrfm-3", "vrfm-4", "rfm"};
+  }
+
+  static Settings recipe(const std::string& recipe) {
+    Settings s;
+    s.recipe = recipe;
+    s.batch = 128;
+    s.learning_rate = 2e-4;
+    s.warmup = 5000;
+    s.clip_norm = 1;
+    s.ema_decay = 0.9999;
+    s.mirror = true;
+    if (recipe == "rfm") return s;
+    s.conditioning = "adaptive";
+    s.latent = 768;
+    s.beta = recipe == "vrfm-2" || recipe == "vrfm-3" ? 5e-3 : 2e-3;
+    s.encoder_input = recipe == "vrfm-3" || recipe == "vrfm-4" ? "x1+t" : "x1";
+    s.fusion = recipe == "vrfm-4" ? "bottleneck" : "adaptive";
+    return s;
+  }
+
+  static vrfm::Images read(const std::filesystem::path& folder, vrfm::Split split) {
+    return vrfm::read_cifar10(folder, split);
+  }
+
+  /// training: with dropout.
+  static vrfm::UnetFlowOptions networks(const Settings& s, const std::vector<int>& shape,
+                                        bool training) {
+    vrfm::UnetFlowOptions options;
+    auto& path = options.velocity.path;
+    path.height = shape[0];
+    path.width = shape[1];
+    path.channels = shape[2];
+    path.base = s.base;
+    path.multipliers = s.multipliers;
+    path.blocks = s.blocks;
+    path.attention_heights = s.attention;
+    path.head_channels = s.head_channels;
+    path.dropout = training ? s.dropout : 0;
+    path.conditioning = s.conditioning == "additive" ? vrfm::Conditioning::additive
+                                                     : vrfm::Conditioning::adaptive_norm;
+    options.velocity.latent = s.latent;
+    options.velocity.fusion =
+        s.fusion == "bottleneck" ? vrfm::Fusion::bottleneck_sum : vrfm::Fusion::adaptive_norm;
+    options.velocity.latent_width = s.latent_width;
+    options.posterior_base = s.posterior_base;
+    if (s.latent > 0) options.encoder_input = parse_encoder_input(s.encoder_input);
+    return options;
+  }
+};
+
+}  // namespace images

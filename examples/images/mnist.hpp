@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// MNIST as Guo and Schwing 2025 train on it: residual networks, a latent variable of two dimensions.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <vrfm/io/mnist.hpp>
+#include <vrfm/models/residual_networks.hpp>
+
+#include <examples/images/settings.hpp>
+
+namespace images {
+
+struct MnistSettings : TrainingSettings {
+  int features = 64;
+  int blocks = 5;
+  int posterior_features = 32;
+
+  template <class S, class Visit>
+  static void each(S& s, Visit&& visit) {
+    each_training_setting(s, visit);
+    visit("features", s.features, SettingRule{"channels of the velocity's stacks", count_option()});
+    visit("blocks", s.blocks, SettingRule{"residual blocks of each of them", count_option()});
+    visit("posterior-features", s.posterior_features,
+          SettingRule{"channels of the posterior", count_option(), true});
+  }
+};
+
+struct Mnist {
+  using Settings = MnistSettings;
+  using Networks = vrfm::ResidualNetworks;
+
+  static constexpr const char* name = "mnist";
+  static constexpr const char* title = "MNIST";
+  static constexpr const char* files = "MNIST's four IDX files, plain or .gz";
+  static constexpr std::int64_t iterations = 100'000;
+  static constexpr std::size_t scale = 2;  ///< of pixels in pictures
+
+  static std::vector<std::string> recipes() { return {"vrfm", "rfm"}; }
+
+  static Settings recipe(const std::string& recipe) {
+    Settings s;
+    s.recipe = recipe;
+    s.weight_decay = 0.01;
+    if (recipe == "rfm") return s;
+    s.latent = 2;
+    s.beta = 1e-3;
+    s.encoder_input = "x0+x1+x_t";
+    return s;
+  }
+
+  static vrfm::Images read(const std::filesystem::path& folder, vrfm::Split split) {
+    return vrfm::read_mnist(folder, split);
+  }
+
+  /// There is no dropout in these networks.
+  static vrfm::ResidualFlowOptions networks(const Settings& s, const std::vector<int>& shape,
+                                            bool /*training*/) {
+    vrfm::ResidualFlowOptions options{.height = shape[0],
+                                      .width = shape[1],
+                                      .channels = shape[2],
+                                      .latent = s.latent,
+                                      .features = s.features,
+                                      .blocks = s.blocks,
+                                      .posterior_features = s.posterior_features};
+    if (s.latent > 0) options.encoder_input = parse_encoder_input(s.encoder_input);
+    return options;
+  }
+};
+
+}  // namespace images

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The command lines of the three commands: the settings of a training, and how it is run, sampled
+// and evaluated.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <examples/images/settings.hpp>
+
+namespace images {
+
+/// How images are drawn from a flow.
+struct SamplingOptions {
+  std::string solver = "euler";
+  int steps = 20;
+  double tolerance = 1e-5;
+  int batch = 64;
+};
+
+struct TrainOptions {
+  std::string data, output;
+  std::int64_t iterations = 0;
+  bool resume = false;
+  std::int64_t checkpoint_every = 1'000;
+  int keep = 3;
+  std::int64_t sample_every = 10'000;
+  int count = 64;
+  SamplingOptions sampling;
+};
+
+struct SampleOptions {
+  std::string load, output;
+  int count = 100;
+  std::uint32_t seed = 7;
+  SamplingOptions sampling;
+  int manifold = 20;
+  int shared = 4;
+};
+
+struct EvaluateOptions {
+  std::vector<std::string> load;
+  std::string data, output;
+  int count = 1'000;
+  int times = 10;
+  int batch = 64;
+  std::uint32_t seed = 7;
+};
+
+/// A subcommand whose --help shows what is the case if nothing is said.
+inline CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& words) {
+  CLI::App* command = app.add_subcommand(name, words);
+  command->option_defaults()->always_capture_default();
+  command->footer(
+      "Options that begin with --kokkos- go to Kokkos (--kokkos-help). The number of threads is "
+      "OMP_NUM_THREADS.");
+  return command;
+}
+
+inline void add_folder(CLI::App* command, const std::string& name, std::string& value,
+                       const std::string& words) {
+  command->add_option(name, value, words)->required()->default_str("");
+}
+
+inline void add_sampling(CLI::App* command, SamplingOptions& o) {
+  const std::string group = "Sampling";
+  command->add_option("--solver", o.solver, "euler, or dopri5, which chooses its own steps")
+      ->check(CLI::IsMember({"euler", "dopri5"}))
+      ->group(group);
+  command->add_option("--steps", o.steps, "of euler")->check(count_option())->group(group);
+  command->add_option("--tolerance", o.tolerance, "relative and absolute, of dopri5")
+      ->check(positive_option())
+      ->group(group);
+  command->add_option("--sample-batch", o.batch, "images at a time, which bounds the memory")
+      ->check(count_option())
+      ->group(group);
+}
+
+/// Throws std::invalid_argument for an option that was given and has no effect.
+inline void refuse_unused(const CLI::App& command, const std::string& name, bool used,
+                          const std::string& reason) {
+  vrfm::expect(used || command.get_option(name)->count() == 0, "option ", name, " has no effect ",
+               reason);
+}
+
+inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
+  const bool adaptive = o.solver == "dopri5";
+  refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
+  refuse_unused(command, "--tolerance", adaptive, "without --solver dopri5");
+}
+
+/// The settings of a training on the command line: a recipe, and what was changed of it.
+template <class Set>
+class SettingOptions {
+ public:
+  using Settings = typename Set::Settings;
+
+  explicit SettingOptions(CLI::App* command) : command_(command) {
+    const auto recipes = Set::recipes();
+    recipe_ = recipes.front();
+    given_ = Set::recipe(recipe_);
+    command->add_option("--recipe", recipe_, "settings by name; below are those of " + recipe_)
+        ->check(CLI::IsMember(recipes));
+    Settings::each(given_, [&](const char* name, auto& value, const SettingRule& rule) {
+      using Value = std::decay_t<decltype(value)>;
+      CLI::Option* option = nullptr;
+      if constexpr (std::is_same_v<Value, bool>) {
+        option = command->add_flag(flag(name) + ",!--no-" + name, value, rule.help);
+      } else {
+        option = command->add_option("--" + std::string(name), value, rule.help);
+        if constexpr (is_list<Value>) option->delimiter(',');
+        option->check(rule.check)->default_str(to_text(value));
+      }
+      option->group("Settings of the training");
+    });
+    std::string words = "Recipes differ from " + recipe_ + " in:";
+    const auto usual = texts(given_);
+    for (const auto& other : recipes) {
+      if (other == recipe_) continue;
+      words += "\n  " + other + ":";
+      const auto values = texts(Set::recipe(other));
+      for (const auto& [name, value] : values) {
+        if (name != "recipe" && (!usual.contains(name) || usual.at(name) != value)) {
+          words += " --" + name + " " + value;
+        }
+      }
+      if (!values.contains("latent")) words += " no latent variable";
+    }
+    command->footer(words + "\n" + command->get_footer());
+  }
+
+  /// The recipe with what was given. Throws std::invalid_argument for options without effect.
+  Settings settings() const {
+    Settings settings = Set::recipe(recipe_);
+    vrfm::Settings changed;
+    Settings::each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {
+      refuse_unused(*command_, "--" + std::string(name), !rule.latent || settings.latent > 0,
+                    "with --recipe " + recipe_ + ", which has no latent variable");
+      if (command_->get_option("--" + std::string(name))->count() > 0) {
+        changed[name] = to_text(value);
+      }
+    });
+    assign(settings, changed);
+    if (settings.latent > 0) parse_encoder_input(settings.encoder_input);
+    return settings;
+  }
+
+ private:
+  static std::string flag(const char* name) { return "--" + std::string(name); }
+
+  CLI::App* command_;
+  std::string recipe_;
+  Settings given_;
+};
+
+}  // namespace images

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The main() of an image program: the commands train, sample and evaluate on one set of images.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <examples/common/program.hpp>
+#include <examples/images/evaluate.hpp>
+#include <examples/images/options.hpp>
+#include <examples/images/sample.hpp>
+#include <examples/images/train.hpp>
+
+namespace images {
+
+template <class Set>
+CLI::App* add_train(CLI::App& app, TrainOptions& o) {
+  CLI::App* command = add_command(
+      app, "train", "Train a flow; writes checkpoints, weights, losses, pictures and report.html");
+  o.iterations = Set::iterations;
+  add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
+  add_folder(command, "-o,--output", o.output, "folder of all results");
+  command->add_option("--iterations", o.iterations, "training steps")->check(count_option());
+  const std::string runs = "Long runs";
+  command->add_flag("--resume", o.resume, "continue from the newest checkpoint, if there is one")
+      ->group(runs);
+  command
+      ->add_option("--checkpoint-every", o.checkpoint_every,
+                   "steps between checkpoints; 0: at the end and on SIGTERM or SIGINT only")
+      ->check(count_or_none_option())
+      ->group(runs);
+  command->add_option("--keep", o.keep, "checkpoints that stay")
+      ->check(count_option())
+      ->group(runs);
+  command->add_option("--sample-every", o.sample_every, "steps between grids of samples; 0: none")
+      ->check(count_or_none_option())
+      ->group(runs);
+  command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
+  add_sampling(command, o.sampling);
+  return command;
+}
+
+template <class Set>
+CLI::App* add_sample(CLI::App& app, SampleOptions& o) {
+  CLI::App* command = add_command(app, "sample",
+                                  "Draw images from weights; writes samples.npz (uint8, NHWC, "
+                                  "arr_0) and pictures");
+  add_folder(command, "--load", o.load, "weights that train wrote");
+  add_folder(command, "-o,--output", o.output, "folder of all results");
+  command->add_option("--count", o.count, "images")->check(count_option());
+  command->add_option("--seed", o.seed, "of x0 and z")->check(count_or_none_option());
+  command
+      ->add_option("--manifold", o.manifold,
+                   "images along each side of the picture of a two-dimensional z; 0: none")
+      ->check(count_or_none_option());
+  command->add_option("--shared", o.shared, "grids that share one z each; 0: none")
+      ->check(count_or_none_option());
+  add_sampling(command, o.sampling);
+  return command;
+}
+
+template <class Set>
+CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
+  CLI::App* command = add_command(app, "evaluate",
+                                  "Losses of weights on the test images, along t, at the same "
+                                  "draws for all; vrfm_image_metrics "
+                                  "compares samples");
+  command->add_option("--load", o.load, "weights that train wrote, one or more")
+      ->required()
+      ->default_str("");
+  add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
+  add_folder(command, "-o,--output", o.output, "folder of all results");
+  command->add_option("--count", o.count, "test images")->check(count_option());
+  command->add_option("--times", o.times, "values of t")->check(count_option());
+  command->add_option("--batch", o.batch, "images at a time")->check(count_option());
+  command->add_option("--seed", o.seed, "of the draws")->check(count_or_none_option());
+  return command;
+}
+
+template <class Set>
+int program(int argc, char** argv) {
+  const common::Program program(std::string("vrfm_") + Set::name, argc, argv);
+  CLI::App app(std::string("Trains, samples and evaluates rectified flows (rfm) and variational "
+                           "rectified flows (vrfm) on ") +
+               Set::title + ".");
+  app.require_subcommand(1);
+  TrainOptions train;
+  SampleOptions sample;
+  EvaluateOptions evaluate;
+  CLI::App* training = add_train<Set>(app, train);
+  CLI::App* sampling = add_sample<Set>(app, sample);
+  CLI::App* evaluating = add_evaluate<Set>(app, evaluate);
+  const SettingOptions<Set> options(training);
+  typename Set::Settings settings;
+  const auto given = [&](const char* name) { return sampling->get_option(name)->count() > 0; };
+  return program.main(
+      app,
+      [&] {
+        if (training->parsed()) {
+          settings = options.settings();
+          check_sampling(*training, train.sampling);
+        }
+        if (sampling->parsed()) check_sampling(*sampling, sample.sampling);
+      },
+      [&] {
+        if (training->parsed()) Training<Set>(train, settings, program.command_line()).run();
+        if (sampling->parsed()) sample_command<Set>(sample, given("--manifold"), given("--shared"));
+        if (evaluating->parsed()) evaluate_command<Set>(evaluate, program.command_line());
+      });
+}
+
+}  // namespace images

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pictures and curves in the reports of the image programs.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <vrfm/io/png.hpp>
+
+#include <examples/common/figures/curves.hpp>
+#include <examples/common/figures/draw.hpp>
+#include <examples/common/report/format.hpp>
+#include <examples/common/report/page.hpp>
+#include <examples/images/run.hpp>
+
+namespace images {
+
+/// Okabe and Ito's colours.
+inline std::string colour(std::size_t index) {
+  static const char* const colours[] = {"#0072b2", "#d55e00", "#009e73",
+                                        "#cc79a7", "#56b4e9", "#e69f00"};
+  return colours[index % std::size(colours)];
+}
+
+namespace detail {
+
+inline std::string base64(std::span<const std::byte> bytes) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    unsigned long group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group =
+          group << 8 | (i + k < bytes.size() ? std::to_integer<unsigned long>(bytes[i + k]) : 0);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      text += i + k > bytes.size() ? '=' : digits[group >> (18 - 6 * k) & 63];
+    }
+  }
+  return text;
+}
+
+}  // namespace detail
+
+/// A picture as it is written beside the report and shown in it.
+struct Shown {
+  std::string name, title, caption;
+  vrfm::GridImage image;
+};
+
+/// Writes folder/NAME.png, and returns the figure's HTML with the picture inside.
+inline std::string show(const std::filesystem::path& folder, const Shown& shown) {
+  const auto& image = shown.image;
+  vrfm::write_png(folder / (shown.name + ".png"), image.width, image.height, image.channels,
+                  image.pixels);
+  return "<figure><h3>" + escape(shown.title, Markup::html) +
+         "</h3>\n<div class=\"picture\"><img alt=\"" + escape(shown.title, Markup::html) +
+         "\" src=\"data:image/png;base64," +
+         detail::base64(vrfm::encode_png(image.width, image.height, image.channels, image.pixels)) +
+         "\"></div>\n<figcaption>" + shown.caption + "</figcaption></figure>\n";
+}
+
+/// Panels beside each other, one legend. Each is a title, the axes' names and its curves.
+struct CurvePanel {
+  std::string title, x, y;
+  std::vector<CurveFamily> families;
+};
+
+inline FigurePlan curve_figure(const std::string& name, const std::string& title,
+                               const std::string& caption, const std::vector<CurvePanel>& panels) {
+  FigurePlan plan;
+  plan.name = name;
+  plan.title = title;
+  plan.caption = caption;
+  const double pitch = panels.size() > 1 ? 500 : 620;
+  plan.width = static_cast<int>(pitch * static_cast<double>(panels.size()));
+  plan.height = 344 + legend_excess(panels.front().families.size());
+  Script script(plan.width, plan.height);
+  for (std::size_t k = 0; k < panels.size(); ++k) {
+    script.panel({pitch * static_cast<double>(k) + 72, 40, pitch - 104, 218}, panels[k].title);
+    script.axes(panels[k].x, panels[k].y);
+    curves_panel(script, panels[k].families, std::string(1, static_cast<char>('a' + k)), k == 0);
+  }
+  script.legend(legend_entries(panels.front().families));
+  plan.script = script.finish();
+  return plan;
+}
+
+/// The curves of a training, or of several beside each other.
+struct TrainingCurves {
+  std::string label;
+  LossLog losses;
+  bool latent;
+};
+
+inline std::optional<FigurePlan> loss_figure(const std::vector<TrainingCurves>& trainings) {
+  if (trainings.empty()) return std::nullopt;
+  CurvePanel velocity{"Velocity loss", "step", "mean squared error a number", {}};
+  CurvePanel kl{"KL divergence of the posterior from the prior", "step", "nats a dimension", {}};
+  for (std::size_t k = 0; k < trainings.size(); ++k) {
+    const auto& [label, losses, latent] = trainings[k];
+    const std::string name = escape(label, Markup::gnuplot);
+    velocity.families.push_back({name, colour(k), {losses.curve(0)}});
+    if (latent) kl.families.push_back({name, colour(k), {losses.curve(1)}});
+  }
+  std::vector<CurvePanel> panels{velocity};
+  if (!kl.families.empty()) panels.push_back(kl);
+  return curve_figure("losses", "Training",
+                      "Faint: means over short stretches of steps; strong: their moving average. "
+                      "RFM cannot go below the spread of the velocities that meet at one place; "
+                      "V-RFM can, because its latent says which one is meant.",
+                      panels);
+}
+
+}  // namespace images

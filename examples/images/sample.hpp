@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The command `sample`: images from weights, as a grid to look at and as an array for metrics, and
+// pictures of what z means.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include <vrfm/io/npz.hpp>
+
+#include <examples/images/report.hpp>
+#include <examples/images/run.hpp>
+
+namespace images {
+
+/// `pictures_given`: whether --manifold or --shared was, so that having no effect is an error.
+template <class Set>
+void sample_command(const SampleOptions& options, bool manifold_given, bool shared_given) {
+  const auto loaded = LoadedFlow<Set>::read(options.load);
+  const int latent = loaded.settings.latent;
+  vrfm::expect(!manifold_given || latent == 2, "option --manifold needs a latent variable of two ",
+               "dimensions; ", options.load, " has ", latent);
+  vrfm::expect(!shared_given || latent > 0, "option --shared needs a latent variable; ",
+               options.load, " has none");
+  const std::filesystem::path output = options.output;
+  create_folder(output);
+  const auto write = [&](const std::string& name, const vrfm::GridImage& image) {
+    vrfm::write_png(output / name, image.width, image.height, image.channels, image.pixels);
+    std::printf("%s\n", (output / name).c_str());
+  };
+
+  const Painter<FlowOf<Set>> painter(loaded.flow, loaded.shape, options.sampling);
+  const Kokkos::Timer timer;
+  const auto samples = painter.draw(options.count, options.seed, [&, tenth = 0](int done) mutable {
+    if (done < options.count && 10 * done / options.count == tenth) return;
+    tenth = 10 * done / options.count;
+    const double left = timer.seconds() * (options.count - done) / done;
+    std::fprintf(stderr, "%d/%d images, %.0f s left\n", done, options.count, left);
+  });
+  vrfm::write_npz(output / "samples.npz",
+                  std::vector{vrfm::make_tensor("arr_0", samples.shape, samples.pixels)});
+  std::printf("%s\n", (output / "samples.npz").c_str());
+  write("samples.png", samples.grid(100, 0, Set::scale));
+  for (int k = 0; latent == 2 && options.manifold > 0 && k < 2; ++k) {
+    const auto side = static_cast<std::size_t>(options.manifold);
+    write("manifold-" + std::to_string(k + 1) + ".png",
+          painter.manifold(options.manifold, options.seed, k).grid(side * side, side, 1));
+  }
+  for (int k = 0; latent > 0 && k < options.shared; ++k) {
+    write("shared-z-" + std::to_string(k + 1) + ".png",
+          painter.shared(64, options.seed, k).grid(64, 8, Set::scale));
+  }
+}
+
+}  // namespace images

@@ -1,0 +1,198 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# vrfm_mnist and vrfm_cifar10 as a user runs them, on stand-in sets and tiny networks: the same bits
+# for any number of threads, after SIGTERM, SIGINT and kill -9; a full disk; samples and losses from
+# saved weights; and one clear error with status 1 for whatever is wrong.
+# Usage: images.sh VRFM_MNIST VRFM_CIFAR10 VRFM_STANDINS [KILLS]
+set -u
+mnist=$1
+cifar10=$2
+standins=$3
+kills=${4:-6}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+"$standins" --train 60 --test 20 --output "$dir" >"$dir/out" || fail "stand-in sets"
+
+# Narrow, but with several parts of a batch, a clipped and an averaged gradient, dropout, mirroring.
+tiny="--data $dir/mnist --batch 6 --micro-batch 4 --features 4 --blocks 1 --clip-norm 1 --ema-decay 0.9 --steps 2 --samples 4"
+tiny_vrfm="$tiny --posterior-features 4"
+tiny_cifar="--data $dir/cifar10 --recipe vrfm-3 --batch 4 --micro-batch 2 --base 8 --multipliers 1,2 --blocks 1 --head-channels 8 --latent 6 --latent-width 8 --posterior-base 4 --ema-decay 0.9 --steps 2 --samples 4"
+
+run() { # program, folder, then options
+  program=$1
+  folder=$2
+  shift 2
+  "$program" "$@" --output "$dir/$folder" >"$dir/out" 2>"$dir/err" || {
+    fail "exit status $? of: $*"
+    cat "$dir/err"
+  }
+}
+
+same() { # folder, folder, what
+  for file in weights.safetensors weights-ema.safetensors losses.npy samples/final.png; do
+    cmp -s "$dir/$1/$file" "$dir/$2/$file" || fail "$3: $file differs"
+  done
+}
+
+wait_for() { # file: until it is there, or the program in the background has ended
+  while [ ! -e "$1" ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
+}
+
+interrupted() { # signal, steps of the run, program, options of train
+  signal=$1
+  steps=$2
+  shift 2
+  rm -rf "$dir/stopped"
+  program=$1
+  shift
+  "$program" train "$@" --iterations "$steps" --checkpoint-every 3 --output "$dir/stopped" \
+    >"$dir/out" 2>"$dir/err" &
+  wait_for "$dir/stopped/checkpoints/step-000000003.safetensors"
+  kill "-$signal" $!
+  wait $! || fail "status $? after SIG$signal"
+  grep -q "SIG$signal: stopped after step" "$dir/err" || fail "SIG$signal: $(cat "$dir/err")"
+  [ ! -e "$dir/stopped/weights.safetensors" ] || fail "SIG$signal came too late"
+  run "$program" stopped train "$@" --iterations "$steps" --resume
+}
+
+steps=60
+# shellcheck disable=SC2086
+{
+  OMP_NUM_THREADS=1 run "$mnist" one train $tiny_vrfm --iterations $steps --sample-every 30
+  OMP_NUM_THREADS=2 run "$mnist" two train $tiny_vrfm --iterations $steps --sample-every 0
+  same one two "mnist, 1 and 2 threads"
+  for signal in TERM INT; do
+    interrupted $signal $steps "$mnist" $tiny_vrfm
+    same one stopped "mnist, SIG$signal"
+  done
+  run "$mnist" rfm train $tiny --recipe rfm --iterations 9
+  OMP_NUM_THREADS=1 run "$cifar10" cifar_one train $tiny_cifar --iterations 12
+  interrupted TERM 12 "$cifar10" $tiny_cifar
+  same cifar_one stopped "cifar10, SIGTERM"
+}
+for file in report.html metrics.json figures/losses.png samples/manifold-1.png \
+  samples/step-000000030.png; do
+  [ -s "$dir/one/$file" ] || fail "mnist: no $file"
+done
+[ -s "$dir/cifar_one/samples/shared-z-2.png" ] || fail "cifar10: no grid of one z"
+grep -q "data:image/png;base64," "$dir/one/report.html" || fail "no picture in the report"
+
+# Killed again and again, at moments that a small generator picks.
+random=1
+round=0
+# shellcheck disable=SC2086
+while [ $round -lt "$kills" ]; do
+  round=$((round + 1))
+  random=$(((random * 1103515245 + 12345) % 2147483648))
+  "$mnist" train $tiny_vrfm --iterations $steps --checkpoint-every 1 --keep 2 --resume \
+    --output "$dir/killed" >"$dir/out" 2>"$dir/err" &
+  sleep "0.$((random / 65536 % 300 + 100))"
+  kill -9 $! 2>/dev/null
+  wait $! 2>/dev/null
+  grep -i damaged "$dir/err" && fail "a damaged checkpoint after kill $round"
+  # Done before the last kill: begin again.
+  [ $round -lt "$kills" ] && [ -e "$dir/killed/weights.safetensors" ] && rm -rf "$dir/killed"
+done
+# shellcheck disable=SC2086
+run "$mnist" killed train $tiny_vrfm --iterations $steps --resume
+grep -i damaged "$dir/err" && fail "a damaged checkpoint after the last kill"
+same one killed "mnist, killed $kills times"
+ls -A "$dir/killed/checkpoints" | grep -q tmp && fail "temporary files stay"
+
+# A damaged checkpoint is passed over, and said so.
+newest=$dir/killed/checkpoints/$(ls "$dir/killed/checkpoints" | tail -n 1)
+head -c 1000 "$newest" >"$dir/part"
+cp "$dir/part" "$newest"
+rm "$dir/killed/weights.safetensors"
+# shellcheck disable=SC2086
+run "$mnist" killed train $tiny_vrfm --iterations $steps --resume
+grep -q "skipped a damaged checkpoint" "$dir/err" || fail "a damaged checkpoint is not mentioned"
+same one killed "mnist, the newest checkpoint damaged"
+
+# A disk that is full: no file grows beyond a few kilobytes.
+# shellcheck disable=SC2086
+run "$mnist" full train $tiny_vrfm --iterations 10 --checkpoint-every 5
+cp -r "$dir/full/checkpoints" "$dir/before"
+# shellcheck disable=SC2086
+(
+  trap '' XFSZ
+  ulimit -f 16
+  exec "$mnist" train $tiny_vrfm --iterations $steps --checkpoint-every 5 --resume \
+    --output "$dir/full" >"$dir/out" 2>"$dir/err"
+)
+[ $? -eq 1 ] || fail "full disk: not status 1"
+grep -q "checkpoint of step 15: .*earlier ones are intact, the newest is $dir/full/checkpoints/step-000000010" \
+  "$dir/err" || fail "full disk: $(cat "$dir/err")"
+diff -r "$dir/full/checkpoints" "$dir/before" >/dev/null || fail "full disk: checkpoints changed"
+# shellcheck disable=SC2086
+run "$mnist" full train $tiny_vrfm --iterations $steps --resume
+same one full "mnist, after a full disk"
+
+# Images and losses from the weights alone.
+run "$mnist" drawn sample --load "$dir/one/weights-ema.safetensors" --count 70 --steps 2 --manifold 3
+for file in samples.npz samples.png manifold-2.png shared-z-4.png; do
+  [ -s "$dir/drawn/$file" ] || fail "sample: no $file"
+done
+OMP_NUM_THREADS=1 run "$mnist" again sample --load "$dir/one/weights-ema.safetensors" --count 70 \
+  --steps 2 --sample-batch 9 --manifold 0 --shared 0
+cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images in other parts"
+[ ! -e "$dir/again/manifold-1.png" ] || fail "--manifold 0 makes a picture"
+run "$cifar10" drawn sample --load "$dir/cifar_one/weights.safetensors" --count 3 --solver dopri5 \
+  --tolerance 1e-2 --shared 1
+run "$mnist" losses evaluate --load "$dir/one/weights.safetensors" "$dir/rfm/weights.safetensors" \
+  --data "$dir/mnist" --count 15 --times 3 --batch 7
+grep -q '"velocity_loss_at_t"' "$dir/losses/metrics.json" || fail "evaluate: no losses along t"
+[ -s "$dir/losses/figures/losses.png" ] || fail "evaluate: no training curves"
+
+# Each wrong call: status 1, the words on stderr, and the results of before untouched.
+cp -r "$dir/one" "$dir/kept"
+wrong() { # words, program, options
+  words=$1
+  program=$2
+  shift 2
+  "$program" "$@" >"$dir/out" 2>"$dir/err"
+  status=$?
+  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
+  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $* -- $(cat "$dir/err")"
+  diff -r "$dir/one" "$dir/kept" >/dev/null || fail "files changed by: $*"
+}
+# shellcheck disable=SC2086
+train() { words=$1; shift; wrong "$words" "$mnist" train $tiny_vrfm --output "$dir/one" "$@"; }
+
+wrong "subcommand is required" "$mnist"
+wrong "unexpected argument 'draw'" "$mnist" draw
+wrong "--data is required" "$mnist" train --output "$dir/none"
+wrong "vrfm-5" "$cifar10" train --recipe vrfm-5
+train "vrfm_mnist: unknown option '--wrong'" --wrong 1
+train "option --beta has no effect with --recipe rfm" --recipe rfm --beta 1
+train "option --tolerance has no effect without --solver dopri5" --tolerance 1
+train "option --steps has no effect with --solver dopri5" --solver dopri5
+train "--features: must be a whole number of at least 1, got 0" --features 0
+train "found 'x9'" --encoder-input x0+x9
+train "--resume continues from it"
+train "setting 'beta' is '0.5' but" --resume --beta 0.5
+train "setting 'seed' is '2' but" --resume --seed 2
+train "setting 'recipe'" --resume --recipe rfm --iterations 70 --posterior-features 4
+train "more than --iterations" --resume --iterations 5
+wrong "MNIST" "$mnist" train --data "$dir/none" --output "$dir/none"
+wrong "cannot create the folder" "$mnist" train --data "$dir/mnist" --output /dev/null/run
+wrong "expected weights of vrfm_cifar10, found those of vrfm_mnist" "$cifar10" sample \
+  --load "$dir/one/weights.safetensors" --output "$dir/none"
+wrong "option --manifold needs a latent variable of two dimensions" "$mnist" sample \
+  --load "$dir/rfm/weights.safetensors" --output "$dir/none" --manifold 4
+wrong "none.safetensors" "$mnist" evaluate --load "$dir/none.safetensors" --data "$dir/mnist" \
+  --output "$dir/none"
+
+if [ $failures -gt 0 ]; then
+  echo "$failures failures"
+  exit 1
+fi
+echo "all passed"
