@@ -80,9 +80,10 @@ struct LookUpLatent {
 }  // namespace detail
 
 /// A network with its parameters. Holds pointers: the parameters (and latents) must outlive it.
-template <Real T, class Network>
+template <Real T, class Network, Compute products = Compute::float32>
 class NetworkVelocity {
  public:
+  static constexpr Compute compute = products;
   using value_type = T;
   static constexpr bool host_only = vrfm::host_only<Network>;
 
@@ -123,16 +124,17 @@ class NetworkVelocity {
 };
 
 /// The velocity field of a flow; z is drawn from the prior.
-template <Real T, ExecutionSpace Exec, class Networks>
-NetworkVelocity<T, decltype(Networks::velocity)> velocity_of(const Flow<T, Exec, Networks>& flow) {
+template <Real T, ExecutionSpace Exec, class Networks, Compute products>
+NetworkVelocity<T, decltype(Networks::velocity), products> velocity_of(
+    const Flow<T, Exec, Networks, products>& flow) {
   return {flow.networks().velocity, flow.values().data()};
 }
 
 /// The velocity field of a flow in which sample number i of a call has z = row i % rows of
 /// `latents` (rows x latent): one row gives all samples the same z.
-template <Real T, ExecutionSpace Exec, class Networks>
-NetworkVelocity<T, decltype(Networks::velocity)> velocity_of(const Flow<T, Exec, Networks>& flow,
-                                                             const Table<T, Exec>& latents) {
+template <Real T, ExecutionSpace Exec, class Networks, Compute products>
+NetworkVelocity<T, decltype(Networks::velocity), products> velocity_of(
+    const Flow<T, Exec, Networks, products>& flow, const Table<T, Exec>& latents) {
   return {flow.networks().velocity, flow.values().data(), matrix(latents)};
 }
 

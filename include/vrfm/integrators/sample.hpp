@@ -98,8 +98,9 @@ Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& fi
 }
 
 /// Samples of a flow; each draws its own z.
-template <Real T, ExecutionSpace Exec, class Networks, Distribution<T> Source, class Solver>
-Table<T, Exec> sample(const Flow<T, Exec, Networks>& flow, const Source& source,
+template <Real T, ExecutionSpace Exec, class Networks, Compute products, Distribution<T> Source,
+          class Solver>
+Table<T, Exec> sample(const Flow<T, Exec, Networks, products>& flow, const Source& source,
                       const Solver& solver, const SampleOptions& options) {
   return sample(flow.exec(), velocity_of(flow), source, solver, options);
 }

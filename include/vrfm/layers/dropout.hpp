@@ -9,6 +9,7 @@
 
 #include <vrfm/core/random.hpp>
 #include <vrfm/layers/layer.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
@@ -72,6 +73,10 @@ class Dropout {
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const DrawAddress& address, ConstMatrix<T> x,
                                Matrix<T> y) const {
+    if (threshold_ == 0) {
+      if (y.data != x.data) ctx.map(y.rows, y.cols, Copy<T>{x, y});
+      return;
+    }
     const detail::DropElements<T> drop{
         x,
         y,

@@ -3,6 +3,8 @@
 // Execution: in which context a step or a trajectory runs, chosen at run time.
 #pragma once
 
+#include <vrfm/linalg/context.hpp>
+
 namespace vrfm {
 
 /// tiles: one kernel over tiles of samples whose activations stay in cache, in memory that does not
@@ -15,5 +17,23 @@ enum class Execution { automatic, tiles, batch };
 /// `static constexpr bool host_only = true`. They run over whole batches.
 template <class F>
 inline constexpr bool host_only = requires { requires F::host_only; };
+
+namespace detail {
+
+template <class F>
+constexpr Compute compute_of_type() {
+  if constexpr (requires { F::compute; }) {
+    return F::compute;
+  } else {
+    return Compute::float32;
+  }
+}
+
+}  // namespace detail
+
+/// The precision that a flow or a field wants its products in: its `static constexpr Compute compute`,
+/// float32 without one.
+template <class F>
+inline constexpr Compute compute_of = detail::compute_of_type<F>();
 
 }  // namespace vrfm

@@ -60,10 +60,12 @@ concept FlowNetworks = std::constructible_from<N, ParameterList&, const typename
                          { networks.posterior.latent() } -> std::same_as<int>;
                        };
 
+/// `products`: the precision in which devices multiply its matrices (linalg/context.hpp).
 template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
-          FlowNetworks Networks = MlpNetworks<>>
+          FlowNetworks Networks = MlpNetworks<>, Compute products = Compute::float32>
 class Flow {
  public:
+  static constexpr Compute compute = products;
   using value_type = T;
   using execution_space = Exec;
   using Options = typename Networks::Options;

@@ -61,7 +61,7 @@ MeanLosses mean_losses(const FlowType& flow, const Objective& objective, const P
   const Array<double, Exec> sums("vrfm::mean_losses::sums", 2);
   Arena<T> arena(memory.data(), measured.peak());
   for (int first = 0; first < options.count; first += batch) {
-    evaluate(BatchContext<Exec>(exec), math::min(batch, options.count - first),
+    evaluate(BatchContext<Exec, FlowType::compute>(exec), math::min(batch, options.count - first),
              static_cast<std::uint64_t>(first), Gradient<T>{}, sums.data(),
              first > 0 ? Update::accumulate : Update::overwrite, arena);
   }

@@ -207,13 +207,14 @@ class Trainer {
     if (options_.execution == Execution::batch) {
       Arena<T> arena(memory_.data(), memory_each_);
       for (int first = 0; first < local_batch_; first += batch_rows_) {
-        rows_(BatchContext<Exec>(exec_), math::min(batch_rows_, local_batch_ - first),
+        rows_(BatchContext<Exec, FlowType::compute>(exec_),
+              math::min(batch_rows_, local_batch_ - first),
               first_sample + static_cast<std::uint64_t>(first),
               Gradient<T>{gradients_.data(), first > 0}, losses_.data(),
               first > 0 ? Update::accumulate : Update::overwrite, arena);
       }
     } else if constexpr (!host_only<Rows>) {
-      launch_tiles(
+      launch_tiles<FlowType::compute>(
           exec_, "vrfm::Trainer::evaluate", workers_,
           detail::EvaluateParts<T, Rows>{rows_, batch_rows_, local_batch_, parts_, workers_,
                                          first_sample, gradients_.data(), gradient_stride_,

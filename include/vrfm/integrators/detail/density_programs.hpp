@@ -77,6 +77,8 @@ struct FinishDensity {
 /// The program of run_trajectories that integrates points back, once for each draw of z.
 template <class Field, class Base, class Solver, class T>
 struct EvaluateDensities {
+  static constexpr Compute compute = compute_of<Field>;
+
   DivergenceVelocity<Field> field;
   Base base;
   Solver solver;
@@ -137,6 +139,8 @@ struct FinishSample {
 /// The program of run_trajectories that samples and keeps the density.
 template <class Field, class Source, class Solver, class T>
 struct SampleDensities {
+  static constexpr Compute compute = compute_of<Field>;
+
   DivergenceVelocity<Field> field;
   Source source;
   Solver solver;

@@ -155,9 +155,10 @@ Result run_trajectories(const Exec& exec, const std::string& label, const Progra
 
   const TileTrajectories<T, Program> trajectories{
       program, seed, first_id, count, rows, workers, statuses.data(), memory.data(), memory_each};
-  if (!tiled) trajectories(BatchContext<Exec>(exec), 0);
+  constexpr Compute compute = compute_of<Program>;
+  if (!tiled) trajectories(BatchContext<Exec, compute>(exec), 0);
   if constexpr (!host_only<Program>) {
-    if (tiled) launch_tiles(exec, label, workers, trajectories);
+    if (tiled) launch_tiles<compute>(exec, label, workers, trajectories);
   }
   return summarize(exec, label, statuses, first_id);
 }
