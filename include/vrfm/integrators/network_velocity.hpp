@@ -28,6 +28,7 @@ struct EncodedVelocity {
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return network.dimension(); }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
@@ -99,6 +100,7 @@ class NetworkVelocity {
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return network_.dimension(); }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION EncodedVelocity<T, Network> bind(const Ctx& ctx, const SampleBlock& block,
                                                    Arena<T>& arena) const {
