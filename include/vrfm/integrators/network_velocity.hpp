@@ -22,7 +22,8 @@ struct EncodedVelocity {
         n.tangent(MeasureContext{}, p, m, m, saved, arena);
       };
 
-  Network network;
+  /// Networks that kernels cannot carry are referred to: the field that was bound outlives this one.
+  std::conditional_t<host_only<Network>, const Network&, Network> network;
   const T* parameters;
   Matrix<T> part;  // z's, from encode_latent
 

@@ -72,7 +72,7 @@ class ResidualVelocity {
     decoder_ = ResidualStack(list, name + ".decoder", stack);
   }
 
-  int dimension() const { return pixels() * o_.channels; }
+  KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.channels; }
   int latent() const { return o_.latent; }
   /// Columns of z's encoding.
   int part_cols() const { return o_.latent > 0 ? o_.features : 0; }
@@ -153,7 +153,7 @@ class ResidualVelocity {
   }
 
  private:
-  int pixels() const { return o_.height * o_.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
   int joined_channels() const { return (o_.latent > 0 ? 3 : 2) * o_.features; }
   template <class T>
   Matrix<T> columns(Matrix<T> joined, int part) const {
@@ -288,7 +288,7 @@ class ResidualPosterior {
  private:
   bool sees(int k) const { return contains(o_.encoder_input, static_cast<EncoderInput>(1u << k)); }
   int encoders() const { return int(sees(0)) + int(sees(1)) + int(sees(2)); }
-  int pixels() const { return o_.height * o_.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
 
   ResidualFlowOptions o_;
   ResidualStack encoder_[3];

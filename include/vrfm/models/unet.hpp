@@ -100,7 +100,7 @@ class Unet {
   }
 
   const UnetOptions& options() const { return o_; }
-  int dimension() const { return pixels() * o_.path.channels; }
+  KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.path.channels; }
   int latent() const { return o_.latent; }
   /// Columns of z's embedding.
   int part_cols() const { return o_.latent > 0 ? latent_last_.outputs() : 0; }
@@ -184,7 +184,7 @@ class Unet {
   }
 
  private:
-  int pixels() const { return o_.path.height * o_.path.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.path.height * o_.path.width; }
   bool sums() const { return o_.latent > 0 && o_.fusion == Fusion::bottleneck_sum; }
 
   template <class Ctx, class T>
