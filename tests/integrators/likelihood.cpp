@@ -139,7 +139,8 @@ TEMPLATE_LIST_TEST_CASE("the Gaussian flow's likelihood is exact in both directi
   // Launches over the whole batch give the same bits.
   const auto x = table<double, Exec>(70, 3, Numbers(2).take(210));
   const auto tiles = log_density(Exec(), field, source, x, Heun{2});
-  const auto batch = log_density(Exec(), field, source, x, Heun{2}, {.execution = Execution::batch});
+  const auto batch =
+      log_density(Exec(), field, source, x, Heun{2}, {.execution = Execution::batch});
   CHECK(column(tiles.log_density) == column(batch.log_density));
   const SampleOptions options{.count = 70, .execution = Execution::batch};
   const auto sampled = sample_with_density(Exec(), field, source, Heun{2}, options);
