@@ -112,7 +112,7 @@ class SettingOptions {
       if constexpr (std::is_same_v<Value, bool>) {
         option = command->add_flag(flag(name) + ",!--no-" + name, value, rule.help);
       } else {
-        option = command->add_option("--" + std::string(name), value, rule.help);
+        option = command->add_option(flag(name), value, rule.help);
         if constexpr (is_list<Value>) option->delimiter(',');
         option->check(rule.check)->default_str(to_text(value));
       }
@@ -139,9 +139,9 @@ class SettingOptions {
     Settings settings = Set::recipe(recipe_);
     vrfm::Settings changed;
     Settings::each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {
-      refuse_unused(*command_, "--" + std::string(name), !rule.latent || settings.latent > 0,
+      refuse_unused(*command_, flag(name), !rule.latent || settings.latent > 0,
                     "with --recipe " + recipe_ + ", which has no latent variable");
-      if (command_->get_option("--" + std::string(name))->count() > 0) {
+      if (command_->get_option(flag(name))->count() > 0) {
         changed[name] = to_text(value);
       }
     });
@@ -151,7 +151,7 @@ class SettingOptions {
   }
 
  private:
-  static std::string flag(const char* name) { return "--" + std::string(name); }
+  static std::string flag(const char* name) { return std::string("--").append(name); }
 
   CLI::App* command_;
   std::string recipe_;
