@@ -34,14 +34,6 @@ struct BottleneckSum {
   }
 };
 
-/// Element: x *= factor.
-template <class T>
-struct Scale {
-  T factor;
-  Matrix<T> x;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { x(i, j) *= factor; }
-};
-
 }  // namespace detail
 
 class Unet {
@@ -155,8 +147,8 @@ class Unet {
       dpart = arena.take(rows, part_cols());
       const int bottom = down_.stages().back().pixels();
       ctx.each_tile(rows, detail::SumPixels<T>{dmiddle, dpart, bottom}, arena);
-      ctx.map(dpart.rows, dpart.cols, detail::Scale<T>{T(0.9), dpart});
-      ctx.map(dmiddle.rows, dmiddle.cols, detail::Scale<T>{T(0.1), dmiddle});
+      ctx.map(dpart.rows, dpart.cols, detail::ScaledCopy<T>{T(0.9), dpart, dpart});
+      ctx.map(dmiddle.rows, dmiddle.cols, detail::ScaledCopy<T>{T(0.1), dmiddle, dmiddle});
     }
     const auto across = outputs_across(djoined);
     {

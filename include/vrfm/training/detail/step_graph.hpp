@@ -73,8 +73,8 @@ class StepGraph<Kokkos::Cuda> {
       try {
         enqueue();
       } catch (...) {
-        whole =
-            false;  // of something that cannot be recorded; else it comes again without recording
+        // Something cannot be recorded; any other error comes again without recording.
+        whole = false;
       }
       whole = cudaStreamEndCapture(stream, &graph) == cudaSuccess && whole;
     }
