@@ -40,6 +40,9 @@ class Arena {
   /// Numbers taken so far.
   KOKKOS_INLINE_FUNCTION std::size_t used() const { return used_; }
 
+  /// Numbers that are still free.
+  KOKKOS_INLINE_FUNCTION std::size_t left() const { return capacity_ - used_; }
+
   /// Gives back everything taken since `used()` returned `mark`.
   KOKKOS_INLINE_FUNCTION void rewind(std::size_t mark) { used_ = mark; }
 

@@ -10,6 +10,7 @@
 
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/linalg/epilogue.hpp>
 
 namespace vrfm {
 
@@ -60,6 +61,7 @@ struct AddBias {
   const T* bias;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) += bias[j]; }
+  BiasEpilogue<T> built_in() const { return {false, bias}; }
 };
 
 }  // namespace detail

@@ -10,6 +10,7 @@
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/cublaslt.hpp>
+#include <vrfm/linalg/detail/gathered_gemm.hpp>
 #include <vrfm/linalg/detail/gemm_element.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/tile_context.hpp>
@@ -247,10 +248,25 @@ class BatchContext {
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
                            tile);
     } else if constexpr (detail::is_patches<A> || detail::is_patches<B>) {
-      launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+      launch_on_patches<OpA, OpB>(a, b, c, update, epilogue);
     } else {
       launch_on_device<OpA, OpB, T>(a, b, c, update, epilogue);
     }
+  }
+
+  /// By a library on gathered patches if there is one; in bfloat16 its operands are of that type.
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  void launch_on_patches(const A& a, const B& b, Matrix<T> c, Update update,
+                         const Epilogue& epilogue) const {
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
+      constexpr bool rounded = compute == Compute::bfloat16 && std::is_same_v<T, float>;
+      using Operand = std::conditional_t<rounded, BFloat16, T>;
+      const auto buffer = detail::CublasLt::of(exec_).template operand_buffer<Operand>();
+      if (detail::gathered_gemm<OpA, OpB>(*this, buffer, a, b, c, update, epilogue)) return;
+    }
+#endif
+    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   /// By a library if it can; A and B are of `Operand`.

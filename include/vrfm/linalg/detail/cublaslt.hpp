@@ -6,6 +6,7 @@
 // neither allocate nor wait, and can be captured in a graph.
 #pragma once
 
+#include <vrfm/core/arena.hpp>
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/check.hpp>
 #include <vrfm/linalg/context.hpp>
@@ -35,7 +36,7 @@ inline void expect_success(cudaError_t error, const char* call) {
   throw std::runtime_error(text("vrfm: ", call, " says ", cudaGetErrorString(error)));
 }
 
-/// The handle, workspace and known algorithms of one stream.
+/// The handle, working memory and known algorithms of one stream.
 class CublasLt {
  public:
   /// A row-major matrix and how it is read.
@@ -74,8 +75,14 @@ class CublasLt {
   CublasLt& operator=(const CublasLt&) = delete;
 
   ~CublasLt() {
-    cudaFree(workspace_);  // waits for the products that use it
+    cudaFree(memory_);  // waits for the products that use it
     if (handle_ != nullptr) cublasLtDestroy(handle_);
+  }
+
+  /// For the operands of one product, in the order of the stream.
+  template <class T>
+  Arena<T> operand_buffer() const {
+    return {reinterpret_cast<T*>(memory_ + workspace_bytes), operand_bytes / sizeof(T)};
   }
 
   /// Launches `p`; false, and nothing is launched, if the library has no algorithm for it. Throws
@@ -107,14 +114,15 @@ class CublasLt {
     expect_success(cudaSetDevice(device_), "cudaSetDevice");
     expect_success(cublasLtMatmul(handle_, &operation, alpha, p.b.data, &layouts.first, p.a.data,
                                   &layouts.second, beta, p.c, &layouts.result, p.c, &layouts.result,
-                                  algorithm, workspace_, workspace_bytes, stream_),
+                                  algorithm, memory_, workspace_bytes, stream_),
                    "cublasLtMatmul");
     return true;
   }
 
  private:
-  /// NVIDIA's recommendation for Hopper.
-  static constexpr std::size_t workspace_bytes = std::size_t(32) << 20;
+  /// NVIDIA's recommendation for Hopper; and what stays in its L2 of 50 MB beside a product's result.
+  static constexpr std::size_t workspace_bytes = std::size_t(32) << 20,
+                               operand_bytes = std::size_t(32) << 20;
 
   /// The column-major operands B^T and A^T and result C^T.
   struct Layouts {
@@ -137,7 +145,7 @@ class CublasLt {
     expect_success(cudaSetDevice(device_), "cudaSetDevice");
     expect_success(cublasLtCreate(&handle_), "cublasLtCreate");
     // Not a view: the library wants 256-byte borders, and Kokkos' headers move them.
-    expect_success(cudaMalloc(&workspace_, workspace_bytes), "cudaMalloc");
+    expect_success(cudaMalloc(&memory_, workspace_bytes + operand_bytes), "cudaMalloc");
   }
 
   /// Bytes that the address is a multiple of, as far as kernels care (16): what the heuristic is told,
@@ -201,7 +209,7 @@ class CublasLt {
   int device_;
   cudaStream_t stream_;
   cublasLtHandle_t handle_ = nullptr;
-  void* workspace_ = nullptr;
+  char* memory_ = nullptr;  // the workspace, then the buffer of operands
   std::mutex mutex_;
   std::map<Key, std::optional<cublasLtMatmulAlgo_t>> algorithms_;
 };
