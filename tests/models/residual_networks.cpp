@@ -68,4 +68,8 @@ TEST_CASE("networks of small images name what is impossible", "[models][residual
   options = small(-1);
   CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
         "vrfm: velocity network needs latent >= 0, got -1");
+  options = small(2);
+  options.blocks = 65;
+  CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
+        "vrfm: a residual stack must have at most 64 blocks, got 65");
 }

@@ -72,6 +72,17 @@ TEST_CASE("U-Nets conform", "[models][unet]") {
   SECTION("z in the bottleneck") { check(Conditioning::adaptive_norm, 3, Fusion::bottleneck_sum); }
 }
 
+TEST_CASE("U-Nets have room for 64 stages a path", "[models][unet]") {
+  const auto error_of = [](int blocks) {
+    ParameterList list;
+    auto options = small_unet(Conditioning::additive, 0, Fusion::adaptive_norm);
+    options.path.blocks = blocks;
+    return thrown<std::invalid_argument>([&] { Unet(list, "", options); });
+  };
+  CHECK(error_of(31) == "(nothing thrown)");
+  CHECK(contains(error_of(32), "at most 64 stages (blocks and convolutions), got more"));
+}
+
 TEST_CASE("posteriors of images conform", "[models][unet]") {
   const auto check = [](EncoderInput input) {
     ParameterList list;

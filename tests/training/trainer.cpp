@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The trainer: it learns; its result does not depend on the number of threads, the way a step runs,
-// or how often the host looks; and a step neither allocates nor waits.
+// or how often the host looks.
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -20,7 +20,6 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
-#include "hooks.hpp"
 #include "support.hpp"
 
 #include <vrfm/training/checkpoint.hpp>
@@ -236,45 +235,6 @@ TEST_CASE("settings that do not fit are refused", "[training][trainer]") {
   auto trainer = tiny_trainer(flow);
   CHECK(thrown<std::invalid_argument>([&] { trainer.run(1, 0); }) ==
         "vrfm: report_every must be at least 1, got 0");
-}
-
-TEMPLATE_LIST_TEST_CASE("a step neither allocates nor waits", "[training][trainer]", Spaces) {
-  {
-    const KokkosEvents control;
-    const Kokkos::View<int*, typename TestType::memory_space> block("vrfm::test::control", 3);
-    REQUIRE(control.allocations() > 0);
-  }
-  bool fences_are_reported = false;
-  {
-    const KokkosEvents control;
-    TestType().fence();
-    fences_are_reported = control.fences() > 0;
-  }
-  if (!fences_are_reported) {
-    WARN("Kokkos " << KOKKOS_VERSION << " does not report fences to tools: skipping the count of "
-                   << "fences, counting allocations only");
-  }
-  for (const auto execution : {Execution::tiles, Execution::batch}) {
-    auto options = tiny_options();
-    options.execution = execution;
-    const auto events_of = [&](std::int64_t steps, std::int64_t report_every) {
-      const Flow<float, TestType> flow(TestType(), tiny_flow(), 1);
-      auto trainer = tiny_trainer(flow, options);
-      const KokkosEvents events;
-      trainer.run(steps, report_every, [](const TrainingReport&) {});
-      return std::make_pair(events.allocations(), events.fences());
-    };
-    const auto short_window = events_of(10, 10), long_window = events_of(30, 30);
-    const auto windows = events_of(30, 10);
-    CHECK(short_window.first > 0);  // room for the statistics, once a run
-    CHECK(long_window.first == short_window.first);
-    CHECK(windows.first == short_window.first);
-    if (fences_are_reported) {
-      CHECK(short_window.second > 0);
-      CHECK(long_window.second == short_window.second);
-      CHECK(windows.second > short_window.second);  // the host waits once a report
-    }
-  }
 }
 
 #if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <algorithm>
-#include <span>
+#include <array>
 #include <vector>
 
 #include <vrfm/models/attention_block.hpp>
@@ -49,6 +49,12 @@ struct DownPathOptions {
            " levels needs extents that are multiples of ", factor, ", got ", height, " x ", width);
   }
 };
+
+/// A path's stages are at most so many, because a step's lists of what each has are of this length: a
+/// step allocates nothing.
+inline constexpr std::size_t most_stages = 64;
+template <class V>
+using PerStage = std::array<V, most_stages>;
 
 /// One step of a path: a convolution, or a residual block that attention may follow.
 struct Stage {
@@ -143,7 +149,7 @@ struct Stage {
 class DownPath {
  public:
   template <class T>
-  using Saved = std::vector<Stage::Saved<T>>;
+  using Saved = PerStage<Stage::Saved<T>>;
 
   DownPath() = default;
 
@@ -155,9 +161,8 @@ class DownPath {
     add_conv(list, name, ".0", {height, width, 3, 1, 1}, o.channels, o.base);
     for (std::size_t level = 0; level < o.multipliers.size(); ++level) {
       for (int b = 0; b < o.blocks; ++b) {
-        stages_.push_back(Stage::residual(list, next(name), o, height, width, channels(),
-                                          o.base * o.multipliers[level], o.attends(height),
-                                          number));
+        add(Stage::residual(list, next(name), o, height, width, channels(),
+                            o.base * o.multipliers[level], o.attends(height), number));
       }
       if (level + 1 == o.multipliers.size()) break;
       add_conv(list, name, ".0.op", {height, width, 3, 2, 1}, channels(), channels());
@@ -170,21 +175,24 @@ class DownPath {
   void extend(ParameterList& list, const std::string& name, const DownPathOptions& o, int& number) {
     const Stage last = stages_.back();
     add_conv(list, name, ".0.op", {last.height, last.width, 3, 2, 1}, last.channels, last.channels);
-    stages_.push_back(Stage::residual(list, next(name), o, stages_.back().height,
-                                      stages_.back().width, last.channels, last.channels, false,
-                                      number));
+    add(Stage::residual(list, next(name), o, stages_.back().height, stages_.back().width,
+                        last.channels, last.channels, false, number));
   }
 
   const std::vector<Stage>& stages() const { return stages_; }
+  /// What the last stage has of `list`.
+  template <class V>
+  const V& last(const PerStage<V>& list) const {
+    return list[stages_.size() - 1];
+  }
   /// Channels of the last stage.
   int channels() const { return stages_.back().channels; }
 
   /// outputs[k]: where stage k writes, (samples pixels) x channels.
   template <class Ctx, class T>
   void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> x,
-               ConstMatrix<T> e, const std::vector<Matrix<T>>& outputs, Saved<T>* saved,
+               ConstMatrix<T> e, const PerStage<Matrix<T>>& outputs, Saved<T>* saved,
                Arena<T>& arena) const {
-    if (saved != nullptr) saved->resize(stages_.size());
     for (std::size_t k = 0; k < stages_.size(); ++k) {
       stages_[k].forward(ctx, p, draws, k == 0 ? x : ConstMatrix<T>(outputs[k - 1]), e, outputs[k],
                          saved != nullptr ? &(*saved)[k] : nullptr, arena);
@@ -193,7 +201,7 @@ class DownPath {
 
   /// doutputs[k]: the gradient of output k but for what comes by way of stage k + 1, which is added.
   template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, const std::vector<Matrix<T>>& doutputs,
+  void backward(const Ctx& ctx, const T* p, Gradient<T> g, const PerStage<Matrix<T>>& doutputs,
                 Matrix<T> dx, Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
     for (std::size_t k = stages_.size(); k-- > 0;) {
       const auto mark = arena.used();
@@ -211,7 +219,13 @@ class DownPath {
  private:
   void add_conv(ParameterList& list, const std::string& name, const char* suffix,
                 const Window& window, int inputs, int outputs) {
-    stages_.push_back(Stage::convolution(list, next(name) + suffix, window, inputs, outputs));
+    add(Stage::convolution(list, next(name) + suffix, window, inputs, outputs));
+  }
+
+  void add(const Stage& stage) {
+    expect(stages_.size() < most_stages, "a U-Net's way down must have at most ", most_stages,
+           " stages (blocks and convolutions), got more");
+    stages_.push_back(stage);
   }
 
   std::string next(const std::string& name) const {

@@ -4,6 +4,7 @@
 // image's full resolution. Names: <name>.in, .blocks.<k>, .out.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include <vrfm/models/residual_block.hpp>
@@ -20,15 +21,13 @@ struct ResidualStackOptions {
 
 class ResidualStack {
  public:
+  /// Because a step's list of what each has is of this length: a step allocates nothing.
+  static constexpr int most_blocks = 64;
+
   template <class T>
   struct Saved {
-    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
-    // destructor must not be taken for theirs.
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
-
     ConstMatrix<T> x;
-    std::vector<ResidualBlock::Saved<T>> blocks;
+    std::array<ResidualBlock::Saved<T>, most_blocks> blocks;
     Matrix<T> last;
   };
 
@@ -37,6 +36,8 @@ class ResidualStack {
   /// Throws std::invalid_argument naming the first impossible extent.
   ResidualStack(ParameterList& list, const std::string& name, const ResidualStackOptions& o)
       : in_(list, name + ".in", Window{o.height, o.width, 3, 1, 1}, o.inputs, o.channels) {
+    expect(o.blocks <= most_blocks, "a residual stack must have at most ", most_blocks,
+           " blocks, got ", o.blocks);
     for (int k = 0; k < o.blocks; ++k) {
       blocks_.emplace_back(list, name + ".blocks." + std::to_string(k),
                            ResidualBlockOptions{.height = o.height,
@@ -60,7 +61,6 @@ class ResidualStack {
     Matrix<T> from = arena.take(x.rows, in_.outputs());
     Matrix<T> to = arena.take(x.rows, in_.outputs());
     in_.forward(ctx, p, x, from, none, arena);
-    if (saved != nullptr) saved->blocks.resize(blocks_.size());
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
       if (k > 0 && saved != nullptr) to = arena.take(x.rows, in_.outputs());
       blocks_[k].forward(ctx, p, DrawAddress{}, from, Matrix<const T>(), to,

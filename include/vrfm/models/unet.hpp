@@ -42,11 +42,6 @@ class Unet {
 
   template <class T>
   struct Saved {
-    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
-    // destructor must not be taken for theirs.
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
-
     DrawAddress draws;
     Matrix<T> hidden, part;
     ConstMatrix<T> z;
@@ -157,7 +152,7 @@ class Unet {
                       dbottom = arena.take(dmiddle.rows, dmiddle.cols);
       middle_[1].backward(ctx, p, g, dmiddle, between, de, saved.middle[1], arena);
       middle_[0].backward(ctx, p, g, between, dbottom, de, saved.middle[0], arena);
-      ctx.map(dbottom.rows, dbottom.cols, AddScaled<T>{T(1), dbottom, across.back()});
+      ctx.map(dbottom.rows, dbottom.cols, AddScaled<T>{T(1), dbottom, down_.last(across)});
       arena.rewind(before);
     }
     Matrix<T> dimage;
@@ -212,7 +207,7 @@ class Unet {
                   arena);
     const Matrix<T> middle = joined[0].col_range(0, down_.channels());
     const Matrix<T> between = arena.take(middle.rows, middle.cols);
-    middle_[0].forward(ctx, p, draws, across.back(), e, between,
+    middle_[0].forward(ctx, p, draws, down_.last(across), e, between,
                        saved != nullptr ? &saved->middle[0] : nullptr, arena);
     middle_[1].forward(ctx, p, draws, between, e, middle,
                        saved != nullptr ? &saved->middle[1] : nullptr, arena);
@@ -237,22 +232,23 @@ class Unet {
 
   /// For each stage of the way up, what it reads.
   template <class T>
-  std::vector<Matrix<T>> take_joined(int rows, Arena<T>& arena) const {
-    std::vector<Matrix<T>> joined;
-    for (const UpStage& up : up_.stages()) {
-      const auto& block = up.stage.block.options();
-      joined.push_back(arena.take(rows * block.height * block.width, block.inputs));
+  PerStage<Matrix<T>> take_joined(int rows, Arena<T>& arena) const {
+    PerStage<Matrix<T>> joined;
+    for (std::size_t k = 0; k < up_.stages().size(); ++k) {
+      const auto& block = up_.stages()[k].stage.block.options();
+      joined[k] = arena.take(rows * block.height * block.width, block.inputs);
     }
     return joined;
   }
 
   /// For each stage of the way down, its columns of what is read on the way up.
   template <class T>
-  std::vector<Matrix<T>> outputs_across(const std::vector<Matrix<T>>& joined) const {
-    std::vector<Matrix<T>> across;
-    for (std::size_t k = joined.size(); k-- > 0;) {
+  PerStage<Matrix<T>> outputs_across(const PerStage<Matrix<T>>& joined) const {
+    PerStage<Matrix<T>> across;
+    const std::size_t stages = up_.stages().size();
+    for (std::size_t k = 0; k < stages; ++k) {
       const int channels = up_.stages()[k].across;
-      across.push_back(joined[k].col_range(joined[k].cols - channels, channels));
+      across[stages - 1 - k] = joined[k].col_range(joined[k].cols - channels, channels);
     }
     return across;
   }

@@ -27,16 +27,10 @@ class UnetPosterior {
 
   template <class T>
   struct Saved {
-    // Objectives, which are host-device templates, hold one: with nvcc the vectors' constructor and
-    // destructor must not be taken for theirs.
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION Saved() {}
-    VRFM_UNCHECKED_HOST_DEVICE KOKKOS_FUNCTION ~Saved() {}
-
     TimeConditioning::Saved<T> time;
     DownPath::Saved<T> down;
     GroupNorm<Silu>::Saved<T> norm;
     Matrix<T> last, normed, e;
-    std::vector<Matrix<T>> outputs;
   };
 
   UnetPosterior() = default;
@@ -88,9 +82,9 @@ class UnetPosterior {
       saved.e = arena.take(rows, time_.outputs());
       time_.forward(ctx, p, pairs.t, Matrix<const T>(), saved.e, &saved.time, arena);
     }
-    saved.outputs = take_outputs<T>(rows, arena);
-    down_.forward(ctx, p, DrawAddress{}, seen, saved.e, saved.outputs, &saved.down, arena);
-    saved.last = saved.outputs.back();
+    const auto outputs = take_outputs<T>(rows, arena);
+    down_.forward(ctx, p, DrawAddress{}, seen, saved.e, outputs, &saved.down, arena);
+    saved.last = down_.last(outputs);
     saved.normed = arena.take(rows, down_.channels());
     norm_.forward(ctx, p, saved.last, saved.normed, &saved.norm, arena);
     head_.forward(ctx, p, saved.normed, moments, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
@@ -106,11 +100,14 @@ class UnetPosterior {
       de = arena.take(dmoments.rows, time_.outputs());
       ctx.map(de.rows, de.cols, Fill<T>{de, T(0)});
     }
-    const auto d = take_outputs<T>(dmoments.rows, arena);
-    for (const Matrix<T>& part : d) ctx.map(part.rows, part.cols, Fill<T>{part, T(0)});
-    head_.backward(ctx, p, g, saved.normed, dmoments, d.back(), {}, arena);
-    norm_.backward(ctx, p, g, saved.last, d.back(), d.back(), saved.norm, arena);
-    down_.backward(ctx, p, g, d, Matrix<T>(), de, saved.down, arena);
+    const auto doutputs = take_outputs<T>(dmoments.rows, arena);
+    for (std::size_t k = 0; k < down_.stages().size(); ++k) {
+      ctx.map(doutputs[k].rows, doutputs[k].cols, Fill<T>{doutputs[k], T(0)});
+    }
+    const Matrix<T> dlast = down_.last(doutputs);
+    head_.backward(ctx, p, g, saved.normed, dmoments, dlast, {}, arena);
+    norm_.backward(ctx, p, g, saved.last, dlast, dlast, saved.norm, arena);
+    down_.backward(ctx, p, g, doutputs, Matrix<T>(), de, saved.down, arena);
     if (sees(EncoderInput::t)) time_.backward(ctx, p, g, de, saved.time, arena);
     arena.rewind(mark);
   }
@@ -122,10 +119,11 @@ class UnetPosterior {
   int pixels() const { return o_.path.height * o_.path.width; }
 
   template <class T>
-  std::vector<Matrix<T>> take_outputs(int rows, Arena<T>& arena) const {
-    std::vector<Matrix<T>> outputs;
-    for (const Stage& stage : down_.stages()) {
-      outputs.push_back(arena.take(rows * stage.pixels(), stage.channels));
+  PerStage<Matrix<T>> take_outputs(int rows, Arena<T>& arena) const {
+    PerStage<Matrix<T>> outputs;
+    for (std::size_t k = 0; k < down_.stages().size(); ++k) {
+      const Stage& stage = down_.stages()[k];
+      outputs[k] = arena.take(rows * stage.pixels(), stage.channels);
     }
     return outputs;
   }

@@ -66,7 +66,7 @@ struct UpStage {
 class UpPath {
  public:
   template <class T>
-  using Saved = std::vector<UpStage::Saved<T>>;
+  using Saved = PerStage<UpStage::Saved<T>>;
 
   UpPath() = default;
 
@@ -105,9 +105,8 @@ class UpPath {
   /// up from stage k - 1 are written here. `last`: where the last stage writes.
   template <class Ctx, class T>
   void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> e,
-               const std::vector<Matrix<T>>& joined, Matrix<T> last, Saved<T>* saved,
+               const PerStage<Matrix<T>>& joined, Matrix<T> last, Saved<T>* saved,
                Arena<T>& arena) const {
-    if (saved != nullptr) saved->resize(stages_.size());
     for (std::size_t k = 0; k < stages_.size(); ++k) {
       stages_[k].forward(ctx, p, draws, ConstMatrix<T>(joined[k]), e, output(k, joined, last),
                          saved != nullptr ? &(*saved)[k] : nullptr, arena);
@@ -116,7 +115,7 @@ class UpPath {
 
   /// Gradients of everything in `joined`; adds to de.
   template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, const std::vector<Matrix<T>>& djoined,
+  void backward(const Ctx& ctx, const T* p, Gradient<T> g, const PerStage<Matrix<T>>& djoined,
                 Matrix<T> dlast, Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
     for (std::size_t k = stages_.size(); k-- > 0;) {
       stages_[k].backward(ctx, p, g, ConstMatrix<T>(output(k, djoined, dlast)), djoined[k], de,
@@ -126,7 +125,7 @@ class UpPath {
 
  private:
   template <class T>
-  Matrix<T> output(std::size_t k, const std::vector<Matrix<T>>& joined, Matrix<T> last) const {
+  Matrix<T> output(std::size_t k, const PerStage<Matrix<T>>& joined, Matrix<T> last) const {
     if (k + 1 == stages_.size()) return last;
     return joined[k + 1].col_range(0, stages_[k].stage.channels);
   }
