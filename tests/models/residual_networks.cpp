@@ -18,28 +18,27 @@ using namespace vrfm::test;
 
 namespace {
 
-ResidualFlowOptions small(int latent) {
-  return {.height = 6,
-          .width = 5,
-          .latent = latent,
-          .features = 2,
-          .blocks = 1,
-          .posterior_features = 2};
+ResidualVelocityOptions small_velocity(int latent) {
+  return {.height = 6, .width = 5, .latent = latent, .features = 2, .blocks = 1};
+}
+
+ResidualPosteriorOptions small_posterior(EncoderInput input) {
+  return {.height = 6, .width = 5, .latent = 2, .features = 2, .input = input};
 }
 
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][residual]", Spaces) {
-  const auto check = [](ResidualFlowOptions options) {
+  const auto check = [](const ResidualVelocityOptions& options) {
     ParameterList list;
     const ResidualVelocity network(list, "velocity", options);
     conform<TestType>(ImageVelocityLayer<ResidualVelocity>{&network}, list.count(),
                       Columns{1, network.dimension() + options.latent}, Columns{}, 64);
   };
-  SECTION("x and t") { check(small(0)); }
-  SECTION("x, t and z") { check(small(2)); }
+  SECTION("x and t") { check(small_velocity(0)); }
+  SECTION("x, t and z") { check(small_velocity(2)); }
   SECTION("three channels, two blocks") {
-    auto options = small(1);
+    auto options = small_velocity(1);
     options.channels = 3;
     options.blocks = 2;
     check(options);
@@ -48,10 +47,8 @@ TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][r
 
 TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual]", Spaces) {
   const auto check = [](EncoderInput input) {
-    auto options = small(2);
-    options.encoder_input = input;
     ParameterList list;
-    const ResidualPosterior network(list, "posterior", options);
+    const ResidualPosterior network(list, "posterior", small_posterior(input));
     conform<TestType>(ImagePosteriorLayer<ResidualPosterior>{&network, 30}, list.count(), Columns{},
                       Columns{}, 64);
   };
@@ -61,14 +58,13 @@ TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual
 
 TEST_CASE("networks of small images name what is impossible", "[models][residual]") {
   ParameterList list;
-  auto options = small(2);
-  options.encoder_input = EncoderInput::x1 | EncoderInput::t;
-  CHECK(thrown<std::invalid_argument>([&] { ResidualPosterior(list, "posterior", options); }) ==
-        "vrfm: the posterior of small images sees images of {x0, x1, x_t}, not t");
-  options = small(-1);
+  CHECK(thrown<std::invalid_argument>([&] {
+          ResidualPosterior(list, "posterior", small_posterior(EncoderInput::x1 | EncoderInput::t));
+        }) == "vrfm: the posterior of small images sees images of {x0, x1, x_t}, not t");
+  auto options = small_velocity(-1);
   CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
         "vrfm: velocity network needs latent >= 0, got -1");
-  options = small(2);
+  options = small_velocity(2);
   options.blocks = 65;
   CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
         "vrfm: a residual stack must have at most 64 blocks, got 65");

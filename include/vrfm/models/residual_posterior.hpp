@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ResidualPosterior: q(z | chosen inputs) = N(mu, diag(exp(s))) of small grey images (Guo and Schwing
+// 2025, MNIST): one residual stack for each image of {x0, x1, x_t}, side by side, then residual blocks
+// with average pooling between them and two dense layers to (mu, s), s = ln sigma^2. Names:
+// <name>.x0_encoder, ..., .in, .blocks.<k>, .head.
+#pragma once
+
+#include <vrfm/layers/resample.hpp>
+#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/residual_stack.hpp>
+
+namespace vrfm {
+
+struct ResidualPosteriorOptions {
+  int height = 28, width = 28, channels = 1;
+  int latent = 2;
+  int features = 32;  ///< channels of the stacks and blocks
+  EncoderInput input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
+};
+
+class ResidualPosterior {
+ public:
+  static constexpr bool host_only = true;
+  static constexpr int levels = 3;
+
+  template <class T>
+  struct Saved {
+    ResidualStack::Saved<T> encoder[3];
+    ResidualBlock::Saved<T> block[levels];
+    Matrix<T> joined, pooled[levels], flat;
+    typename Mlp<Silu>::template Saved<T> head;
+  };
+
+  ResidualPosterior() = default;
+
+  /// Throws std::invalid_argument naming the first impossible option, or if no image is seen, or t.
+  ResidualPosterior(ParameterList& list, const std::string& name, const ResidualPosteriorOptions& o)
+      : o_(o) {
+    expect(o.latent >= 1, "the posterior needs latent >= 1, got ", o.latent);
+    expect(!contains(o.input, EncoderInput::t),
+           "the posterior of small images sees images of {x0, x1, x_t}, not t");
+    const int features = o.features;
+    const char* const names[] = {".x0_encoder", ".x1_encoder", ".xt_encoder"};
+    for (int k = 0; k < 3; ++k) {
+      if (!sees(k)) continue;
+      encoder_[k] = ResidualStack(list, name + names[k],
+                                  {.height = o.height,
+                                   .width = o.width,
+                                   .inputs = o.channels,
+                                   .channels = features,
+                                   .outputs = features,
+                                   .blocks = 1});
+    }
+    expect(encoders() > 0, "the posterior needs at least one image of {x0, x1, x_t}");
+    in_ = Conv2d(list, name + ".in", Window{o.height, o.width, 3, 1, 1}, encoders() * features,
+                 features);
+    int height = o.height, width = o.width;
+    for (int k = 0; k < levels; ++k) {
+      if (k > 0) {
+        pool_[k] = AveragePool(height, width, features, 2);
+        height /= 2;
+        width /= 2;
+      }
+      block_[k] = ResidualBlock(list, name + ".blocks." + std::to_string(k),
+                                {.height = height,
+                                 .width = width,
+                                 .inputs = features,
+                                 .outputs = features,
+                                 .groups = math::min(32, features)});
+    }
+    bottom_pixels_ = height * width;
+    head_ = Mlp<Silu>(list, name + ".head", {bottom_pixels_ * features, 128, 2 * o.latent});
+  }
+
+  int latent() const { return o_.latent; }
+  EncoderInput input() const { return o_.input; }
+
+  /// Writes mu into columns [0, latent) of `moments` and s into [latent, 2 latent).
+  template <class Ctx, class T>
+  void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs, Matrix<T> moments,
+               Saved<T>& saved, Arena<T>& arena) const {
+    const int rows = moments.rows, features = o_.features;
+    const Matrix<T> images[] = {pairs.x0, pairs.x1, pairs.x_t};
+    saved.joined = arena.take(rows * pixels(), encoders() * features);
+    int column = 0;
+    for (int k = 0; k < 3; ++k) {
+      if (!sees(k)) continue;
+      encoder_[k].forward(ctx, p, split_rows(ConstMatrix<T>(images[k]), pixels()),
+                          saved.joined.col_range(column, features), &saved.encoder[k], arena);
+      column += features;
+    }
+    for (int k = 0; k < levels; ++k) {
+      const int block_pixels = block_[k].options().height * block_[k].options().width;
+      saved.pooled[k] = arena.take(rows * block_pixels, features);
+      const Matrix<T> out = arena.take(rows * block_pixels, features);
+      if (k == 0) {
+        in_.forward(ctx, p, saved.joined, saved.pooled[k], static_cast<Conv2d::Saved<T>*>(nullptr),
+                    arena);
+      } else {
+        pool_[k].forward(ctx, p, saved.flat, saved.pooled[k],
+                         static_cast<AveragePool::Saved<T>*>(nullptr), arena);
+      }
+      block_[k].forward(ctx, p, DrawAddress{}, saved.pooled[k], Matrix<const T>(), out,
+                        &saved.block[k], arena);
+      saved.flat = out;
+    }
+    saved.flat = join_rows(saved.flat, bottom_pixels_);
+    head_.forward(ctx, p, saved.flat, moments, &saved.head, arena);
+  }
+
+  /// Parameter gradients of sum(dmoments * moments).
+  template <class Ctx, class T>
+  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
+                const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int features = o_.features;
+    Matrix<T> d = arena.take(dmoments.rows, saved.flat.cols);
+    head_.backward(ctx, p, g, saved.flat, dmoments, d, saved.head, arena);
+    d = split_rows(d, bottom_pixels_);
+    for (int k = levels; k-- > 0;) {
+      const Matrix<T> dpooled = arena.take(saved.pooled[k].rows, features);
+      block_[k].backward(ctx, p, g, d, dpooled, Matrix<T>(), saved.block[k], arena);
+      d = dpooled;
+      if (k == 0) break;
+      const Matrix<T> dout = arena.take(saved.pooled[k - 1].rows, features);
+      pool_[k].backward(ctx, p, g, dout, dpooled, dout, {}, arena);
+      d = dout;
+    }
+    const Matrix<T> djoined = arena.take(saved.joined.rows, saved.joined.cols);
+    in_.backward(ctx, p, g, saved.joined, d, djoined, {}, arena);
+    int column = 0;
+    for (int k = 0; k < 3; ++k) {
+      if (!sees(k)) continue;
+      encoder_[k].backward(ctx, p, g, ConstMatrix<T>(djoined.col_range(column, features)),
+                           Matrix<T>(), saved.encoder[k], arena);
+      column += features;
+    }
+    arena.rewind(mark);
+  }
+
+ private:
+  bool sees(int k) const { return contains(o_.input, static_cast<EncoderInput>(1u << k)); }
+  int encoders() const { return int(sees(0)) + int(sees(1)) + int(sees(2)); }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
+
+  ResidualPosteriorOptions o_;
+  ResidualStack encoder_[3];
+  Conv2d in_;
+  AveragePool pool_[levels];
+  ResidualBlock block_[levels];
+  int bottom_pixels_ = 0;
+  Mlp<Silu> head_;
+};
+
+}  // namespace vrfm
