@@ -28,24 +28,21 @@ class TileContext<Exec, compute> {
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
-    map(c.rows, c.cols, epilogue);
+    product<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
-    map(c.rows, c.cols, epilogue);
+    product<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
-    map(c.rows, c.cols, epilogue);
+    product<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   template <class F>
@@ -85,6 +82,15 @@ class TileContext<Exec, compute> {
   template <class S>
   KOKKOS_FUNCTION S read(const S* number) const {
     return *number;
+  }
+
+ private:
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+  KOKKOS_FUNCTION void product(const A& a, const B& b, Matrix<T> c, Update update,
+                               const Epilogue& epilogue) const {
+    detail::host_gemm<OpA, OpB, T>(a, b, c, {0, c.rows, 0, c.cols}, update);
+    map(c.rows, c.cols, epilogue);
   }
 };
 
