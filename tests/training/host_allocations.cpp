@@ -8,6 +8,9 @@
 #include <cstdlib>
 #include <new>
 
+// nvcc takes an operator new that it sees for the device's, too.
+#if !defined(__CUDA_ARCH__)
+
 namespace {
 
 std::atomic<int> calls{0};
@@ -31,3 +34,5 @@ void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t, std::align_val_t) noexcept { std::free(block); }
+
+#endif
