@@ -3,16 +3,17 @@
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
 // C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
-// that; elsewhere, and for what the library does not know, it is a portable product, one thread an
-// element.
+// that, of patches on gathered chunks of them; elsewhere, and for what the library does not know, it
+// is a portable product, one team a tile.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/detail/column_sums.hpp>
 #include <vrfm/linalg/detail/cublaslt.hpp>
 #include <vrfm/linalg/detail/gathered_gemm.hpp>
-#include <vrfm/linalg/detail/gemm_element.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
+#include <vrfm/linalg/detail/tiled_gemm.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
 namespace vrfm {
@@ -99,27 +100,6 @@ struct RowElement {
   KOKKOS_FUNCTION void operator()(int i) const { f(i); }
 };
 
-/// Columns [part_cols * part, ...), each added from the first row to the last.
-template <class F, class S>
-struct ColumnSums {
-  int rows, cols;
-  F f;
-  S* out;
-  Update update;
-  int part_cols;
-
-  KOKKOS_FUNCTION void operator()(int part) const {
-    const int first = part * part_cols, last = math::min(first + part_cols, cols);
-    if (update == Update::overwrite) {
-      for (int j = first; j < last; ++j) out[j] = S(0);
-    }
-    for (int i = 0; i < rows; ++i) {
-      VRFM_INDEPENDENT_ITERATIONS
-      for (int j = first; j < last; ++j) out[j] += static_cast<S>(f(i, j));
-    }
-  }
-};
-
 /// Worker w calls f for w, w + workers, ..., with working memory of its own.
 template <class F, class T>
 struct EachTile {
@@ -196,9 +176,7 @@ class BatchContext {
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F, class S>
   KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
-    constexpr int part = is_host_space<Exec> ? 16 : 1;  // on hosts a line of the cache
-    Kokkos::parallel_for("vrfm::BatchContext::column_sum", range<int>((cols + part - 1) / part),
-                         detail::ColumnSums<F, S>{rows, cols, f, out, update, part});
+    detail::launch_column_sums(exec_, rows, cols, f, out, update);
   }
 
   template <class T, class S>
@@ -266,7 +244,7 @@ class BatchContext {
       if (detail::gathered_gemm<OpA, OpB>(*this, buffer, a, b, c, update, epilogue)) return;
     }
 #endif
-    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
+    detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
   }
 
   /// By a library if it can; A and B are of `Operand`.
@@ -283,16 +261,7 @@ class BatchContext {
       if (launched != detail::Launched::nothing) return;
     }
 #endif
-    launch_elements<OpA, OpB>(a, b, c, update, epilogue);
-  }
-
-  /// The portable product: one work item an element.
-  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
-  void launch_elements(const A& a, const B& b, Matrix<T> c, Update update,
-                       const Epilogue& epilogue) const {
-    Kokkos::parallel_for(
-        "vrfm::BatchContext::gemm", range<std::int64_t>(std::int64_t(c.rows) * c.cols),
-        detail::GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
+    detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
   }
 
   template <class F>

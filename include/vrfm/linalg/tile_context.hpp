@@ -11,6 +11,7 @@
 
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
+#include <vrfm/linalg/detail/team_launch.hpp>
 #include <vrfm/linalg/team_context.hpp>
 
 namespace vrfm {
@@ -106,10 +107,6 @@ class TileContext<Exec, compute>
 
 namespace detail {
 
-/// On a device: threads of a tile's team, and teams that share a multiprocessor. Four leave a thread
-/// 128 registers, half of them for its block of a product.
-inline constexpr int tile_threads = 128, tiles_together = 4;
-
 /// Adapts a tile functor to Kokkos' policies.
 template <class Ctx, class F>
 struct TileLaunch {
@@ -151,11 +148,7 @@ void launch_tiles(const Exec& exec, const std::string& label, int workers, const
     policy.set_chunk_size(1);
     Kokkos::parallel_for(label, policy, body);
   } else {
-    using Bounds = Kokkos::LaunchBounds<detail::tile_threads, detail::tiles_together>;
-    Kokkos::TeamPolicy<Exec, LightKernel, Bounds> policy(exec, workers, detail::tile_threads);
-    const auto bytes = static_cast<int>(Ctx::team_scratch_bytes);
-    policy.set_scratch_size(0, Kokkos::PerTeam(bytes));
-    Kokkos::parallel_for(label, policy, body);
+    detail::launch_teams(exec, label, workers, Ctx::team_scratch_bytes, body);
   }
 }
 

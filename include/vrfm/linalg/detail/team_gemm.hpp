@@ -139,44 +139,53 @@ class ThreadWorkers {
   T sum_[own_rows][own_cols];
 };
 
-/// C = op(A) op(B) or C += op(A) op(B), then epilogue(i, j), through `scratch` of 2 block_words words
-/// on a 16-byte border. Begins with a barrier, ends without.
+/// The tile of C from (i0, j0) on: C = op(A) op(B) or C += op(A) op(B), then epilogue(i, j), through
+/// `scratch` of 2 block_words words on a 16-byte border. Begins with a barrier, ends without.
+template <Op OpA, Op OpB, class Workers, class A, class B, class T, class Epilogue>
+KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch, const A& a,
+                               const B& b, Matrix<T> c, Update update, const Epilogue& epilogue,
+                               int i0, int j0) {
+  const int depth = gemm_depth<OpA, OpB, T>(a, b);
+  const TeamOperand<OpA == Op::none, A> rows{a, c.rows, depth};
+  const TeamOperand<OpB == Op::transpose, B> cols{b, c.cols, depth};
+  using Sum = decltype(T() * T());  // float if T is bfloat16
+  auto* const left = scratch;
+  auto* const right = scratch + Workers::block_words;
+  // A team of fewer workers than units goes over the tile several times.
+  for (int first = 0; first < Workers::units; first += workers.count()) {
+    const int unit = first + workers.index();
+    const bool active = workers.owns(unit, c.rows - i0, c.cols - j0);
+    if (active) {
+      workers.each(unit, [&](int i, int j, Sum& sum) {
+        const bool add = update == Update::accumulate && i0 + i < c.rows && j0 + j < c.cols;
+        sum = add ? Sum(c(i0 + i, j0 + j)) : Sum(0);
+      });
+    }
+    for (int k = 0; k < depth; k += Workers::depth) {
+      workers.barrier();  // all have used the blocks before
+      workers.template stage<Workers::rows>(rows, i0, k, left);
+      workers.template stage<Workers::cols>(cols, j0, k, right);
+      workers.barrier();
+      if (active) workers.multiply(unit, left, right, math::min(depth - k, Workers::depth));
+    }
+    if (active) {
+      workers.each(unit, [&](int i, int j, const Sum& sum) {
+        if (i0 + i >= c.rows || j0 + j >= c.cols) return;
+        c(i0 + i, j0 + j) = T(sum);
+        epilogue(i0 + i, j0 + j);
+      });
+    }
+  }
+}
+
+/// All tiles of C, one after another.
 template <Op OpA, Op OpB, class Workers, class A, class B, class T, class Epilogue>
 KOKKOS_FUNCTION void blocked_gemm(Workers workers, typename Workers::Word* scratch, const A& a,
                                   const B& b, Matrix<T> c, Update update,
                                   const Epilogue& epilogue) {
-  const int depth = gemm_depth<OpA, OpB, T>(a, b);
-  const TeamOperand<OpA == Op::none, A> rows{a, c.rows, depth};
-  const TeamOperand<OpB == Op::transpose, B> cols{b, c.cols, depth};
-  auto* const left = scratch;
-  auto* const right = scratch + Workers::block_words;
   for (int i0 = 0; i0 < c.rows; i0 += Workers::rows) {
     for (int j0 = 0; j0 < c.cols; j0 += Workers::cols) {
-      // A team of fewer workers than units goes over the tile several times.
-      for (int first = 0; first < Workers::units; first += workers.count()) {
-        const int unit = first + workers.index();
-        const bool active = workers.owns(unit, c.rows - i0, c.cols - j0);
-        if (active) {
-          workers.each(unit, [&](int i, int j, T& sum) {
-            const bool add = update == Update::accumulate && i0 + i < c.rows && j0 + j < c.cols;
-            sum = add ? c(i0 + i, j0 + j) : T(0);
-          });
-        }
-        for (int k = 0; k < depth; k += Workers::depth) {
-          workers.barrier();  // all have used the blocks before
-          workers.template stage<Workers::rows>(rows, i0, k, left);
-          workers.template stage<Workers::cols>(cols, j0, k, right);
-          workers.barrier();
-          if (active) workers.multiply(unit, left, right, math::min(depth - k, Workers::depth));
-        }
-        if (active) {
-          workers.each(unit, [&](int i, int j, const T& sum) {
-            if (i0 + i >= c.rows || j0 + j >= c.cols) return;
-            c(i0 + i, j0 + j) = sum;
-            epilogue(i0 + i, j0 + j);
-          });
-        }
-      }
+      gemm_tile<OpA, OpB>(workers, scratch, a, b, c, update, epilogue, i0, j0);
     }
   }
 }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The matrix product of a whole batch for any device: one team a tile of C (team_gemm.hpp). It stands
+// in where no vendor's library multiplies. An element's bits do not depend on how many teams there
+// are. On NVIDIA's tensor cores where `compute` asks for that and the device has them.
+#pragma once
+
+#include <vrfm/core/bfloat16.hpp>
+#include <vrfm/linalg/detail/team_launch.hpp>
+#include <vrfm/linalg/detail/tensor_core.hpp>
+
+namespace vrfm::detail {
+
+/// Team t computes tile t of C; tiles are numbered row by row.
+template <Compute compute, Op OpA, Op OpB, class A, class B, class T, class Epilogue>
+struct GemmTiles {
+  using Number = decltype(T() * T());  // float if T is bfloat16
+  static constexpr bool rounds = compute != Compute::float32 && std::is_same_v<Number, float>;
+  static constexpr std::size_t scratch_bytes =
+      math::max(team_gemm_scratch<Number>,
+                rounds ? 2 * sizeof(std::uint32_t) * tensor_block_words : std::size_t(0));
+
+  A a;
+  B b;
+  Matrix<T> c;
+  Update update;
+  Epilogue epilogue;
+
+  KOKKOS_INLINE_FUNCTION bool is_low() const { return c.rows <= team_low_rows; }
+  KOKKOS_INLINE_FUNCTION int tiles_across() const {
+    return (c.cols + team_tile_cols - 1) / team_tile_cols;
+  }
+  int tiles() const {
+    const int high = is_low() ? team_low_rows : team_tile_rows;
+    return (c.rows + high - 1) / high * tiles_across();
+  }
+
+  template <class Member>
+  KOKKOS_FUNCTION void operator()(const Member& member) const {
+    if (is_low()) {
+      multiply<team_low_rows>(member);
+    } else {
+      multiply<team_tile_rows>(member);
+    }
+  }
+
+ private:
+  template <int tile_rows, class Member>
+  KOKKOS_INLINE_FUNCTION void multiply(const Member& member) const {
+    const int tile = member.league_rank(), across = tiles_across();
+    const int i0 = tile / across * tile_rows, j0 = tile % across * team_tile_cols;
+    void* scratch = member.team_scratch(0).get_shmem_aligned(static_cast<int>(scratch_bytes), 16);
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    if constexpr (rounds) {
+      using Warp = CudaWarp<Member>;
+      by(WarpWorkers<Warp, compute, tile_rows>(Warp{member}), scratch, i0, j0);
+    } else {
+      by(ThreadWorkers<Member, Number, tile_rows>(member), scratch, i0, j0);
+    }
+#else
+    by(ThreadWorkers<Member, Number, tile_rows>(member), scratch, i0, j0);
+#endif
+    // Not while the tile is in registers, of which a large epilogue would leave it none.
+    if constexpr (!std::is_same_v<Epilogue, NoEpilogue>) {
+      member.team_barrier();
+      const int rows = math::min(tile_rows, c.rows - i0);
+      const int cols = math::min(team_tile_cols, c.cols - j0);
+      for (int e = member.team_rank(); e < rows * cols; e += member.team_size()) {
+        epilogue(i0 + e / cols, j0 + e % cols);
+      }
+    }
+  }
+
+  template <class Workers>
+  KOKKOS_INLINE_FUNCTION void by(Workers workers, void* scratch, int i0, int j0) const {
+    gemm_tile<OpA, OpB>(workers, scratch_words<typename Workers::Word>(scratch), a, b, c, update,
+                        NoEpilogue{}, i0, j0);
+  }
+};
+
+/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. On hosts, and where C is
+/// so narrow or low that most of a team would have no work, an element a thread.
+template <Compute compute, Op OpA, Op OpB, class Exec, class A, class B, class T, class Epilogue>
+void launch_tiled_gemm(const Exec& exec, const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue& epilogue) {
+  const char* label = "vrfm::BatchContext::gemm";
+  if constexpr (!is_host_space<Exec>) {
+    constexpr bool is_bfloat16 = std::is_same_v<A, Matrix<const BFloat16>>;
+    using Tiles = GemmTiles<is_bfloat16 ? Compute::bfloat16 : compute, OpA, OpB, A, B, T, Epilogue>;
+    // Rounded or not is not for the number of rows to decide.
+    if (c.cols > 4 && (c.rows > 2 || Tiles::rounds)) {
+      const Tiles tiles{a, b, c, update, epilogue};
+      launch_teams(exec, label, tiles.tiles(), Tiles::scratch_bytes + 16, tiles);
+      return;
+    }
+  }
+  using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
+  Kokkos::parallel_for(label, Policy(exec, 0, std::int64_t(c.rows) * c.cols),
+                       GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
+}
+
+}  // namespace vrfm::detail
