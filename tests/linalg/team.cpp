@@ -146,8 +146,7 @@ TEMPLATE_LIST_TEST_CASE("a team's product has the same bits for every size of th
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(31);
-  const int extents[][3] = {{5, 70, 0},  {64, 64, 64}, {16, 64, 33},  {17, 5, 200},
-                            {1, 64, 64}, {64, 2, 64},  {130, 70, 131}};
+  const int extents[][3] = {{5, 70, 0}, {16, 64, 33}, {17, 5, 70}, {1, 64, 64}, {66, 70, 35}};
   for (const auto& e : extents) {
     check_bits<Op::none, Op::none, Exec, T>(e[0], e[1], e[2], numbers);
     check_bits<Op::none, Op::transpose, Exec, T>(e[0], e[1], e[2], numbers);

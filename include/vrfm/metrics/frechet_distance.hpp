@@ -4,8 +4,10 @@
 // et al., "GANs trained by a two time-scale update rule converge to a local Nash equilibrium", 2017):
 //   d^2 = |mu1 - mu2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2).
 // With C = F F^T, F = V Lambda^(1/2) from C's eigenvectors and eigenvalues, the last trace is the
-// sum of the singular values of F1^T F2: their squares are the eigenvalues of C1 C2. So nothing is
-// complex, no root is taken of a product's rounding error, and covariances may lack full rank.
+// sum of the singular values of M = F1^T F2: their squares are the eigenvalues of C1 C2. They are the
+// positive eigenvalues of [0 M; M^T 0] (Jordan and Wielandt), whose negative ones mirror them. So
+// nothing is complex, no root is taken of a product's rounding error, covariances may lack full
+// rank, and one decomposition serves all.
 // Needs Eigen: the component vrfm::eigen.
 #pragma once
 
@@ -71,6 +73,15 @@ inline Eigen::MatrixXd covariance_factor(std::string_view name, const FeatureSta
   return solver.eigenvectors().rightCols(rank) * values.tail(rank).cwiseSqrt().asDiagonal();
 }
 
+inline double sum_of_singular_values(const Eigen::MatrixXd& m) {
+  Eigen::MatrixXd mirrored = Eigen::MatrixXd::Zero(m.rows() + m.cols(), m.rows() + m.cols());
+  mirrored.topRightCorner(m.rows(), m.cols()) = m;
+  mirrored.bottomLeftCorner(m.cols(), m.rows()) = m.transpose();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(mirrored, Eigen::EigenvaluesOnly);
+  expect(solver.info() == Eigen::Success, "frechet_distance: Eigen found no singular values");
+  return solver.eigenvalues().cwiseAbs().sum() / 2;
+}
+
 }  // namespace detail::metrics
 
 /// d^2 between the normal distributions `a` and `b`, in the square of the features' unit; never
@@ -83,9 +94,7 @@ inline double frechet_distance(const FeatureStatistics& a, const FeatureStatisti
   const Eigen::MatrixXd g = detail::metrics::covariance_factor("b", b);
   double root = 0;
   if (f.cols() > 0 && g.cols() > 0) {
-    const Eigen::BDCSVD<Eigen::MatrixXd> svd(f.transpose() * g);
-    expect(svd.info() == Eigen::Success, "frechet_distance: Eigen found no singular values");
-    root = svd.singularValues().sum();
+    root = detail::metrics::sum_of_singular_values(f.transpose() * g);
   }
   const double traces =
       detail::metrics::covariance(a).trace() + detail::metrics::covariance(b).trace();
