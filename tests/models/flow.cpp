@@ -76,6 +76,17 @@ TEST_CASE("a flow passes its options on", "[models][flow]") {
         "vrfm: posterior network needs at least one input of {x0, x1, x_t, t}");
 }
 
+TEST_CASE("a flow can be seen in another precision of its products", "[models][flow]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  using Rounded = Flow<float, Host, MlpNetworks<>, Compute::tf32>;
+  const Flow<float, Host> flow(Host(), small(3), 1);
+  const Rounded seen(flow);
+  static_assert(Rounded::compute == Compute::tf32);
+  CHECK(seen.values().data() == flow.values().data());
+  CHECK(seen.latent() == 3);
+  CHECK(seen.parameters().count() == flow.parameters().count());
+}
+
 TEST_CASE("a flow can be seen with other values", "[models][flow]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   const Flow<float, Host> flow(Host(), small(3), 1), other(Host(), small(3), 2);

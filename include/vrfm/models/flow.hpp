@@ -78,6 +78,14 @@ class Flow {
     initialize<Exec, T>(exec_, list_, values_, seed);
   }
 
+  /// The same networks on the same values, which are shared, with products in another precision.
+  template <Compute other>
+  explicit Flow(const Flow<T, Exec, Networks, other>& flow)
+      : exec_(flow.exec()),
+        list_(flow.parameters()),
+        networks_(flow.networks()),
+        values_(flow.values()) {}
+
   const Exec& exec() const { return exec_; }
   int dimension() const { return networks_.velocity.dimension(); }
   int latent() const { return networks_.velocity.latent(); }
