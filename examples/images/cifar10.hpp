@@ -30,6 +30,13 @@ struct Cifar10Settings : TrainingSettings {
   template <class S, class Visit>
   static void each(S& s, Visit&& visit) {
     each_training_setting(s, visit);
+    visit("dropout", s.dropout, SettingRule{"share of features", fraction_option()});
+    each_network(s, visit);
+  }
+
+  template <class S, class Visit>
+  static void each_network(S& s, Visit&& visit) {
+    each_network_setting(s, visit);
     visit("base", s.base, SettingRule{"channels of the U-Net's first level", count_option()});
     visit("multipliers", s.multipliers,
           SettingRule{"channels of each level, in units of the base", count_option()});
@@ -37,7 +44,6 @@ struct Cifar10Settings : TrainingSettings {
     visit("attention", s.attention,
           SettingRule{"extents of images with self-attention", count_option()});
     visit("head-channels", s.head_channels, SettingRule{"of attention", count_option()});
-    visit("dropout", s.dropout, SettingRule{"share of features", fraction_option()});
     visit("conditioning", s.conditioning,
           SettingRule{"on t: additive, or adaptive norm",
                       CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});
@@ -59,6 +65,9 @@ struct Cifar10 {
   static constexpr const char* files = "CIFAR-10's six binary files";
   static constexpr std::int64_t iterations = 600'000;
   static constexpr std::size_t scale = 2;  ///< of pixels in pictures
+
+  /// Height, width and channels of the published images.
+  static std::vector<int> shape() { return {32, 32, 3}; }
 
   static std::vector<std::string> recipes() {
     return {"vrfm-1", "vrfm-2", "vrfm-3", "vrfm-4", "rfm"};

@@ -22,6 +22,12 @@ struct MnistSettings : TrainingSettings {
   template <class S, class Visit>
   static void each(S& s, Visit&& visit) {
     each_training_setting(s, visit);
+    each_network(s, visit);
+  }
+
+  template <class S, class Visit>
+  static void each_network(S& s, Visit&& visit) {
+    each_network_setting(s, visit);
     visit("features", s.features, SettingRule{"channels of the velocity's stacks", count_option()});
     visit("blocks", s.blocks, SettingRule{"residual blocks of each of them", count_option()});
     visit("posterior-features", s.posterior_features,
@@ -38,6 +44,9 @@ struct Mnist {
   static constexpr const char* files = "MNIST's four IDX files, plain or .gz";
   static constexpr std::int64_t iterations = 100'000;
   static constexpr std::size_t scale = 2;  ///< of pixels in pictures
+
+  /// Height, width and channels of the published images.
+  static std::vector<int> shape() { return {28, 28, 1}; }
 
   static std::vector<std::string> recipes() { return {"vrfm", "rfm"}; }
 

@@ -36,6 +36,7 @@ struct TrainOptions {
 
 struct SampleOptions {
   std::string load, output;
+  std::vector<int> image;
   int count = 100;
   std::uint32_t seed = 7;
   SamplingOptions sampling;
@@ -94,19 +95,24 @@ inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
   refuse_unused(command, "--tolerance", adaptive, "without --solver dopri5");
 }
 
-/// The settings of a training on the command line: a recipe, and what was changed of it.
+/// The settings of a training on the command line, or those of its networks alone: a recipe, and what
+/// was changed of it.
 template <class Set>
 class SettingOptions {
  public:
   using Settings = typename Set::Settings;
+  enum class Which { all, of_networks };
 
-  explicit SettingOptions(CLI::App* command) : command_(command) {
+  SettingOptions(CLI::App* command, Which which, const std::string& group)
+      : command_(command), which_(which) {
     const auto recipes = Set::recipes();
     recipe_ = recipes.front();
     given_ = Set::recipe(recipe_);
     command->add_option("--recipe", recipe_, "settings by name; below are those of " + recipe_)
-        ->check(CLI::IsMember(recipes));
-    Settings::each(given_, [&](const char* name, auto& value, const SettingRule& rule) {
+        ->check(CLI::IsMember(recipes))
+        ->default_str(which == Which::all ? recipe_ : "")
+        ->group(group);
+    each(given_, [&](const char* name, auto& value, const SettingRule& rule) {
       using Value = std::decay_t<decltype(value)>;
       CLI::Option* option = nullptr;
       if constexpr (std::is_same_v<Value, bool>) {
@@ -116,7 +122,7 @@ class SettingOptions {
         if constexpr (is_list<Value>) option->delimiter(',');
         option->check(rule.check)->default_str(to_text(value));
       }
-      option->group("Settings of the training");
+      option->group(group);
     });
     std::string words = "Recipes differ from " + recipe_ + " in:";
     const auto usual = texts(given_);
@@ -125,7 +131,8 @@ class SettingOptions {
       words += "\n  " + other + ":";
       const auto values = texts(Set::recipe(other));
       for (const auto& [name, value] : values) {
-        if (name != "recipe" && (!usual.contains(name) || usual.at(name) != value)) {
+        if (name != "recipe" && command->get_option_no_throw("--" + name) != nullptr &&
+            (!usual.contains(name) || usual.at(name) != value)) {
           words += " --" + name + " " + value;
         }
       }
@@ -134,11 +141,20 @@ class SettingOptions {
     command->footer(words + "\n" + command->get_footer());
   }
 
+  /// Whether a recipe was given. Throws std::invalid_argument for other settings without one.
+  bool recipe_given() const {
+    const bool recipe = command_->get_option("--recipe")->count() > 0;
+    each(given_, [&](const char* name, const auto&, const SettingRule&) {
+      refuse_unused(*command_, flag(name), recipe, "without --recipe");
+    });
+    return recipe;
+  }
+
   /// The recipe with what was given. Throws std::invalid_argument for options without effect.
   Settings settings() const {
     Settings settings = Set::recipe(recipe_);
     vrfm::Settings changed;
-    Settings::each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {
+    each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {
       refuse_unused(*command_, flag(name), !rule.latent || settings.latent > 0,
                     "with --recipe " + recipe_ + ", which has no latent variable");
       if (command_->get_option(flag(name))->count() > 0) {
@@ -153,7 +169,14 @@ class SettingOptions {
  private:
   static std::string flag(const char* name) { return std::string("--").append(name); }
 
+  template <class S, class Visit>
+  void each(S& settings, const Visit& visit) const {
+    which_ == Which::all ? Settings::each(settings, visit)
+                         : Settings::each_network(settings, visit);
+  }
+
   CLI::App* command_;
+  Which which_;
   std::string recipe_;
   Settings given_;
 };

@@ -3,7 +3,7 @@
 // The main() of an image program: the commands train, sample and evaluate on one set of images.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 
 #include <examples/common/program.hpp>
@@ -46,7 +46,7 @@ CLI::App* add_sample(CLI::App& app, SampleOptions& o) {
   CLI::App* command = add_command(app, "sample",
                                   "Draw images from weights; writes samples.npz (uint8, NHWC, "
                                   "arr_0) and pictures");
-  add_folder(command, "--load", o.load, "weights that train wrote");
+  add_folder(command, "--load", o.load, "weights that train wrote, or others with --recipe");
   add_folder(command, "-o,--output", o.output, "folder of all results");
   command->add_option("--count", o.count, "images")->check(count_option());
   command->add_option("--seed", o.seed, "of x0 and z")->check(count_or_none_option());
@@ -91,21 +91,39 @@ int program(int argc, char** argv) {
   CLI::App* training = add_train<Set>(app, train);
   CLI::App* sampling = add_sample<Set>(app, sample);
   CLI::App* evaluating = add_evaluate<Set>(app, evaluate);
-  const SettingOptions<Set> options(training);
+  using Options = SettingOptions<Set>;
+  const Options options(training, Options::Which::all, "Settings of the training");
+  const std::string others = "Weights of other programs (safetensors without settings)";
+  const Options of_networks(sampling, Options::Which::of_networks, others);
+  sample.image = Set::shape();
+  sampling->add_option("--image", sample.image, "height, width and channels of an image")
+      ->delimiter(',')
+      ->expected(3)
+      ->check(count_option())
+      ->default_str(to_text(sample.image))
+      ->group(others);
   typename Set::Settings settings;
+  std::optional<GivenNetworks<Set>> networks;
   const auto given = [&](const char* name) { return sampling->get_option(name)->count() > 0; };
   return program.main(
       app,
       [&] {
         if (training->parsed()) {
           settings = options.settings();
+          check_matmul_precision(settings);
           check_sampling(*training, train.sampling);
         }
-        if (sampling->parsed()) check_sampling(*sampling, sample.sampling);
+        if (sampling->parsed()) {
+          check_sampling(*sampling, sample.sampling);
+          refuse_unused(*sampling, "--image", given("--recipe"), "without --recipe");
+          if (of_networks.recipe_given()) networks = {of_networks.settings(), sample.image};
+        }
       },
       [&] {
         if (training->parsed()) Training<Set>(train, settings, program.command_line()).run();
-        if (sampling->parsed()) sample_command<Set>(sample, given("--manifold"), given("--shared"));
+        if (sampling->parsed()) {
+          sample_command<Set>(sample, networks, given("--manifold"), given("--shared"));
+        }
         if (evaluating->parsed()) evaluate_command<Set>(evaluate, program.command_line());
       });
 }

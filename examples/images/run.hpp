@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -36,6 +37,35 @@ void with_objective(const TrainingSettings& settings, const Use& use) {
   }
 }
 
+#if defined(KOKKOS_ENABLE_CUDA)
+inline constexpr bool has_matmul_precisions = std::is_same_v<Exec, Kokkos::Cuda>;
+#else
+inline constexpr bool has_matmul_precisions = false;
+#endif
+
+/// Throws std::invalid_argument for a precision that this program does not have.
+inline void check_matmul_precision(const TrainingSettings& settings) {
+  vrfm::expect(has_matmul_precisions || settings.matmul_precision == "float32",
+               "option --matmul-precision ", settings.matmul_precision,
+               " needs a program built for CUDA, this one is for ", Exec::name());
+}
+
+/// Calls use(flow) with the flow in the settings' precision.
+template <class FlowType, class Use>
+void with_matmul_precision(const TrainingSettings& settings, const FlowType& flow, const Use& use) {
+  using T = typename FlowType::value_type;
+  using Networks = std::decay_t<decltype(flow.networks())>;
+  if constexpr (has_matmul_precisions) {
+    if (settings.matmul_precision == "tf32") {
+      return use(vrfm::Flow<T, Exec, Networks, vrfm::Compute::tf32>(flow));
+    }
+    if (settings.matmul_precision == "bfloat16") {
+      return use(vrfm::Flow<T, Exec, Networks, vrfm::Compute::bfloat16>(flow));
+    }
+  }
+  use(flow);
+}
+
 inline std::string model_name(const TrainingSettings& settings) {
   return settings.latent > 0 ? "V-RFM" : "RFM";
 }
@@ -61,6 +91,13 @@ inline std::string backend() {
          (threads == 1 ? " thread" : " threads");
 }
 
+/// What a weights file of another program does not say.
+template <class Set>
+struct GivenNetworks {
+  typename Set::Settings settings;
+  std::vector<int> shape;  ///< height, width and channels of an image
+};
+
 /// A flow from a weights file, which carries the settings that it was trained with.
 template <class Set>
 struct LoadedFlow {
@@ -68,14 +105,23 @@ struct LoadedFlow {
   std::vector<int> shape;
   FlowOf<Set> flow;
 
-  /// Throws std::runtime_error if the file is no weights of this program.
-  static LoadedFlow read(const std::string& path) {
+  /// Throws std::runtime_error if the file is no weights of this program, or not of the networks that
+  /// were given, or carries settings beside them.
+  static LoadedFlow read(const std::string& path,
+                         const std::optional<GivenNetworks<Set>>& given = {}) {
     const auto metadata = vrfm::SafetensorsFile::read(path).metadata();
+    if (given) {
+      if (metadata.contains("set")) {
+        throw std::runtime_error(path + ": carries its settings, option --recipe has no effect");
+      }
+      return read(path, given->settings, given->shape);
+    }
     const auto value = [&](const std::string& name) {
       const auto found = metadata.find(name);
       if (found == metadata.end()) {
         throw std::runtime_error(path + ": expected weights that vrfm_" + Set::name +
-                                 " wrote, found no setting '" + name + "'");
+                                 " wrote, found no setting '" + name +
+                                 "'; sample --recipe draws from others");
       }
       return found->second;
     };
@@ -94,6 +140,12 @@ struct LoadedFlow {
     if (shape.size() != 3) {
       throw std::runtime_error(path + ": setting 'image' has not three extents");
     }
+    return read(path, settings, shape);
+  }
+
+ private:
+  static LoadedFlow read(const std::string& path, const typename Set::Settings& settings,
+                         const std::vector<int>& shape) {
     LoadedFlow loaded{settings, shape,
                       FlowOf<Set>(Exec(), Set::networks(settings, shape, false), 0)};
     vrfm::load_weights(path, loaded.flow);

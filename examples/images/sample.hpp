@@ -15,10 +15,11 @@
 
 namespace images {
 
-/// `pictures_given`: whether --manifold or --shared was, so that having no effect is an error.
+/// `manifold_given`, `shared_given`: so that having no effect is an error.
 template <class Set>
-void sample_command(const SampleOptions& options, bool manifold_given, bool shared_given) {
-  const auto loaded = LoadedFlow<Set>::read(options.load);
+void sample_command(const SampleOptions& options, const std::optional<GivenNetworks<Set>>& networks,
+                    bool manifold_given, bool shared_given) {
+  const auto loaded = LoadedFlow<Set>::read(options.load, networks);
   const int latent = loaded.settings.latent;
   vrfm::expect(!manifold_given || latent == 2, "option --manifold needs a latent variable of two ",
                "dimensions; ", options.load, " has ", latent);

@@ -21,7 +21,8 @@ namespace images {
 
 using namespace common;
 
-/// Settings of every image set; the networks' own are in a struct derived from it.
+/// Settings of every image set; the networks' own are in a struct derived from it, whose each()
+/// visits all settings and whose each_network() those that the networks' parameters depend on.
 struct TrainingSettings {
   std::string recipe;
   std::uint32_t seed = 1;
@@ -33,9 +34,10 @@ struct TrainingSettings {
   double clip_norm = 0;
   double ema_decay = 0;
   bool mirror = false;
+  std::string matmul_precision = "float32";
+  double beta = 0;
 
   int latent = 0;
-  double beta = 0;
   std::string encoder_input;
 };
 
@@ -46,7 +48,7 @@ struct SettingRule {
   bool latent = false;  ///< only with a latent variable
 };
 
-/// visit(name, member, rule) for each of them.
+/// visit(name, member, rule) for each setting of the training alone.
 template <class S, class Visit>
 void each_training_setting(S& s, Visit&& visit) {
   const auto none = [](const char* help) { return SettingRule{help}; };
@@ -64,8 +66,17 @@ void each_training_setting(S& s, Visit&& visit) {
   visit("ema-decay", s.ema_decay,
         SettingRule{"of the moving average of the weights; 0: off", fraction_option()});
   visit("mirror", s.mirror, none("exchange left and right of half of the images"));
-  visit("latent", s.latent, SettingRule{"dimension of z", count_option(), true});
+  visit("matmul-precision", s.matmul_precision,
+        SettingRule{"what factors of matrix products are rounded to: float32, or on CUDA tf32 or "
+                    "bfloat16; weights, moments and sums stay float32",
+                    CLI::IsMember(std::vector<std::string>{"float32", "tf32", "bfloat16"})});
   visit("beta", s.beta, SettingRule{"weight of the KL divergence", not_negative_option(), true});
+}
+
+/// The same for each setting that all networks depend on.
+template <class S, class Visit>
+void each_network_setting(S& s, Visit&& visit) {
+  visit("latent", s.latent, SettingRule{"dimension of z", count_option(), true});
   visit("encoder-input", s.encoder_input,
         SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +",
                     CLI::Validator(std::string()), true});

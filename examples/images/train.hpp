@@ -62,12 +62,14 @@ class Training {
   }
 
   void run() {
-    with_objective(settings_, [this](const auto& objective) { train(objective); });
+    with_objective(settings_, [this](const auto& objective) {
+      with_matmul_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
+    });
   }
 
  private:
-  template <class Objective>
-  void train(const Objective& objective) {
+  template <class FlowType, class Objective>
+  void train(const FlowType& flow, const Objective& objective) {
     const vrfm::StopSignal stop;
     const Exec& exec = flow_.exec();
     const vrfm::ImageDraws<Exec> target(vrfm::ImageSet<Exec>(exec, images_), settings_.batch,
@@ -76,7 +78,7 @@ class Training {
     vrfm::AdamW optimizer;
     optimizer.learning_rate = {.base = settings_.learning_rate, .warmup = settings_.warmup};
     optimizer.weight_decay = settings_.weight_decay;
-    vrfm::Trainer trainer(flow_, objective, optimizer, vrfm::independent(source, target),
+    vrfm::Trainer trainer(flow, objective, optimizer, vrfm::independent(source, target),
                           {.batch = settings_.batch,
                            .micro_batch = settings_.micro_batch,
                            .seed = settings_.seed,
@@ -157,7 +159,7 @@ class Training {
     };
   }
 
-  /// The flow that images are drawn from: the moving average's, if there is one.
+  /// The flow that images are drawn from, in float32: the moving average's, if there is one.
   template <class TrainerType>
   FlowOf<Set> shown_flow(const TrainerType& trainer) const {
     return settings_.ema_decay > 0 ? flow_.with_values(trainer.average()) : flow_;
