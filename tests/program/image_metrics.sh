@@ -4,17 +4,9 @@
 # vrfm_image_metrics as a user runs it: SciPy's values from features and from NumPy's statistics,
 # statistics of its own, and one clear error with status 1 for whatever is wrong.
 # Usage: image_metrics.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
 golden=$(dirname "$0")/../golden
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failures=0
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 # The number, or the first of a list, that golden/metrics.hpp has under a name.
 golden_value() { sed -n "s/.* $1 = {*\([^,;}]*\).*/\1/p" "$golden/metrics.hpp"; }
@@ -46,11 +38,8 @@ expect rows 40 inception "$b"
 wrong() { # words, then arguments
   words=$1
   shift
-  "$program" "$@" >"$dir/out" 2>"$dir/err"
-  status=$?
-  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
+  refused "$words" "$program" "$@"
   grep -qF -e "vrfm_image_metrics: " "$dir/err" || fail "no name in the error of: $*"
-  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $* -- $(cat "$dir/err")"
 }
 
 wrong "subcommand"
@@ -64,8 +53,4 @@ wrong "Value 0 not in range" inception "$a" --splits 0
 wrong "expected 'mu' of shape [D]" frechet "$a" "$golden/io_stored.npz"
 wrong "expected a file *.npz, found stats" statistics "$a" --output stats
 
-if [ $failures -gt 0 ]; then
-  echo "$failures failures"
-  exit 1
-fi
-echo "all passed"
+finish

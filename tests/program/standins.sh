@@ -4,16 +4,8 @@
 # vrfm_standins as a user runs it: the files of both sets, the same bytes for the same seed, and one
 # clear error with status 1 for whatever is wrong.
 # Usage: standins.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failures=0
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 run() { # folder, then options
   folder=$1
@@ -46,10 +38,7 @@ size images $((16 + 50 * 784))
 wrong() { # words, then options
   words=$1
   shift
-  "$program" --output "$dir/wrong" "$@" >"$dir/out" 2>"$dir/err"
-  status=$?
-  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
-  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $*: $(cat "$dir/err")"
+  refused "$words" "$program" --output "$dir/wrong" "$@"
   [ "$(wc -l <"$dir/err")" -eq 1 ] || fail "more than one line of: $*: $(cat "$dir/err")"
   [ ! -e "$dir/wrong" ] || fail "files were written by: $*"
 }
@@ -62,8 +51,4 @@ wrong "--wrong" mnist --wrong
 "$program" --output /dev/null/x >"$dir/out" 2>"$dir/err" && fail "wrote below /dev/null"
 grep -qF "vrfm_standins: " "$dir/err" || fail "no reason: $(cat "$dir/err")"
 
-if [ $failures -gt 0 ]; then
-  echo "$failures failures"
-  exit 1
-fi
-echo "all passed"
+finish

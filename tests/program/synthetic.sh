@@ -4,16 +4,8 @@
 # vrfm_synthetic as a user runs it: the same bits for any number of threads and after a resume,
 # sampling from saved weights, and one clear error with status 1 for whatever is wrong.
 # Usage: synthetic.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failures=0
-
-fail() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
 
 # Small enough for seconds, but with several tiles and parts, a clipped and an averaged gradient.
 tiny="--seeds 3 --samples 300 --steps 2,3 --width 8 --latent-width 8 --clip-norm 1 --ema-decay 0.9"
@@ -73,10 +65,7 @@ cp -r "$dir/kept" "$dir/before"
 wrong() { # words, then options
   words=$1
   shift
-  "$program" "$@" >"$dir/out" 2>"$dir/err"
-  status=$?
-  [ $status -eq 1 ] || fail "status $status, not 1, of: $*"
-  grep -qF -e "$words" "$dir/err" || fail "no '$words' in the error of: $* -- $(cat "$dir/err")"
+  refused "$words" "$program" "$@"
   diff -r "$dir/kept" "$dir/before" >/dev/null || fail "files changed by: $*"
 }
 # shellcheck disable=SC2086
@@ -112,8 +101,4 @@ head -c 1000 "$dir/before/checkpoints/rfm-seed3.safetensors" >"$checkpoint"
 cp "$checkpoint" "$dir/before/checkpoints/rfm-seed3.safetensors"
 kept "rfm-seed3.safetensors" --iterations 60 --resume
 
-if [ $failures -gt 0 ]; then
-  echo "$failures failures"
-  exit 1
-fi
-echo "all passed"
+finish
