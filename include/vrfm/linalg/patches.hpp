@@ -27,7 +27,8 @@ struct Window {
 
  private:
   KOKKOS_INLINE_FUNCTION int out(int extent) const {
-    return (extent + 2 * padding - kernel) / stride + 1;
+    const int last = extent + 2 * padding - kernel;
+    return (stride == 1 ? last : last / stride) + 1;
   }
 };
 
@@ -37,9 +38,12 @@ struct Patches {
   Window window;      ///< of the convolution itself, also if transposed
   bool transposed = false;
 
-  /// Rows a sample.
+  /// Rows a sample, and a line of it.
   KOKKOS_INLINE_FUNCTION int row_pixels() const {
     return transposed ? window.pixels() : window.out_pixels();
+  }
+  KOKKOS_INLINE_FUNCTION int row_width() const {
+    return transposed ? window.width : window.out_width();
   }
   /// Rows of x a sample.
   KOKKOS_INLINE_FUNCTION int source_pixels() const {
@@ -54,7 +58,7 @@ struct Patches {
   };
 
   KOKKOS_INLINE_FUNCTION Pixel pixel(int row) const {
-    const int width = transposed ? window.width : window.out_width();
+    const int width = row_width();
     const int sample = row / row_pixels(), rest = row - sample * row_pixels();
     return {sample, rest / width, rest % width};
   }
@@ -66,6 +70,13 @@ struct Patches {
     const int column = source(pixel.x, l, width);
     if (y < 0 || column < 0) return nullptr;
     return x.row(pixel.sample * source_pixels() + y * width + column);
+  }
+
+  /// Taps from l on whose channels follow those of tap l, be it inside or not, in x.
+  KOKKOS_INLINE_FUNCTION int adjoining(const Pixel& pixel, int l) const {
+    const int first = pixel.x * window.stride - window.padding;
+    const bool inside = first >= 0 && first + window.kernel <= window.width;
+    return !transposed && inside && x.stride == x.cols ? window.kernel - l : 1;
   }
 
   /// The same of tap `tap` = k kernel + l.

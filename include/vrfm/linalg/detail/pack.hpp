@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How a host matrix product copies a part of an operand into the order in which its micro kernel
+// reads: rows of matrices and of patches, 8 x 8 transposes of a right-hand side, and strips of a
+// transposed left one.
+#pragma once
+
+#include <cstring>
+
+#include <vrfm/linalg/detail/micro_kernel.hpp>
+
+namespace vrfm::detail {
+
+/// Most of the depth that is summed before C is written.
+template <class T>
+inline constexpr int most_depth = 2048 / static_cast<int>(sizeof(T));
+/// Numbers between two strips of a transposed A, block_rows columns and most of the depth.
+template <class T>
+inline constexpr int strip_stride = most_depth<T> * block_rows + 64 / static_cast<int>(sizeof(T));
+
+/// 8 x 8 numbers: out(j, i) = in(i, j).
+template <class T>
+void transpose_8x8(const T* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_out) {
+  typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  Row a[8], b[8];
+  for (int i = 0; i < 8; ++i) a[i] = *reinterpret_cast<const Row*>(in + i * ld_in);
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int h = i; h < i + 2; ++h) {
+      a[h] = __builtin_shufflevector(b[h], b[h + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      a[h + 2] = __builtin_shufflevector(b[h], b[h + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (int h = 0; h < 4; ++h) {
+    *reinterpret_cast<Row*>(out + h * ld_out) =
+        __builtin_shufflevector(a[h], a[h + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *reinterpret_cast<Row*>(out + (h + 4) * ld_out) =
+        __builtin_shufflevector(a[h], a[h + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+
+/// out[j] = in[j]; zeros where `in` is nullptr.
+template <class T>
+void copy(const T* in, int count, T* out) {
+  using Vector = typename VectorOf<T>::type;
+  constexpr int width = VectorOf<T>::width;
+  if (in == nullptr) {
+    std::memset(out, 0, static_cast<std::size_t>(count) * sizeof(T));
+    return;
+  }
+  int j = 0;
+  for (; j + width <= count; j += width) {
+    *reinterpret_cast<Vector*>(out + j) = *reinterpret_cast<const Vector*>(in + j);
+  }
+  if (j < count) std::memcpy(out + j, in + j, static_cast<std::size_t>(count - j) * sizeof(T));
+}
+
+/// out(i, j) = X(row + i, col + j) for rows x cols numbers.
+template <class T>
+void copy_rows(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+  for (int i = 0; i < rows; ++i) copy(&x(row + i, col), cols, out + i * ld);
+}
+
+template <class T>
+void copy_rows(const Patches<T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+  const int channels = x.x.cols, kernel = x.window.kernel, tap = col / channels;
+  const int width = x.row_width(), pixels = x.row_pixels();
+  auto pixel = x.pixel(row);
+  for (int i = 0; i < rows; ++i) {
+    int k = tap / kernel, l = tap % kernel, channel = col % channels;
+    for (int j = 0; j < cols;) {
+      const T* segment = x.segment(pixel, k, l);
+      const int taps = x.adjoining(pixel, l);
+      const int count = math::min(taps * channels - channel, cols - j);
+      copy(segment == nullptr ? nullptr : segment + channel, count, out + i * ld + j);
+      j += count;
+      channel = 0;
+      l += taps;
+      if (l == kernel) {
+        l = 0;
+        ++k;
+      }
+    }
+    if (++pixel.x == width) {
+      pixel.x = 0;
+      if (++pixel.y * width == pixels) {
+        pixel.y = 0;
+        ++pixel.sample;
+      }
+    }
+  }
+}
+
+/// out(i, j) = op(X)(row + i, col + j) for rows x cols numbers, then zeros up to column `padded`.
+template <Op op, class T, class X>
+void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, int ld) {
+  int done_rows = 0, done_cols = 0;
+  if constexpr (op == Op::none) {
+    done_rows = rows;
+    done_cols = cols;
+    copy_rows(x, row, rows, col, cols, out, ld);
+  } else {
+    // By strips of 64 rows of X, of which a line each is read at a time.
+    done_rows = rows / 8 * 8;
+    done_cols = cols / 8 * 8;
+    for (int strip = 0; strip < done_cols; strip += 64) {
+      const int end = math::min(strip + 64, done_cols);
+      for (int i = 0; i < done_rows; i += 16) {
+        const int last = math::min(i + 16, done_rows);
+        for (int j = strip; j < end; j += 8) {
+          for (int k = i; k < last; k += 8) {
+            transpose_8x8(&x(col + j, row + k), x.stride, out + k * ld + j, ld);
+          }
+        }
+      }
+    }
+  }
+  for (int i = 0; i < rows; ++i) {
+    if constexpr (op == Op::transpose) {
+      for (int j = i < done_rows ? done_cols : 0; j < cols; ++j) {
+        out[i * ld + j] = x(col + j, row + i);
+      }
+    }
+    for (int j = cols; j < padded; ++j) out[i * ld + j] = T(0);
+  }
+}
+
+/// A transposed A as strips of block_rows columns, in which the kernel reads on and on:
+/// out[s * strip_stride + i * block_rows + j] = x(row + i, col + s * block_rows + j) for rows x cols
+/// numbers.
+template <class T>
+void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out) {
+  typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  static_assert(block_rows <= 8);
+  // What a row copied too much is overwritten by the next.
+  const int whole = math::min(cols / block_rows, (x.cols - col - 8 + block_rows) / block_rows);
+  // A few rows at a time, so that whole lines of a strip are written one after the other.
+  for (int first = 0; first < rows; first += 8) {
+    const int last = math::min(first + 8, rows);
+    for (int j = 0; j < cols; j += block_rows) {
+      for (int i = first; i < last; ++i) {
+        const T* in = &x(row + i, col + j);
+        T* to = out + j / block_rows * strip_stride<T> + i * block_rows;
+        if (j < whole * block_rows) {
+          *reinterpret_cast<Row*>(to) = *reinterpret_cast<const Row*>(in);
+        } else {
+          std::memcpy(to, in,
+                      sizeof(T) * static_cast<std::size_t>(math::min(block_rows, cols - j)));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace vrfm::detail
