@@ -46,6 +46,7 @@ TEST_CASE("an empty slice takes nothing and has an address", "[core][arena]") {
   vrfm::Arena<float> arena(block, 16);
   const auto slice = arena.take(0, 7);
   CHECK(arena.used() == 0);
+  CHECK(arena.left() == 16);
   CHECK_FALSE(slice.empty());
   CHECK((slice.rows == 0 && slice.cols == 7));
 }

@@ -97,7 +97,7 @@ void check_tiles(const A& a, const B& b, int rows, int cols, int depth, const Le
 
 template <Op OpA, Op OpB, class Exec, class Operand, class T>
 void check_matrices(Numbers& numbers) {
-  // Tiles of 16 rows and of 64, cut off and not; a depth of several blocks, of none; no C.
+  // Tiles cut off and not; a depth of several blocks, of none; no C.
   const int extents[][3] = {{5, 70, 33}, {16, 64, 64}, {17, 5, 40}, {64, 64, 0},
                             {1, 1, 7},   {70, 65, 35}, {0, 9, 3},   {3, 0, 4}};
   for (const auto& e : extents) {

@@ -3,8 +3,7 @@
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
 // C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
-// that, of patches on gathered chunks of them; elsewhere, and for what the library does not know, it
-// is a portable product, one team a tile.
+// that, of patches on gathered chunks of them; elsewhere it is a portable product, one team a tile.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>

@@ -4,6 +4,8 @@
 // column from the first row to the last; on devices in parts that are added as a tree.
 #pragma once
 
+#include <cstdint>
+
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/team_launch.hpp>
 

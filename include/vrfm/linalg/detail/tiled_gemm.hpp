@@ -26,44 +26,30 @@ struct GemmTiles {
   Update update;
   Epilogue epilogue;
 
-  KOKKOS_INLINE_FUNCTION bool is_low() const { return c.rows <= team_low_rows; }
   KOKKOS_INLINE_FUNCTION int tiles_across() const {
     return (c.cols + team_tile_cols - 1) / team_tile_cols;
   }
-  int tiles() const {
-    const int high = is_low() ? team_low_rows : team_tile_rows;
-    return (c.rows + high - 1) / high * tiles_across();
-  }
+  int tiles() const { return (c.rows + team_tile_rows - 1) / team_tile_rows * tiles_across(); }
 
   template <class Member>
   KOKKOS_FUNCTION void operator()(const Member& member) const {
-    if (is_low()) {
-      multiply<team_low_rows>(member);
-    } else {
-      multiply<team_tile_rows>(member);
-    }
-  }
-
- private:
-  template <int tile_rows, class Member>
-  KOKKOS_INLINE_FUNCTION void multiply(const Member& member) const {
     const int tile = member.league_rank(), across = tiles_across();
-    const int i0 = tile / across * tile_rows, j0 = tile % across * team_tile_cols;
+    const int i0 = tile / across * team_tile_rows, j0 = tile % across * team_tile_cols;
     void* scratch = member.team_scratch(0).get_shmem_aligned(static_cast<int>(scratch_bytes), 16);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     if constexpr (rounds) {
       using Warp = CudaWarp<Member>;
-      by(WarpWorkers<Warp, compute, tile_rows>(Warp{member}), scratch, i0, j0);
+      multiply(WarpWorkers<Warp, compute, team_tile_rows>(Warp{member}), scratch, i0, j0);
     } else {
-      by(ThreadWorkers<Member, Number, tile_rows>(member), scratch, i0, j0);
+      multiply(ThreadWorkers<Member, Number, team_tile_rows>(member), scratch, i0, j0);
     }
 #else
-    by(ThreadWorkers<Member, Number, tile_rows>(member), scratch, i0, j0);
+    multiply(ThreadWorkers<Member, Number, team_tile_rows>(member), scratch, i0, j0);
 #endif
     // Not while the tile is in registers, of which a large epilogue would leave it none.
     if constexpr (!std::is_same_v<Epilogue, NoEpilogue>) {
       member.team_barrier();
-      const int rows = math::min(tile_rows, c.rows - i0);
+      const int rows = math::min(team_tile_rows, c.rows - i0);
       const int cols = math::min(team_tile_cols, c.cols - j0);
       for (int e = member.team_rank(); e < rows * cols; e += member.team_size()) {
         epilogue(i0 + e / cols, j0 + e % cols);
@@ -71,20 +57,31 @@ struct GemmTiles {
     }
   }
 
+ private:
   template <class Workers>
-  KOKKOS_INLINE_FUNCTION void by(Workers workers, void* scratch, int i0, int j0) const {
+  KOKKOS_INLINE_FUNCTION void multiply(Workers workers, void* scratch, int i0, int j0) const {
     gemm_tile<OpA, OpB>(workers, scratch_words<typename Workers::Word>(scratch), a, b, c, update,
                         NoEpilogue{}, i0, j0);
   }
 };
 
-/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. On hosts, and where C is
-/// so narrow or low that most of a team would have no work, an element a thread.
+/// Whether a vendor's library multiplies on Exec.
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+template <class Exec>
+inline constexpr bool has_library = std::is_same_v<Exec, Kokkos::Cuda>;
+#else
+template <class Exec>
+inline constexpr bool has_library = false;
+#endif
+
+/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. An element a thread where
+/// C is so narrow or low that most of a team would have no work, and where that is never much: on
+/// hosts, and beside a library, which leaves only what is strange.
 template <Compute compute, Op OpA, Op OpB, class Exec, class A, class B, class T, class Epilogue>
 void launch_tiled_gemm(const Exec& exec, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
   const char* label = "vrfm::BatchContext::gemm";
-  if constexpr (!is_host_space<Exec>) {
+  if constexpr (!is_host_space<Exec> && !has_library<Exec>) {
     constexpr bool is_bfloat16 = std::is_same_v<A, Matrix<const BFloat16>>;
     using Tiles = GemmTiles<is_bfloat16 ? Compute::bfloat16 : compute, OpA, OpB, A, B, T, Epilogue>;
     // Rounded or not is not for the number of rows to decide.
