@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp,
-// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib, and
-// vrfm/metrics/frechet_distance.hpp, which needs Eigen.
+// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
+// vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
+// (vrfm/models/residual_networks.hpp and unet_networks.hpp).
 #pragma once
 
 #include <vrfm/data/draw.hpp>
