@@ -10,7 +10,6 @@
 //   gemm EXTENT N                      N products of square bfloat16 matrices
 //   images unet|residual BATCH N       N training steps of the rectified flow of CIFAR-10 or MNIST
 //   draw unet|residual COUNT STEPS     images of that flow by Euler steps
-//   memory                             the most memory held so far: bytes, not seconds
 #include <array>
 #include <functional>
 #include <iostream>
@@ -18,8 +17,6 @@
 #include <memory>
 #include <sstream>
 #include <string>
-
-#include <sys/resource.h>
 
 #include <vrfm/models/residual_networks.hpp>
 #include <vrfm/models/unet_networks.hpp>
@@ -85,11 +82,6 @@ class Peer {
       std::string file;
       words >> file;
       return timed([&] { train_and_save(file); });
-    }
-    if (what == "memory") {
-      rusage usage;
-      getrusage(RUSAGE_SELF, &usage);
-      return 1024.0 * static_cast<double>(usage.ru_maxrss);
     }
     if (what == "images" || what == "draw") {
       std::string network;

@@ -42,7 +42,8 @@ struct HostGemmTile {
   int row_parts, col_parts;
 
   /// Parts that keep `threads` threads busy, as square as may be, because each reads and packs its
-  /// part of A and of B anew; no higher than what an epilogue still finds in cache.
+  /// part of A and of B anew, and rather of columns, because a transposed A is the dearer to pack;
+  /// no higher than what an epilogue still finds in cache.
   void cut(int threads) {
     const int most_row_parts = math::max(1, c.rows / (8 * block_rows));
     const int most_col_parts = math::max(1, c.cols / block_cols<T>);
@@ -53,7 +54,7 @@ struct HostGemmTile {
       const int rows = math::min(threads / cols, most_row_parts);
       const std::int64_t cost = std::int64_t(rows) * c.cols + std::int64_t(cols) * c.rows;
       const int busy = rows * cols - row_parts * col_parts;
-      if (busy > 0 || (busy == 0 && (least == 0 || cost < least))) {
+      if (busy > 0 || (busy == 0 && cost <= least)) {
         row_parts = rows;
         col_parts = cols;
         least = cost;
