@@ -13,7 +13,7 @@ from torch.nn import functional as F
 class Block(nn.Module):
     def __init__(self, width):
         super().__init__()
-        self.first_norm, self.second_norm = nn.GroupNorm(32, width), nn.GroupNorm(32, width)
+        self.first_norm, self.second_norm = nn.GroupNorm(width // 4, width), nn.GroupNorm(width // 4, width)
         self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
 
     def forward(self, x):

@@ -58,6 +58,17 @@ TEMPLATE_LIST_TEST_CASE("inference in place", "[layers]", Spaces) {
         normalised<TestType, float>(40, 6, 3, values));
 }
 
+TEST_CASE("groups divide the channels and are not too narrow", "[layers]") {
+  CHECK(group_count(512) == 32);
+  CHECK(group_count(128) == 32);
+  CHECK(group_count(64) == 16);
+  CHECK(group_count(16) == 4);
+  CHECK(group_count(14) == 2);  // three would leave a rest
+  CHECK(group_count(3) == 1);
+  CHECK(group_count(32, 1) == 32);
+  CHECK(group_count(32, 16) == 2);
+}
+
 TEST_CASE("group norms say what is wrong with their extents", "[layers]") {
   const auto message = [](int pixels, int channels, int groups, double eps) {
     return thrown<std::invalid_argument>([&] {

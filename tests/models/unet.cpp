@@ -13,6 +13,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
 #include <tests/support/conformance.hpp>
+#include <tests/support/numbers.hpp>
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
@@ -42,12 +43,22 @@ UnetOptions small_unet(Conditioning conditioning, int latent, Fusion fusion) {
                    .blocks = 1,
                    .attention_heights = {2},
                    .head_channels = 1,
-                   .most_groups = 2,
+                   .group_channels = 1,
                    .dropout = 0,
                    .conditioning = conditioning},
           .latent = latent,
           .fusion = fusion,
           .latent_width = 3};
+}
+
+/// Calls step(context, arena), first to learn how much memory it needs.
+template <class Exec, class Step>
+void run_step(const Exec& exec, const Step& step) {
+  auto measure = Arena<float>::measure();
+  step(MeasureContext{tile_concurrency(exec)}, measure);
+  const Array<float, Exec> memory("memory", measure.peak());
+  Arena<float> arena(memory.data(), memory.extent(0));
+  step(BatchContext<Exec>(exec), arena);
 }
 
 }  // namespace
@@ -95,6 +106,25 @@ TEST_CASE("posteriors of images conform", "[models][unet]") {
   SECTION("everything") {
     check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t);
   }
+}
+
+TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
+  // Their last norm sees one pixel: a group of one channel would leave nothing of it.
+  using Exec = Kokkos::DefaultExecutionSpace;
+  const int base = GENERATE(4, 8, 16);
+  UnetOptions velocity = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
+  velocity.path.group_channels = DownPathOptions().group_channels;
+  const Flow<float, Exec, UnetNetworks> flow(Exec(), {velocity, base}, 1);
+  Padded<float, Exec> x(2, 16, Numbers(5).take(32), 0), moments(2, 4);
+  run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
+    UnetPosterior::Saved<float> saved;
+    Pairs<float> pairs;
+    pairs.x1 = x.matrix();
+    flow.networks().posterior.forward(ctx, flow.values().data(), pairs, moments.matrix(), saved,
+                                      arena);
+  });
+  const auto values = moments.read();
+  for (int j = 0; j < 2; ++j) CHECK(std::fabs(values[j] - values[4 + j]) > 1e-3);
 }
 
 namespace {
@@ -170,6 +200,7 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
                              .blocks = 1,
                              .attention_heights = {4},
                              .head_channels = 16,
+                             .group_channels = 1,
                              .dropout = 0,
                              .conditioning =
                                  adaptive ? Conditioning::adaptive_norm : Conditioning::additive}}},
@@ -182,20 +213,14 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
   Padded<float, Exec> x(rows, dimension, golden_numbers("x", rows * dimension)),
       dv(rows, dimension, golden_numbers("dv", rows * dimension)), t(rows, 1, {0.25, 0.875}),
       v(rows, dimension), dx(rows, dimension), g(1, static_cast<int>(flow.parameters().count()));
-  const auto step = [&](const auto& ctx, Arena<float>& arena) {
+  run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
     Unet::Saved<float> saved;
     const float* p = flow.values().data();
     unet.forward(ctx, p, DrawAddress{}, t.matrix(), x.matrix(), Matrix<float>(), v.matrix(), saved,
                  arena);
     unet.backward(ctx, p, Gradient<float>{g.data(), false}, dv.matrix(), dx.matrix(),
                   Matrix<float>(), saved, arena);
-  };
-  auto measure = Arena<float>::measure();
-  const Exec exec;
-  step(MeasureContext{tile_concurrency(exec)}, measure);
-  const Array<float, Exec> memory("memory", measure.peak());
-  Arena<float> arena(memory.data(), memory.extent(0));
-  step(BatchContext<Exec>(exec), arena);
+  });
 
   const auto expect_near = [&](const std::string& name, const std::vector<double>& actual) {
     const auto values =

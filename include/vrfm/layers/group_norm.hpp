@@ -12,6 +12,15 @@
 
 namespace vrfm {
 
+/// How many groups to make of `channels`: at most 32 that divide them, each of at least `least`. A norm
+/// takes every group's mean away. Were a group a single channel, that would be all that was added equally
+/// to the channel's pixels, such as what a network was told of t and z.
+inline int group_count(int channels, int least = 4) {
+  int groups = math::max(1, math::min(32, channels / least));
+  while (channels % groups != 0) --groups;
+  return groups;
+}
+
 template <Activation Act = Identity>
 class GroupNorm {
  public:

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <vector>
 
 #include <vrfm/models/attention_block.hpp>
@@ -22,12 +23,15 @@ struct DownPathOptions {
   int blocks = 2;                               ///< residual blocks a level
   std::vector<int> attention_heights = {16};    ///< of images that get self-attention
   int head_channels = 64;
-  int most_groups = 32;  ///< of the norms, where there are as many channels
+  int group_channels = 4;  ///< of the norms at least (group_count)
   double dropout = 0.1;
   Conditioning conditioning = Conditioning::adaptive_norm;
   int embedding = 512;  ///< columns of the embedding that conditions the blocks
 
-  int groups(int channels_of_norm) const { return std::min(most_groups, channels_of_norm); }
+  /// Of a norm: each has at least 16 numbers too, or little would be left of a few pixels.
+  int groups(int channels_of_norm, int pixels) const {
+    return group_count(channels_of_norm, std::max(group_channels, 16 / pixels));
+  }
   int heads(int channels_of_block) const { return std::max(1, channels_of_block / head_channels); }
   bool attends(int image_height) const {
     return std::ranges::find(attention_heights, image_height) != attention_heights.end();
@@ -86,7 +90,7 @@ struct Stage {
                                  .width = width,
                                  .inputs = inputs,
                                  .outputs = outputs,
-                                 .groups = o.groups(math::min(inputs, outputs)),
+                                 .groups = o.groups(std::gcd(inputs, outputs), height * width),
                                  .conditioning = o.conditioning,
                                  .embedding = o.embedding,
                                  .dropout = o.dropout,
@@ -94,7 +98,7 @@ struct Stage {
     stage.attends = attends;
     if (attends) {
       stage.attention = AttentionBlock(list, name + ".1", height * width, outputs, o.heads(outputs),
-                                       o.groups(outputs));
+                                       o.groups(outputs, height * width));
     }
     stage.height = height;
     stage.width = width;

@@ -67,7 +67,7 @@ class ResidualPosterior {
                                  .width = width,
                                  .inputs = features,
                                  .outputs = features,
-                                 .groups = math::min(32, features)});
+                                 .groups = group_count(features)});
     }
     bottom_pixels_ = height * width;
     head_ = Mlp<Silu>(list, name + ".head", {bottom_pixels_ * features, 128, 2 * o.latent});

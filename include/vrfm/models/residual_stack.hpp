@@ -15,7 +15,6 @@ struct ResidualStackOptions {
   int height = 28, width = 28;
   int inputs = 1, channels = 64, outputs = 64;
   int blocks = 5;
-  int groups = 32;     ///< of the norms, where there are as many channels
   int out_kernel = 3;  ///< of the last convolution
 };
 
@@ -44,7 +43,7 @@ class ResidualStack {
                                                 .width = o.width,
                                                 .inputs = o.channels,
                                                 .outputs = o.channels,
-                                                .groups = math::min(o.groups, o.channels)});
+                                                .groups = group_count(o.channels)});
     }
     out_ = Conv2d(list, name + ".out", Window{o.height, o.width, o.out_kernel, 1, o.out_kernel / 2},
                   o.channels, o.outputs);

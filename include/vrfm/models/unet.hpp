@@ -81,7 +81,7 @@ class Unet {
     }());
     up_ = UpPath(list, prefix + "output_blocks", path, down_, number);
     norm_ = GroupNorm<Silu>(list, prefix + "out.0", pixels(), up_.channels(),
-                            path.groups(up_.channels()));
+                            path.groups(up_.channels(), pixels()));
     out_ = Conv2d(list, prefix + "out.2", Window{path.height, path.width, 3, 1, 1}, up_.channels(),
                   path.channels, true);
   }

@@ -54,8 +54,8 @@ class UnetPosterior {
     while (down_.stages().back().pixels() > 1) {
       down_.extend(list, name + ".input_blocks", path, number);
     }
-    norm_ =
-        GroupNorm<Silu>(list, name + ".out.0", 1, down_.channels(), path.groups(down_.channels()));
+    norm_ = GroupNorm<Silu>(list, name + ".out.0", 1, down_.channels(),
+                            path.groups(down_.channels(), 1));
     head_ = Dense<>(list, name + ".out.2", down_.channels(), 2 * o_.latent);
   }
 
