@@ -110,11 +110,12 @@ inline double squared_distance(Point p, Point a, Point b) {
 
 /// Writes one image of `digit`, white on black, to pixels [28 * 28].
 inline void draw_glyph(int digit, Draws& draws, std::span<std::uint8_t> pixels) {
-  const double height = draws.uniform(7.6, 9.4), width = height * draws.uniform(.78, 1.08);
-  const double slant = draws.uniform(-.1, .38), pen = draws.uniform(.75, 1.75);
-  const Rotation turn(draws.uniform(-.08, .08));
-  const Point centre{glyph_side / 2.0 + draws.uniform(-1.8, 1.8),
-                     glyph_side / 2.0 + draws.uniform(-1.8, 1.8)};
+  const double height = draws.uniform(8.3, 9.3), width = height * draws.uniform(.84, 1.06);
+  const double slant = draws.uniform(-.05, .3), pen = draws.uniform(1, 1.6);
+  const Rotation turn(draws.uniform(-.05, .05));
+  // As in MNIST, the digits are in the middle.
+  const Point centre{glyph_side / 2.0 + draws.uniform(-.6, .6),
+                     glyph_side / 2.0 + draws.uniform(-.6, .6)};
   const auto placed = [&](Point p) {
     const double x = (p.x - slant * p.y) * width, y = p.y * height;
     return Point{centre.x + turn.cosine * x - turn.sine * y,
@@ -129,8 +130,8 @@ inline void draw_glyph(int digit, Draws& draws, std::span<std::uint8_t> pixels) 
     std::vector<Point> points = stroke.points;
     // The ends stay where other strokes begin.
     for (std::size_t i = 1; i + 1 < points.size(); ++i) {
-      points[i].x += draws.uniform(-.07, .07);
-      points[i].y += draws.uniform(-.07, .07);
+      points[i].x += draws.uniform(-.05, .05);
+      points[i].y += draws.uniform(-.05, .05);
     }
     for (std::size_t i = 0; i + 1 < points.size(); ++i) {
       const std::size_t last = points.size() - 1;

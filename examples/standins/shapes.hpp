@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Ten coloured shapes, each with a colour of its own that varies a little, before a shaded, striped
-// or chequered background of any colour.
+// Ten coloured shapes, each with a colour of its own that varies a little, before a dark, shaded
+// background of any colour.
 #pragma once
 
 #include <algorithm>
@@ -70,30 +70,19 @@ inline bool inside(int label, double x, double y) {
 /// Writes one image of shape `label`, channels-last, to pixels [32 * 32 * 3].
 inline void draw_shape(int label, Draws& draws, std::span<std::uint8_t> pixels) {
   constexpr double hues[10] = {.0, .58, .33, .14, .78, .16, .48, .11, .93, .7};
-  const double radius = draws.uniform(9, 13);
-  const Rotation turn(draws.uniform(-.15, .15));
-  const double centre_x = shape_side / 2.0 + draws.uniform(-3, 3);
-  const double centre_y = shape_side / 2.0 + draws.uniform(-3, 3);
+  const double radius = draws.uniform(10, 13);
+  const Rotation turn(draws.uniform(-.1, .1));
+  const double centre_x = shape_side / 2.0 + draws.uniform(-1.5, 1.5);
+  const double centre_y = shape_side / 2.0 + draws.uniform(-1.5, 1.5);
   const Colour colour =
       from_hsv(hues[label] + draws.uniform(-.03, .03), draws.uniform(.75, 1), draws.uniform(.8, 1));
 
   const double hue = draws.uniform(0, 1), saturation = draws.uniform(.1, .4);
   const double dark = draws.uniform(.15, .35), bright = dark + draws.uniform(.1, .25);
   const Colour one = from_hsv(hue, saturation, dark), two = from_hsv(hue, saturation, bright);
-  const int pattern = draws.index(3);
-  const double period = draws.uniform(4, 9), phase = draws.uniform(0, 8);
   const double along_x = draws.uniform(-1, 1), along_y = 1 - std::fabs(along_x);
   const auto background = [&](double x, double y) {
-    double share = 0;
-    if (pattern == 0) {
-      share = (along_x * x + along_y * y) / shape_side + (along_x < 0 ? -along_x : 0);
-    } else {
-      const auto odd = [&](double s) {
-        const double turns = (s + phase) / (2 * period);
-        return turns - std::floor(turns) >= .5;
-      };
-      share = pattern == 1 ? odd(along_x * x + along_y * y) : odd(x) != odd(y);
-    }
+    const double share = (along_x * x + along_y * y) / shape_side + (along_x < 0 ? -along_x : 0);
     return Colour{one.red + share * (two.red - one.red),
                   one.green + share * (two.green - one.green),
                   one.blue + share * (two.blue - one.blue)};
