@@ -79,7 +79,8 @@ void evaluate_command(const EvaluateOptions& options, const std::string& command
     }
   }
 
-  CurvePanel velocity{"Velocity loss on the test images", "t", "mean squared error a number", {}};
+  CurvePanel velocity{
+      "Velocity loss on the test images", "t", "mean squared error a number", {}, 1};
   nlohmann::ordered_json rows = nlohmann::json::array();
   std::string table =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Velocity "

@@ -3,6 +3,7 @@
 // Pictures and curves in the reports of the image programs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -70,6 +71,7 @@ inline std::string show(const std::filesystem::path& folder, const Shown& shown)
 struct CurvePanel {
   std::string title, x, y;
   std::vector<CurveFamily> families;
+  double last = 0;  ///< of x; 0: where the curves end
 };
 
 inline FigurePlan curve_figure(const std::string& name, const std::string& title,
@@ -78,14 +80,15 @@ inline FigurePlan curve_figure(const std::string& name, const std::string& title
   plan.name = name;
   plan.title = title;
   plan.caption = caption;
-  const double pitch = panels.size() > 1 ? 500 : 620;
-  plan.width = static_cast<int>(pitch * static_cast<double>(panels.size()));
+  const double pitch = 1000 / static_cast<double>(panels.size());
+  plan.width = 1000;
   plan.height = 344 + legend_excess(panels.front().families.size());
   Script script(plan.width, plan.height);
   for (std::size_t k = 0; k < panels.size(); ++k) {
     script.panel({pitch * static_cast<double>(k) + 72, 40, pitch - 104, 218}, panels[k].title);
     script.axes(panels[k].x, panels[k].y);
-    curves_panel(script, panels[k].families, std::string(1, static_cast<char>('a' + k)), k == 0);
+    curves_panel(script, panels[k].families, std::string(1, static_cast<char>('a' + k)), k == 0,
+                 panels[k].last);
   }
   script.legend(legend_entries(panels.front().families));
   plan.script = script.finish();
@@ -108,6 +111,7 @@ inline std::optional<FigurePlan> loss_figure(const std::vector<TrainingCurves>& 
     const std::string name = escape(label, Markup::gnuplot);
     velocity.families.push_back({name, colour(k), {losses.curve(0)}});
     if (latent) kl.families.push_back({name, colour(k), {losses.curve(1)}});
+    velocity.last = kl.last = std::max(velocity.last, static_cast<double>(losses.steps()));
   }
   std::vector<CurvePanel> panels{velocity};
   if (!kl.families.empty()) panels.push_back(kl);

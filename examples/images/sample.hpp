@@ -47,7 +47,7 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   for (int k = 0; latent == 2 && options.manifold > 0 && k < 2; ++k) {
     const auto side = static_cast<std::size_t>(options.manifold);
     write("manifold-" + std::to_string(k + 1) + ".png",
-          painter.manifold(options.manifold, options.seed, k).grid(side * side, side, 1));
+          painter.manifold(options.manifold, options.seed, k).grid(side * side, side, Set::scale));
   }
   for (int k = 0; latent > 0 && k < options.shared; ++k) {
     write("shared-z-" + std::to_string(k + 1) + ".png",

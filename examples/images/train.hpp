@@ -193,7 +193,7 @@ class Training {
                           "Manifold of z, x0 number " + std::to_string(k + 1),
                           "z from the inverse normal distribution of a regular grid, the same x0 "
                           "everywhere: neighbours should change smoothly.",
-                          painter.manifold(16, picture_seed, k).grid(256, 16, 1)});
+                          painter.manifold(16, picture_seed, k).grid(256, 16, Set::scale)});
       }
     } else if (settings_.latent > 0) {
       for (int k = 0; k < 2; ++k) {
@@ -237,9 +237,10 @@ class Training {
         "<p>" + model_name(settings_) + " (recipe " + escape(settings_.recipe, Markup::html) +
         ", " + grouped(static_cast<long long>(flow_.parameters().count())) +
         " parameters) was trained for " + grouped(trainer.step()) + " steps of " +
-        plural(static_cast<std::size_t>(settings_.batch), "image") + " on " + stored_["data"] +
-        ".</p>\n<div class=\"result\"><p>Over the last " + plural(tail, "step") +
-        " the velocity loss is <strong>" + decimal(velocity, 4) + "</strong>" +
+        plural(static_cast<std::size_t>(settings_.batch), "image") + " on " +
+        plural(images_.count, "image") + ".</p>\n<div class=\"result\"><p>Over the last " +
+        plural(tail, "step") + " the velocity loss is <strong>" + decimal(velocity, 4) +
+        "</strong>" +
         (settings_.latent > 0
              ? ", the KL divergence <strong>" + decimal(kl, 3) + "</strong> nats a dimension"
              : std::string()) +

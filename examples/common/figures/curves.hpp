@@ -31,7 +31,8 @@ inline double quantile(std::vector<double> values, double share) {
                               [](double value) { return !std::isfinite(value); }),
                values.end());
   if (values.empty()) return std::nan("");
-  const auto rank = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  // To the nearest rank, so that of few values none is left out.
+  const auto rank = std::lround(share * static_cast<double>(values.size() - 1));
   std::nth_element(values.begin(), values.begin() + rank, values.end());
   return values[static_cast<std::size_t>(rank)];
 }
@@ -78,7 +79,9 @@ inline void curves_panel(Script& script, const std::vector<CurveFamily>& familie
       detail::curve_block(script, name, curve.x, curve.y);
       raw.push_back("$" + name + " with lines lw 0.7 lc rgb " + translucent(family.colour, 0.22));
       last = std::fmax(last, curve.x.back());
-      seen.insert(seen.end(), curve.y.begin(), curve.y.end());
+      // The first iterations of an untrained network would flatten everything after them.
+      const auto untrained = static_cast<std::ptrdiff_t>(curve.y.size() / 40);
+      seen.insert(seen.end(), curve.y.begin() + untrained, curve.y.end());
       const std::vector<double> smooth = detail::smoothed(curve.y);
       if (mean.empty() || smooth.size() < mean.size()) x = curve.x;
       mean.resize(mean.empty() ? smooth.size() : std::min(mean.size(), smooth.size()), 0.0);
@@ -95,7 +98,6 @@ inline void curves_panel(Script& script, const std::vector<CurveFamily>& familie
     if (last >= 10) script.line("set format x '%.0f'");
     script.tics('x', last);
   }
-  // The first iterations of an untrained network would flatten everything after them.
   const double lower = quantile(seen, 0.002), upper = quantile(seen, 0.995);
   if (logarithmic && lower > 0 && upper > 20 * lower) {
     script.line("set logscale y");
