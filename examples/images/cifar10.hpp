@@ -63,14 +63,17 @@ struct Cifar10 {
   static constexpr const char* name = "cifar10";
   static constexpr const char* title = "CIFAR-10";
   static constexpr const char* files = "CIFAR-10's six binary files";
-  static constexpr std::int64_t iterations = 600'000;
   static constexpr std::size_t scale = 2;  ///< of pixels in pictures
 
   /// Height, width and channels of the published images.
   static std::vector<int> shape() { return {32, 32, 3}; }
 
   static std::vector<std::string> recipes() {
-    return {"vrfm-1", "vrfm-2", "vrfm-3", "vrfm-4", "rfm"};
+    return {"vrfm-1", "vrfm-2", "vrfm-3", "vrfm-4", "rfm", "vrfm-small", "rfm-small"};
+  }
+
+  static std::int64_t iterations(const std::string& recipe) {
+    return is_small(recipe) ? 3'000 : 600'000;
   }
 
   static Settings recipe(const std::string& recipe) {
@@ -83,11 +86,34 @@ struct Cifar10 {
     s.ema_decay = 0.9999;
     s.mirror = true;
     if (recipe == "rfm") return s;
+    if (is_small(recipe)) return small(s);
     s.conditioning = "adaptive";
     s.latent = 768;
     s.beta = recipe == "vrfm-2" || recipe == "vrfm-3" ? 5e-3 : 2e-3;
     s.encoder_input = recipe == "vrfm-3" || recipe == "vrfm-4" ? "x1+t" : "x1";
     s.fusion = recipe == "vrfm-4" ? "bottleneck" : "adaptive";
+    return s;
+  }
+
+  static Settings small(Settings s) {
+    s.batch = 16;
+    s.learning_rate = 1e-3;
+    s.warmup = 100;
+    s.ema_decay = 0.998;
+    s.mirror = false;
+    s.base = 16;
+    s.multipliers = {1, 2, 2};
+    s.blocks = 1;
+    s.attention = {8};
+    s.head_channels = 16;
+    s.dropout = 0;
+    s.conditioning = "adaptive";
+    s.latent_width = 64;
+    s.posterior_base = 8;
+    if (s.recipe == "rfm-small") return s;
+    s.latent = 8;
+    s.beta = 1e-3;
+    s.encoder_input = "x1";
     return s;
   }
 

@@ -133,8 +133,11 @@ class SettingOptions {
       for (const auto& [name, value] : values) {
         if (name != "recipe" && command->get_option_no_throw("--" + name) != nullptr &&
             (!usual.contains(name) || usual.at(name) != value)) {
-          words += " --" + name + " " + value;
+          words += value == "false" ? " --no-" + name : " --" + name + " " + value;
         }
+      }
+      if (Set::iterations(other) != Set::iterations(recipe_)) {
+        words += " --iterations " + std::to_string(Set::iterations(other));
       }
       if (!values.contains("latent")) words += " no latent variable";
     }

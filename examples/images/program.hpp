@@ -18,7 +18,7 @@ template <class Set>
 CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   CLI::App* command = add_command(
       app, "train", "Train a flow; writes checkpoints, weights, losses, pictures and report.html");
-  o.iterations = Set::iterations;
+  o.iterations = Set::iterations(Set::recipes().front());
   add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
   add_folder(command, "-o,--output", o.output, "folder of all results");
   command->add_option("--iterations", o.iterations, "training steps")->check(count_option());
@@ -111,6 +111,9 @@ int program(int argc, char** argv) {
         if (training->parsed()) {
           settings = options.settings();
           check_matmul_precision(settings);
+          if (training->get_option("--iterations")->count() == 0) {
+            train.iterations = Set::iterations(settings.recipe);
+          }
           check_sampling(*training, train.sampling);
         }
         if (sampling->parsed()) {

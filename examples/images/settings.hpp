@@ -82,6 +82,9 @@ void each_network_setting(S& s, Visit&& visit) {
                     CLI::Validator(std::string()), true});
 }
 
+/// Recipes for narrow networks that learn the stand-in sets in minutes.
+inline bool is_small(const std::string& recipe) { return recipe.ends_with("-small"); }
+
 template <class T>
 inline constexpr bool is_list = false;
 template <class T>

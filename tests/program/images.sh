@@ -78,6 +78,21 @@ done
 [ -s "$dir/cifar_one/samples/shared-z-2.png" ] || fail "cifar10: no grid of one z"
 grep -q "data:image/png;base64," "$dir/one/report.html" || fail "no picture in the report"
 
+# A recipe says how long to train, unless the command line does.
+"$mnist" train --help >"$dir/out"
+grep -q -e "rfm-small:.*--blocks 4.*--iterations 4000" "$dir/out" || fail "mnist: no small recipe"
+"$cifar10" train --help >"$dir/out"
+grep -q -e "vrfm-small:.*--base 16.*--latent 8.*--iterations 3000" "$dir/out" ||
+  fail "cifar10: no small recipe"
+for recipe in vrfm-small rfm-small; do
+  run "$mnist" small_mnist_$recipe train --data "$dir/mnist" --recipe $recipe --features 4 \
+    --iterations 2 --steps 1 --samples 1
+  run "$cifar10" small_cifar_$recipe train --data "$dir/cifar10" --recipe $recipe --base 8 \
+    --iterations 2 --steps 1 --samples 1
+done
+[ -s "$dir/small_mnist_vrfm-small/samples/manifold-1.png" ] || fail "mnist: no manifold"
+[ -s "$dir/small_cifar_vrfm-small/samples/shared-z-1.png" ] || fail "cifar10: no grid of one z"
+
 # Killed again and again, at moments that a small generator picks.
 random=1
 round=0
