@@ -73,7 +73,7 @@ struct Cifar10 {
   }
 
   static std::int64_t iterations(const std::string& recipe) {
-    return is_small(recipe) ? 3'000 : 600'000;
+    return is_small(recipe) ? 2'000 : 600'000;
   }
 
   static Settings recipe(const std::string& recipe) {

@@ -82,7 +82,7 @@ grep -q "data:image/png;base64," "$dir/one/report.html" || fail "no picture in t
 "$mnist" train --help >"$dir/out"
 grep -q -e "rfm-small:.*--blocks 4.*--iterations 4000" "$dir/out" || fail "mnist: no small recipe"
 "$cifar10" train --help >"$dir/out"
-grep -q -e "vrfm-small:.*--base 16.*--latent 8.*--iterations 3000" "$dir/out" ||
+grep -q -e "vrfm-small:.*--base 16.*--latent 8.*--iterations 2000" "$dir/out" ||
   fail "cifar10: no small recipe"
 for recipe in vrfm-small rfm-small; do
   run "$mnist" small_mnist_$recipe train --data "$dir/mnist" --recipe $recipe --features 4 \
