@@ -51,7 +51,7 @@ def compile(function, keep=False):
     """torch.compile; on the GPU with CUDA graphs, whose outputs the next call overwrites unless they
     are to be kept."""
     if not on_gpu:
-        return torch.compile(function)
+        return torch.compile(function, dynamic=False)
     compiled = torch.compile(function, mode="reduce-overhead")
 
     def call(*arguments):

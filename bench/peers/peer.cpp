@@ -15,6 +15,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -47,11 +48,18 @@ class Images {
   Images(const typename Networks::Options& options, int batch)
       : flow_(Exec{}, options, 1),
         noise_(vrfm::standard_normal<float>(Exec{}, flow_.dimension())),
-        trainer_(flow_, vrfm::VelocityLoss{vrfm::Reduction::mean},
-                 vrfm::Adam{.learning_rate = {.base = 2e-4}}, vrfm::independent(noise_, noise_),
-                 {.batch = batch, .clip_norm = 1}) {}
+        batch_(batch) {}
 
-  void train(int steps) { trainer_.run(trainer_.step() + steps, steps); }
+  void train(int steps) {
+    // Not before it is asked for: who only draws needs no moments.
+    if (!trainer_) {
+      trainer_.emplace(flow_, vrfm::VelocityLoss{vrfm::Reduction::mean},
+                       vrfm::Adam{.learning_rate = {.base = 2e-4}},
+                       vrfm::independent(noise_, noise_),
+                       vrfm::TrainerOptions{.batch = batch_, .clip_norm = 1});
+    }
+    trainer_->run(trainer_->step() + steps, steps);
+  }
 
   void draw(int count, int steps) const {
     vrfm::sample(
@@ -65,7 +73,9 @@ class Images {
 
   vrfm::Flow<float, Exec, Networks> flow_;
   Noise noise_;
-  vrfm::Trainer<vrfm::Flow<float, Exec, Networks>, vrfm::VelocityLoss, vrfm::Adam, Pairing>
+  int batch_;
+  std::optional<
+      vrfm::Trainer<vrfm::Flow<float, Exec, Networks>, vrfm::VelocityLoss, vrfm::Adam, Pairing>>
       trainer_;
 };
 
