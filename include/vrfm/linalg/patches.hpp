@@ -63,6 +63,16 @@ struct Patches {
     return {sample, rest / width, rest % width};
   }
 
+  /// That of the next row.
+  KOKKOS_INLINE_FUNCTION void advance(Pixel& pixel) const {
+    const int width = row_width();
+    if (++pixel.x < width) return;
+    pixel.x = 0;
+    if (++pixel.y * width < row_pixels()) return;
+    pixel.y = 0;
+    ++pixel.sample;
+  }
+
   /// The channels of tap (k, l) of one row; nullptr where the tap lies outside: zeros.
   KOKKOS_INLINE_FUNCTION const T* segment(const Pixel& pixel, int k, int l) const {
     const int width = transposed ? window.out_width() : window.width;
@@ -70,6 +80,26 @@ struct Patches {
     const int column = source(pixel.x, l, width);
     if (y < 0 || column < 0) return nullptr;
     return x.row(pixel.sample * source_pixels() + y * width + column);
+  }
+
+  /// The first of the pixels under a row's window; nullptr unless all its taps lie inside, each a
+  /// pixel from the next.
+  KOKKOS_INLINE_FUNCTION const T* corner(const Pixel& pixel) const {
+    if (transposed && window.stride > 1) return nullptr;
+    const int low = transposed ? window.padding - window.kernel + 1 : -window.padding;
+    const int y = pixel.y * window.stride + low, column = pixel.x * window.stride + low;
+    const int height = transposed ? window.out_height() : window.height;
+    const int width = transposed ? window.out_width() : window.width;
+    const int last_y = height - window.kernel, last_column = width - window.kernel;
+    if (y < 0 || y > last_y || column < 0 || column > last_column) return nullptr;
+    return x.row(pixel.sample * source_pixels() + y * width + column);
+  }
+
+  /// Where a tap's channels begin from there.
+  KOKKOS_INLINE_FUNCTION std::ptrdiff_t offset(int tap) const {
+    const int from = transposed ? window.taps() - 1 - tap : tap;
+    const int width = transposed ? window.out_width() : window.width;
+    return std::ptrdiff_t(from / window.kernel * width + from % window.kernel) * x.stride;
   }
 
   /// Taps from l on whose channels follow those of tap l, be it inside or not, in x.

@@ -3,8 +3,9 @@
 // Matrix product of host matrices on the calling thread, in the manner of Goto and van de Geijn 2008:
 // a block of op(B) stays in L2 as panels of the micro kernel's width, and the rows of op(A) pass by.
 // What is near and fits the kernel as it lies, such as the networks' tiles and weights, is read
-// where it is, the rest is packed; patches always are. How it compares with BLAS libraries is in
-// bench/README.md.
+// where it is, the rest is packed. Patches on the left are read out of the image through a pointer
+// for each row and tap (Dukhan 2019, "The indirect convolution algorithm"). How it compares with BLAS
+// libraries is in bench/README.md.
 #pragma once
 
 #include <vrfm/linalg/detail/micro_kernel.hpp>
@@ -15,7 +16,8 @@ namespace vrfm::detail {
 /// Panels of a block of op(B): 768 KiB of the stack (AVX-512).
 inline constexpr int most_panels = 6;
 /// Rows of op(A) that stay in cache while the panels of a block pass by: of an A that is near, of one
-/// that is packed, and of one that is packed transposed, whose lines come from a page each.
+/// that is packed or pointed at, and of one that is packed transposed, whose lines come from a page
+/// each.
 inline constexpr int near_rows = 64 * block_rows, packed_rows = 16 * block_rows,
                      strip_rows = 32 * block_rows;
 /// Numbers between two packed rows: not a power of two, which one set of L1 would hold.
@@ -39,21 +41,21 @@ bool is_near(int rows, int stride) {
 }
 
 /// C (+)= op(A) panel for the rows and the columns of C; `a` is at the panel's part of the depth,
-/// `step` numbers from one block of rows to the next.
-template <Op OpA, class T>
-void multiply_panel(int depth, const T* a, std::ptrdiff_t lda, std::ptrdiff_t step, const T* b,
-                    std::ptrdiff_t ldb, Matrix<T> c, bool add) {
+/// `step` from one block of rows to the next.
+template <class T, class A>
+void multiply_panel(int depth, A a, std::ptrdiff_t step, const T* b, std::ptrdiff_t ldb,
+                    Matrix<T> c, bool add) {
   constexpr int width = VectorOf<T>::width;
   const int vectors = (c.cols + width - 1) / width;
-  for (int i = 0; i < c.rows; i += block_rows, a += step) {
+  for (int i = 0; i < c.rows; i += block_rows, a.data += step) {
     const int rows = math::min(block_rows, c.rows - i);
-    const auto kernel = micro_kernel_of<T, OpA>(rows, vectors);
+    const auto kernel = micro_kernel_of<T, A>(rows, vectors);
     if (c.cols == vectors * width) {
-      kernel(depth, a, lda, b, ldb, c.row(i), c.stride, add);
+      kernel(depth, a, b, ldb, c.row(i), c.stride, add);
       continue;
     }
     T block[block_rows * block_cols<T>];
-    kernel(depth, a, lda, b, ldb, block, block_cols<T>, false);
+    kernel(depth, a, b, ldb, block, block_cols<T>, false);
     for (int r = 0; r < rows; ++r) {
       T* out = c.row(i + r);
       for (int j = 0; j < c.cols; ++j) {
@@ -68,59 +70,80 @@ struct Region {
   int row, rows, col, cols;
 };
 
-/// The loops over blocks and panels. `pack_left`, `pack_right`: A, B is packed.
-template <Op OpA, Op OpB, bool pack_left, bool pack_right, class A, class B, class T>
+/// Where the kernel reads A: as it lies, packed, or where pointers say.
+enum class Left { strided, packed, pointed };
+
+/// The loops over blocks and panels. `pack_right`: B is packed.
+template <Op OpA, Op OpB, Left left, bool pack_right, class A, class B, class T>
 void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Region& region,
                         Update update) {
   constexpr int width = VectorOf<T>::width, cols = block_cols<T>, ld = packed_stride<T>;
   alignas(64) T panels[pack_right ? most_panels : 1][most_depth<T> * cols];
   constexpr int strips = strip_rows / block_rows * strip_stride<T>;
-  alignas(64) T packed[!pack_left ? 1 : OpA == Op::none ? packed_rows * ld : strips];
-  int height = !pack_left ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
-  if constexpr (!pack_left && OpA == Op::none) {
+  alignas(64) T packed[left != Left::packed ? 1 : OpA == Op::none ? packed_rows * ld : strips];
+  const T* pointers[left != Left::pointed ? 1 : packed_rows * most_segments<T>];
+  int height = left == Left::strided ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
+  if constexpr (left == Left::strided && OpA == Op::none) {
     if (!is_near<T>(near_rows, a.stride)) height = block_rows;
   }
   const int block = pack_right ? most_panels * cols : region.cols;
   for (int first = region.col; first < region.col + region.cols; first += block) {
     const int end = math::min(first + block, region.col + region.cols);
-    for (int k = 0; k < depth; k += most_depth<T>) {
-      const int part = math::min(most_depth<T>, depth - k);
-      const bool add = k > 0 || update == Update::accumulate;
-      const auto pack_panel = [&](int col, T* panel) {
+    const int across = (end - first + cols - 1) / cols;
+    // As much of the depth as the panels hold: a block of C meets it as a whole while in cache.
+    const int held = pack_right ? most_panels / across * most_depth<T> : most_depth<T>;
+    for (int begin = 0; begin < depth; begin += held) {
+      const int until = math::min(begin + held, depth);
+      const auto panel = [&](int k, int col) {
+        return pack_right ? panels[(k - begin) / most_depth<T> * across + (col - first) / cols]
+                          : panels[0];
+      };
+      const auto pack_panel = [&](int k, int col) {
         const int count = math::min(cols, end - col), padded = (count + width - 1) / width * width;
-        pack<OpB>(b, k, part, col, count, padded, panel, padded);
+        const int part = math::min(most_depth<T>, until - k);
+        pack<OpB>(b, k, part, col, count, padded, panel(k, col), padded);
       };
       if constexpr (pack_right) {
-        for (int col = first; col < end; col += cols) pack_panel(col, panels[(col - first) / cols]);
+        for (int k = begin; k < until; k += most_depth<T>) {
+          for (int col = first; col < end; col += cols) pack_panel(k, col);
+        }
       } else if ((end - first) % cols % width != 0) {
-        pack_panel(first + (end - first) / cols * cols, panels[0]);
+        pack_panel(begin, first + (end - first) / cols * cols);
       }
       for (int row = region.row; row < region.row + region.rows; row += height) {
         const Matrix<T> out = c.row_range(row, math::min(height, region.row + region.rows - row));
-        const T* left = packed;
-        std::ptrdiff_t lda = ld, step = ld * block_rows;
-        if constexpr (!pack_left) {
-          left = OpA == Op::none ? &a(row, k) : &a(k, row);
-          lda = a.stride;
-          step = OpA == Op::none ? lda * block_rows : block_rows;
-        } else if constexpr (OpA == Op::none) {
-          pack<OpA>(a, row, out.rows, k, part, part, packed, ld);
-        } else {
-          pack_strips(a, k, part, row, out.rows, packed);
-          lda = block_rows;
-          step = strip_stride<T>;
-        }
-        for (int col = first; col < end; col += cols) {
-          const int count = math::min(cols, end - col);
-          const T* right = panels[pack_right ? (col - first) / cols : 0];
-          std::ptrdiff_t ldb = (count + width - 1) / width * width;
-          if constexpr (!pack_right) {
-            if (count == ldb) {
-              right = &b(k, col);
-              ldb = b.stride;
+        for (int k = begin; k < until; k += most_depth<T>) {
+          const int part = math::min(most_depth<T>, until - k);
+          const bool add = k > 0 || update == Update::accumulate;
+          const auto multiply = [&](auto rows, std::ptrdiff_t step) {
+            for (int col = first; col < end; col += cols) {
+              const int count = math::min(cols, end - col);
+              const T* right = panel(k, col);
+              std::ptrdiff_t ldb = (count + width - 1) / width * width;
+              if constexpr (!pack_right) {
+                if (count == ldb) {
+                  right = &b(k, col);
+                  ldb = b.stride;
+                }
+              }
+              multiply_panel<T>(part, rows, step, right, ldb, out.col_range(col, count), add);
             }
+          };
+          if constexpr (left == Left::pointed) {
+            const int segments = point_rows(a, row, out.rows, k, part, pointers);
+            const int channels = a.x.cols;
+            multiply(PointedRows<T>{pointers, channels - k % channels, channels},
+                     segments * block_rows);
+          } else if constexpr (left == Left::strided) {
+            multiply(StridedRows<T, OpA>{OpA == Op::none ? &a(row, k) : &a(k, row), a.stride},
+                     OpA == Op::none ? a.stride * block_rows : block_rows);
+          } else if constexpr (OpA == Op::none) {
+            pack<OpA>(a, row, out.rows, k, part, part, packed, ld);
+            multiply(StridedRows<T, OpA>{packed, ld}, ld * block_rows);
+          } else {
+            pack_strips(a, k, part, row, out.rows, packed);
+            multiply(StridedRows<T, OpA>{packed, block_rows}, strip_stride<T>);
           }
-          multiply_panel<OpA, T>(part, left, lda, step, right, ldb, out.col_range(col, count), add);
         }
       }
     }
@@ -142,18 +165,22 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
       for (int j = region.col; j < region.col + region.cols; ++j) c(i, j) = T(0);
     }
   }
-  const auto multiply = [&]<bool pack_left>() {
+  const auto multiply = [&]<Left left>() {
     if constexpr (!is_patches<B> && OpB == Op::none) {
       if (is_near<T>(depth, b.stride)) {
-        multiply_by_panels<OpA, OpB, pack_left, false>(depth, a, b, c, region, update);
+        multiply_by_panels<OpA, OpB, left, false>(depth, a, b, c, region, update);
         return;
       }
     }
-    multiply_by_panels<OpA, OpB, pack_left, true>(depth, a, b, c, region, update);
+    multiply_by_panels<OpA, OpB, left, true>(depth, a, b, c, region, update);
   };
   if constexpr (is_patches<A>) {
     static_assert(OpA == Op::none, "patches are not transposed");
-    multiply.template operator()<true>();
+    if (a.x.cols >= least_channels) {
+      multiply.template operator()<Left::pointed>();
+    } else {
+      multiply.template operator()<Left::packed>();
+    }
   } else if constexpr (OpA == Op::none) {
     if constexpr (OpB == Op::transpose) {
       if (c.cols <= narrow_cols) {
@@ -163,11 +190,11 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
         return;
       }
     }
-    multiply.template operator()<false>();
+    multiply.template operator()<Left::strided>();
   } else if (is_near<T>(depth, a.stride)) {
-    multiply.template operator()<false>();
+    multiply.template operator()<Left::strided>();
   } else {
-    multiply.template operator()<true>();
+    multiply.template operator()<Left::packed>();
   }
 }
 

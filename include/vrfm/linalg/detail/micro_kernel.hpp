@@ -32,11 +32,53 @@ struct VectorOf {
 template <class T>
 inline constexpr int block_cols = block_vectors * VectorOf<T>::width;
 
-/// C (+)= A B for `rows` x (`vectors` registers) of C. Element k of row i of A is
-/// a[i * lda + k], or a[k * lda + i] if A is transposed; row k of B begins at b + k * ldb.
-template <class T, int rows, int vectors, Op OpA>
-void micro_kernel(int depth, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t ldb, T* c,
-                  std::ptrdiff_t ldc, bool add) {
+/// Rows of A at equal distances: element k of row i is data[i * stride + k], or data[k * stride + i]
+/// if A is transposed.
+template <class T, Op op>
+struct StridedRows {
+  const T* data;
+  std::ptrdiff_t stride;
+
+  /// From depth `begin` on, all that can be read without another look at where the rows lie.
+  template <int rows>
+  struct Segment {
+    const T* data;
+    std::ptrdiff_t stride;
+    int end;
+    Segment(StridedRows& a, int, int depth) : data(a.data), stride(a.stride), end(depth) {}
+    T operator()(int i) const { return op == Op::none ? data[i * stride] : data[i]; }
+    void advance() { data += op == Op::none ? 1 : stride; }
+  };
+};
+
+/// Rows of A in segments of `length` numbers, the first one of `first`, each where a pointer says:
+/// segment s of row i begins at data[s * block_rows + i].
+template <class T>
+struct PointedRows {
+  const T* const* data;
+  int first, length;
+
+  template <int rows>
+  struct Segment {
+    const T* row[rows];
+    std::ptrdiff_t k = 0;
+    int end;
+    Segment(PointedRows& a, int begin, int depth)
+        : end(math::min(begin + (begin == 0 ? a.first : a.length), depth)) {
+      VRFM_UNROLL
+      for (int i = 0; i < rows; ++i) row[i] = a.data[i];
+      a.data += block_rows;
+    }
+    T operator()(int i) const { return row[i][k]; }
+    void advance() { ++k; }
+  };
+};
+
+/// C (+)= A B for `rows` x (`vectors` registers) of C. `A` is how the rows of A lie, row k of B
+/// begins at b + k * ldb.
+template <class T, int rows, int vectors, class A>
+void micro_kernel(int depth, A a, const T* b, std::ptrdiff_t ldb, T* c, std::ptrdiff_t ldc,
+                  bool add) {
   using Vector = typename VectorOf<T>::type;
   constexpr int width = VectorOf<T>::width;
   Vector sum[rows][vectors];
@@ -48,18 +90,21 @@ void micro_kernel(int depth, const T* a, std::ptrdiff_t lda, const T* b, std::pt
       __builtin_prefetch(c + i * ldc + v * width, 1);
     }
   }
-  for (int k = 0; k < depth; ++k) {
-    Vector right[vectors];
-    VRFM_UNROLL
-    for (int v = 0; v < vectors; ++v) right[v] = *reinterpret_cast<const Vector*>(b + v * width);
-    VRFM_UNROLL
-    for (int i = 0; i < rows; ++i) {
-      const T left = OpA == Op::none ? a[i * lda] : a[i];
+  for (int k = 0; k < depth;) {
+    typename A::template Segment<rows> left(a, k, depth);
+    for (; k < left.end; ++k) {
+      Vector right[vectors];
       VRFM_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[i][v] += left * right[v];
+      for (int v = 0; v < vectors; ++v) right[v] = *reinterpret_cast<const Vector*>(b + v * width);
+      VRFM_UNROLL
+      for (int i = 0; i < rows; ++i) {
+        const T element = left(i);
+        VRFM_UNROLL
+        for (int v = 0; v < vectors; ++v) sum[i][v] += element * right[v];
+      }
+      left.advance();
+      b += ldb;
     }
-    a += OpA == Op::none ? 1 : lda;
-    b += ldb;
   }
   VRFM_UNROLL
   for (int i = 0; i < rows; ++i) {
@@ -71,24 +116,22 @@ void micro_kernel(int depth, const T* a, std::ptrdiff_t lda, const T* b, std::pt
   }
 }
 
-template <class T>
-using MicroKernel = void (*)(int, const T*, std::ptrdiff_t, const T*, std::ptrdiff_t, T*,
-                             std::ptrdiff_t, bool);
+template <class T, class A>
+using MicroKernel = void (*)(int, A, const T*, std::ptrdiff_t, T*, std::ptrdiff_t, bool);
 
-template <class T, int vectors, Op OpA>
-inline constexpr MicroKernel<T> micro_kernels[block_rows] = {
-    micro_kernel<T, 1, vectors, OpA>, micro_kernel<T, 2, vectors, OpA>,
-    micro_kernel<T, 3, vectors, OpA>, micro_kernel<T, 4, vectors, OpA>,
-    micro_kernel<T, 5, vectors, OpA>, micro_kernel<T, 6, vectors, OpA>};
+template <class T, int vectors, class A>
+inline constexpr MicroKernel<T, A> micro_kernels[block_rows] = {
+    micro_kernel<T, 1, vectors, A>, micro_kernel<T, 2, vectors, A>, micro_kernel<T, 3, vectors, A>,
+    micro_kernel<T, 4, vectors, A>, micro_kernel<T, 5, vectors, A>, micro_kernel<T, 6, vectors, A>};
 
 /// The kernel of a block of 1 to block_rows rows and 1 to block_vectors registers.
-template <class T, Op OpA>
-MicroKernel<T> micro_kernel_of(int rows, int vectors) {
+template <class T, class A>
+MicroKernel<T, A> micro_kernel_of(int rows, int vectors) {
   if constexpr (block_vectors == 4) {
-    if (vectors == 4) return micro_kernels<T, 4, OpA>[rows - 1];
-    if (vectors == 3) return micro_kernels<T, 3, OpA>[rows - 1];
+    if (vectors == 4) return micro_kernels<T, 4, A>[rows - 1];
+    if (vectors == 3) return micro_kernels<T, 3, A>[rows - 1];
   }
-  return vectors == 2 ? micro_kernels<T, 2, OpA>[rows - 1] : micro_kernels<T, 1, OpA>[rows - 1];
+  return vectors == 2 ? micro_kernels<T, 2, A>[rows - 1] : micro_kernels<T, 1, A>[rows - 1];
 }
 
 /// The sum of a vector's `width` numbers: halves are added until one is left.

@@ -2,7 +2,7 @@
 //
 // How a host matrix product copies a part of an operand into the order in which its micro kernel
 // reads: rows of matrices and of patches, 8 x 8 transposes of a right-hand side, and strips of a
-// transposed left one.
+// transposed left one. Rows of patches need not be copied: pointers say where they lie.
 #pragma once
 
 #include <cstring>
@@ -64,10 +64,10 @@ void copy_rows(const Matrix<const T>& x, int row, int rows, int col, int cols, T
   for (int i = 0; i < rows; ++i) copy(&x(row + i, col), cols, out + i * ld);
 }
 
+// Patches by value, here and below, so that no store is taken to change them.
 template <class T>
-void copy_rows(const Patches<T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out, int ld) {
   const int channels = x.x.cols, kernel = x.window.kernel, tap = col / channels;
-  const int width = x.row_width(), pixels = x.row_pixels();
   auto pixel = x.pixel(row);
   for (int i = 0; i < rows; ++i) {
     int k = tap / kernel, l = tap % kernel, channel = col % channels;
@@ -84,14 +84,49 @@ void copy_rows(const Patches<T>& x, int row, int rows, int col, int cols, T* out
         ++k;
       }
     }
-    if (++pixel.x == width) {
-      pixel.x = 0;
-      if (++pixel.y * width == pixels) {
-        pixel.y = 0;
-        ++pixel.sample;
+    x.advance(pixel);
+  }
+}
+
+/// Channels from which on patches are read where they lie: segments of fewer cost more than copies.
+inline constexpr int least_channels = 16;
+/// Segments that a part of the depth may touch.
+template <class T>
+inline constexpr int most_segments = most_depth<T> / least_channels + 2;
+/// What lies outside an image.
+template <class T>
+alignas(64) inline constexpr T zeros[most_depth<T>] = {};
+
+/// Where columns [col, col + cols) of `rows` rows of patches lie, a segment for each tap, in the
+/// order of PointedRows, a block of rows after the other. Returns the segments of a row.
+template <class T>
+int point_rows(const Patches<T> x, int row, int rows, int col, int cols, const T** out) {
+  const int channels = x.x.cols, kernel = x.window.kernel;
+  const int tap = col / channels, segments = (col + cols - 1) / channels + 1 - tap;
+  std::ptrdiff_t offsets[most_segments<T>] = {};
+  for (int s = 0; s < segments; ++s) offsets[s] = x.offset(tap + s);
+  offsets[0] += col % channels;
+  auto pixel = x.pixel(row);
+  for (int i = 0; i < rows; ++i) {
+    const T** to = out + i / block_rows * segments * block_rows + i % block_rows;
+    const T* corner = x.corner(pixel);
+    if (corner != nullptr) {
+      for (int s = 0; s < segments; ++s) to[s * block_rows] = corner + offsets[s];
+    } else {
+      int k = tap / kernel, l = tap % kernel, channel = col % channels;
+      for (int s = 0; s < segments; ++s) {
+        const T* segment = x.segment(pixel, k, l);
+        to[s * block_rows] = segment == nullptr ? zeros<T> : segment + channel;
+        channel = 0;
+        if (++l == kernel) {
+          l = 0;
+          ++k;
+        }
       }
     }
+    x.advance(pixel);
   }
+  return segments;
 }
 
 /// out(i, j) = op(X)(row + i, col + j) for rows x cols numbers, then zeros up to column `padded`.
