@@ -160,7 +160,7 @@ TEST_CASE("a step of image networks neither allocates nor waits", "[training][tr
                                                              .blocks = 1,
                                                              .attention_heights = {4},
                                                              .head_channels = 4,
-                                                             .most_groups = 4},
+                                                             .group_channels = 1},
                                                     .latent = 3,
                                                     .fusion = fusion,
                                                     .latent_width = 4},
