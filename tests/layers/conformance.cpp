@@ -156,6 +156,8 @@ TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", te
   check<E>("depth 2", [](List& l) { return M(l, "mlp", {3, 6, 2}); });
   check<E>("depth 4", [](List& l) { return M(l, "mlp", {2, 7, 5, 6, 3}); });
   check<E>("deepest", [](List& l) { return M(l, "mlp", {2, 3, 4, 3, 4, 3, 4, 3, 2}); });
+  // Its sums are kept instead of slopes.
+  check<E>("tanh form", [](List& l) { return Mlp<GeluTanh>(l, "mlp", {3, 8, 16, 2}); });
 }
 
 TEMPLATE_LIST_TEST_CASE("the sinusoidal embedding conforms", "[layers]", test::Spaces) {

@@ -15,6 +15,7 @@
 
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/models/mlp.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
@@ -132,6 +133,50 @@ void check_layer() {
         }) == "");
 }
 
+/// What a stack of layers and its backward pass leave behind.
+struct StackResult {
+  std::vector<double> y, dx, g;
+};
+
+template <class Act, class Exec, class T, Compute compute>
+StackResult run_stack() {
+  Numbers numbers(33);
+  constexpr int rows = 70, inputs = 48, outputs = 24;
+  ParameterList list;
+  const Mlp<Act> stack(list, "stack", {inputs, 40, 32, outputs});
+  Padded<T, Exec> p(1, int(list.count()), numbers.take(list.count()));
+  const Padded<T, Exec> x(rows, inputs, numbers.take(extent(rows, inputs)));
+  const Padded<T, Exec> dy(rows, outputs, numbers.take(extent(rows, outputs)));
+  Padded<T, Exec> y(rows, outputs), dx(rows, inputs), g(1, int(list.count()));
+  const BatchContext<Exec, compute> ctx{Exec()};
+  const auto run = [&](const auto& context, Arena<T>& arena) {
+    typename Mlp<Act>::template Saved<T> saved;
+    const T* parameters = p.matrix().data;
+    stack.forward(context, parameters, x.matrix(), y.matrix(), &saved, arena);
+    stack.backward(context, parameters, Gradient<T>{g.matrix().data, false}, x.matrix(),
+                   dy.matrix(), dx.matrix(), saved, arena);
+  };
+  auto measure = Arena<T>::measure();
+  run(MeasureContext{tile_concurrency(Exec())}, measure);
+  const Kokkos::View<T*, Exec> block("block", measure.peak());
+  Arena<T> arena(block.data(), block.size());
+  run(ctx, arena);
+  return {y.read(), dx.read(), g.read()};
+}
+
+/// Forward with slopes, and backward, against the host's in double. Each layer's result has an
+/// operand rounded twice; three layers up and three down, and numbers of like size.
+template <class Act, class Exec, Compute compute>
+void check_stack() {
+  const auto expected =
+      run_stack<Act, Kokkos::DefaultHostExecutionSpace, double, Compute::float32>();
+  const auto result = run_stack<Act, Exec, float, compute>();
+  const double e = 12 * operand_error(compute) + 1024 * double(epsilon<float>);
+  CHECK(difference(result.y, expected.y, e * largest(expected.y)) == "");
+  CHECK(difference(result.dx, expected.dx, e * largest(expected.dx)) == "");
+  CHECK(difference(result.g, expected.g, e * largest(expected.g)) == "");
+}
+
 }  // namespace
 
 TEST_CASE("bfloat16 is the nearest of its numbers", "[core][bfloat16]") {
@@ -170,4 +215,12 @@ TEMPLATE_LIST_TEST_CASE("layers without slopes in every precision", "[linalg][ge
   check_layer<GeluTanh, TestType, Compute::float32>();
   check_layer<GeluTanh, TestType, Compute::tf32>();
   check_layer<Gelu, TestType, Compute::tf32>();
+}
+
+TEMPLATE_LIST_TEST_CASE("stacks forward and backward in every precision", "[linalg][gemm]",
+                        Spaces) {
+  check_stack<GeluTanh, TestType, Compute::float32>();
+  check_stack<GeluTanh, TestType, Compute::tf32>();
+  check_stack<GeluTanh, TestType, Compute::bfloat16>();
+  check_stack<Gelu, TestType, Compute::tf32>();
 }

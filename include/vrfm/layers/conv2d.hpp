@@ -61,7 +61,7 @@ struct AddBias {
   const T* bias;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) += bias[j]; }
-  BiasEpilogue<T> built_in() const { return {false, bias}; }
+  BuiltIn<T> built_in() const { return {BuiltInKind::bias, bias}; }
 };
 
 }  // namespace detail

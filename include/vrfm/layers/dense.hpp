@@ -2,15 +2,16 @@
 //
 // Dense: y = activation(x W^T + b), W of shape [outputs, inputs], b of shape [outputs] (PyTorch's
 // nn.Linear followed by an activation). Forward stores the activation's slope, so that backward
-// and tangent need no transcendental function.
+// and tangent need no transcendental function; in a stack of layers backward multiplies by it in the
+// epilogue of the layer above.
 #pragma once
 
 #include <cmath>
 
 #include <vrfm/layers/activation.hpp>
 #include <vrfm/layers/layer.hpp>
-#include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/linalg/epilogue.hpp>
+#include <vrfm/linalg/weight_gradient.hpp>
 
 namespace vrfm {
 
@@ -30,6 +31,21 @@ struct TwoParts {
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const { return first(i, j) + second(i, j); }
 };
 
+/// What forward keeps for backward: the slope, or for GELU's tanh form, which vendors' products have
+/// built in, what they keep: the sum that the activation is applied to.
+template <class Act>
+inline constexpr bool keeps_sum = std::is_same_v<Act, GeluTanh>;
+
+/// activation'(x W^T + b) from what was kept.
+template <class Act, class T>
+KOKKOS_INLINE_FUNCTION T kept_slope(T kept) {
+  if constexpr (keeps_sum<Act>) {
+    return Act::evaluate(kept).slope;
+  } else {
+    return kept;
+  }
+}
+
 /// Epilogue: y = activation(y + rest).
 template <class T, class Act, class Rest>
 struct Activate {
@@ -38,34 +54,58 @@ struct Activate {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     y(i, j) = value_of<Act>(y(i, j) + rest(i, j));
   }
-  BiasEpilogue<T> built_in() const
+  BuiltIn<T> built_in() const
     requires(std::is_same_v<Rest, Bias<T>> &&
              (std::is_same_v<Act, Identity> || std::is_same_v<Act, GeluTanh>))
   {
-    return {std::is_same_v<Act, GeluTanh>, rest.bias};
+    constexpr bool gelu = std::is_same_v<Act, GeluTanh>;
+    return {gelu ? BuiltInKind::gelu_tanh : BuiltInKind::bias, rest.bias};
   }
 };
 
-/// Epilogue: y = activation(y + rest), slope = activation'(y + rest).
+/// Epilogue: y = activation(y + rest), and what is kept of it.
 template <class T, class Act, class Rest>
-struct ActivateSlope {
+struct ActivateAndKeep {
   Rest rest;
   Matrix<T> y;
-  Matrix<T> slope;
+  Matrix<T> kept;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    const auto result = Act::evaluate(y(i, j) + rest(i, j));
+    const T sum = y(i, j) + rest(i, j);
+    const auto result = Act::evaluate(sum);
     y(i, j) = result.value;
-    slope(i, j) = result.slope;
+    kept(i, j) = keeps_sum<Act> ? sum : result.slope;
+  }
+  BuiltIn<T> built_in() const
+    requires(std::is_same_v<Rest, Bias<T>> && std::is_same_v<Act, GeluTanh>)
+  {
+    return {BuiltInKind::gelu_tanh, rest.bias, kept};
   }
 };
 
-/// out = slope * d
-template <class T>
+/// Element: out = slope * d.
+template <class T, class Act>
 struct ApplySlope {
-  ConstMatrix<T> slope;
+  ConstMatrix<T> kept;
   ConstMatrix<T> d;
   Matrix<T> out;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { out(i, j) = slope(i, j) * d(i, j); }
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    out(i, j) = kept_slope<Act>(kept(i, j)) * d(i, j);
+  }
+};
+
+/// Epilogue: d = slope * d.
+template <class T, class Act>
+struct MultiplyBySlope {
+  Matrix<T> kept;
+  Matrix<T> d;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    d(i, j) *= kept_slope<Act>(kept(i, j));
+  }
+  BuiltIn<T> built_in() const
+    requires(std::is_same_v<Act, GeluTanh>)
+  {
+    return {BuiltInKind::gelu_tanh_slope, nullptr, kept};
+  }
 };
 
 }  // namespace detail
@@ -77,7 +117,7 @@ class Dense {
 
   template <class T>
   struct Saved {
-    Matrix<T> slope;  ///< activation'(x W^T + b); unused for Identity
+    Matrix<T> kept;  ///< activation'(x W^T + b), or see detail::keeps_sum; unused for Identity
   };
 
   Dense() = default;
@@ -139,17 +179,47 @@ class Dense {
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
-    const ConstMatrix<T> dpre = before_activation(ctx, dy, saved, arena);
+    const ConstMatrix<T> dsum = sum_gradient(ctx, dy, saved, arena);
+    backward_from_sum(ctx, p, g, x, dsum, dx, NoEpilogue{});
+    arena.rewind(mark);
+  }
+
+  /// The gradient of x W^T + b from dy, that of y.
+  template <class Ctx, class T>
+  KOKKOS_INLINE_FUNCTION ConstMatrix<T> sum_gradient(const Ctx& ctx, ConstMatrix<T> dy,
+                                                     const Saved<T>& saved, Arena<T>& arena) const {
+    if constexpr (linear) {
+      return dy;
+    } else {
+      const Matrix<T> dsum = arena.take(dy.rows, outputs_);
+      ctx.map(dy.rows, outputs_, detail::ApplySlope<T, Act>{saved.kept, dy, dsum});
+      return dsum;
+    }
+  }
+
+  /// The same in an epilogue that leaves it in the place of dy.
+  template <class T>
+  KOKKOS_INLINE_FUNCTION auto slope_epilogue(const Saved<T>& saved, Matrix<T> dy) const {
+    if constexpr (linear) {
+      return NoEpilogue{};
+    } else {
+      return detail::MultiplyBySlope<T, Act>{saved.kept, dy};
+    }
+  }
+
+  /// backward from dsum, the gradient of x W^T + b, with an epilogue on dx.
+  template <class Ctx, class T, class Epilogue>
+  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g,
+                                         ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
+                                         const Epilogue& epilogue) const {
     if (!g.ignored()) {
-      const auto update = g.accumulate ? Update::accumulate : Update::overwrite;
       const Matrix<T> dweight(g.values + weight_, outputs_, inputs_, inputs_);
-      ctx.template gemm<Op::transpose, Op::none>(dpre, x, dweight, update);
-      ctx.column_sum(dpre, g.values + bias_, update);
+      weight_gradient(ctx, dsum, x, dweight, g.values + bias_,
+                      g.accumulate ? Update::accumulate : Update::overwrite);
     }
     if (!dx.empty()) {
-      ctx.template gemm<Op::none, Op::none>(dpre, weight(p), dx, Update::overwrite);
+      ctx.template gemm<Op::none, Op::none>(dsum, weight(p), dx, Update::overwrite, epilogue);
     }
-    arena.rewind(mark);
   }
 
   template <class Ctx, class T>
@@ -166,7 +236,7 @@ class Dense {
     if constexpr (linear) {
       ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite);
     } else {
-      const Multiply<T> epilogue{saved.slope, dy};
+      const detail::MultiplyBySlope<T, Act> epilogue{saved.kept, dy};
       ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite, epilogue);
     }
   }
@@ -188,22 +258,9 @@ class Dense {
       const detail::Activate<T, Act, Rest> epilogue{rest, y};
       ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
     } else {
-      saved->slope = arena.take(x.rows, outputs_);
-      const detail::ActivateSlope<T, Act, Rest> epilogue{rest, y, saved->slope};
+      saved->kept = arena.take(x.rows, outputs_);
+      const detail::ActivateAndKeep<T, Act, Rest> epilogue{rest, y, saved->kept};
       ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
-    }
-  }
-
-  template <class Ctx, class T>
-  KOKKOS_INLINE_FUNCTION ConstMatrix<T> before_activation(const Ctx& ctx, ConstMatrix<T> dy,
-                                                          const Saved<T>& saved,
-                                                          Arena<T>& arena) const {
-    if constexpr (linear) {
-      return dy;
-    } else {
-      const Matrix<T> dpre = arena.take(dy.rows, outputs_);
-      ctx.map(dy.rows, outputs_, detail::ApplySlope<T>{saved.slope, dy, dpre});
-      return dpre;
     }
   }
 

@@ -160,6 +160,18 @@ class BatchContext {
     launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+  /// See linalg/weight_gradient.hpp. False, and nothing is launched, if the library cannot.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class T>
+    requires std::is_same_v<Exec, Kokkos::Cuda>
+  KOKKOS_FUNCTION bool fused_weight_gradient(ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dw,
+                                             T* db, Update update) const {
+    return update == Update::overwrite &&
+           detail::cublaslt_weight_gradient<compute, T>(exec_, dy, x, dw, db);
+  }
+#endif
+
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F>
   KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {

@@ -6,19 +6,28 @@
 
 #include <concepts>
 
+#include <vrfm/core/matrix.hpp>
+
 namespace vrfm {
 
-/// C(i, j) = activation(C(i, j) + bias[j]).
+/// What such an epilogue does to an element c of C; g is GELU's tanh form.
+enum class BuiltInKind {
+  bias,            ///< c = c + bias[j]
+  gelu_tanh,       ///< c = g(c + bias[j]); unless `sum` is empty, sum = c + bias[j] as well
+  gelu_tanh_slope  ///< c = c g'(sum)
+};
+
 template <class T>
-struct BiasEpilogue {
-  bool gelu_tanh;  ///< the activation is GELU's tanh form; else the identity
-  const T* bias;
+struct BuiltIn {
+  BuiltInKind kind = BuiltInKind::bias;
+  const T* bias = nullptr;
+  Matrix<T> sum = {};  ///< of C's extents
 };
 
 /// An epilogue with a member `built_in` that says the same as its operator() on C.
 template <class E, class T>
 concept HasBuiltIn = requires(const E& epilogue) {
-  { epilogue.built_in() } -> std::same_as<BiasEpilogue<T>>;
+  { epilogue.built_in() } -> std::same_as<BuiltIn<T>>;
 };
 
 }  // namespace vrfm

@@ -98,17 +98,15 @@ class Mlp {
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
-    ConstMatrix<T> d = dy;
-    for (int i = depth_ - 1; i >= 0; --i) {
-      const ConstMatrix<T> input = i > 0 ? ConstMatrix<T>(saved.y[i - 1]) : x;
-      const Matrix<T> previous = i > 0 ? arena.take(x.rows, hidden_[i - 1].outputs()) : dx;
-      if (i == depth_ - 1) {
-        last_.backward(ctx, p, g, input, d, previous, saved.last, arena);
-      } else {
-        hidden_[i].backward(ctx, p, g, input, d, previous, saved.hidden[i], arena);
-      }
-      d = previous;
+    // What passes from layer to layer is the gradient of the sums below the activations.
+    ConstMatrix<T> d = last_.sum_gradient(ctx, dy, saved.last, arena);
+    for (int i = depth_ - 1; i > 0; --i) {
+      const Matrix<T> below = arena.take(x.rows, hidden_[i - 1].outputs());
+      backward_layer(i, ctx, p, g, saved.y[i - 1], d, below,
+                     hidden_[i - 1].slope_epilogue(saved.hidden[i - 1], below));
+      d = below;
     }
+    backward_layer(0, ctx, p, g, x, d, dx, NoEpilogue{});
     arena.rewind(mark);
   }
 
@@ -144,6 +142,17 @@ class Mlp {
       x = next;
     }
     last_.forward(ctx, p, x, y, saved == nullptr ? nullptr : &saved->last, arena);
+  }
+
+  template <class Ctx, class T, class Epilogue>
+  KOKKOS_FUNCTION void backward_layer(int i, const Ctx& ctx, const T* p, Gradient<T> g,
+                                      ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
+                                      const Epilogue& epilogue) const {
+    if (i == depth_ - 1) {
+      last_.backward_from_sum(ctx, p, g, x, dsum, dx, epilogue);
+    } else {
+      hidden_[i].backward_from_sum(ctx, p, g, x, dsum, dx, epilogue);
+    }
   }
 
   int depth_ = 0;

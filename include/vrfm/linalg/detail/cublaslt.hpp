@@ -54,8 +54,10 @@ class CublasLt {
     void* c;
     int rows, cols, depth, stride;
     bool accumulate;
-    cublasLtEpilogue_t epilogue;
-    const void* bias;
+    cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    const void* bias = nullptr;  // added, or where sums of an operand are written
+    const void* sum = nullptr;   // what GELU is applied to, as the epilogue keeps or reads it
+    int sum_stride = 0;
   };
 
   /// That of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
@@ -99,6 +101,10 @@ class CublasLt {
     set(CUBLASLT_MATMUL_DESC_TRANSB, std::int32_t(p.a.op));
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t(p.epilogue));
     if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    if (p.sum != nullptr) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.sum);
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t(p.sum_stride));
+    }
     Layouts layouts;
     layouts.init(layouts.first, p.operand, p.b.rows, p.b.cols, p.b.stride);
     layouts.init(layouts.second, p.operand, p.a.rows, p.a.cols, p.a.stride);
@@ -138,7 +144,7 @@ class CublasLt {
     }
   };
 
-  using Key = std::array<std::int64_t, 18>;
+  using Key = std::array<std::int64_t, 19>;
 
   explicit CublasLt(const Kokkos::Cuda& exec)
       : device_(exec.cuda_device()), stream_(exec.cuda_stream()) {
@@ -177,7 +183,8 @@ class CublasLt {
                   alignment(p.b.data),
                   alignment(p.c),
                   p.bias != nullptr,
-                  alignment(p.bias)};
+                  alignment(p.bias),
+                  p.sum_stride};
     const std::lock_guard lock(mutex_);
     const auto [entry, is_new] = algorithms_.try_emplace(key);
     std::optional<cublasLtMatmulAlgo_t>& algorithm = entry->second;
@@ -231,43 +238,79 @@ constexpr cublasComputeType_t cublaslt_compute(Compute compute) {
 /// What of a gemm has been launched.
 enum class Launched { nothing, product, product_and_epilogue };
 
+/// C = op(A) op(B), or C += ..., as the library is asked for it.
+template <Op OpA, Op OpB, Compute compute, class Operand, class T>
+CublasLt::Product cublaslt_product(Matrix<const Operand> a, Matrix<const Operand> b, Matrix<T> c,
+                                   Update update) {
+  constexpr auto op = [](Op o) { return o == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; };
+  return {cublaslt_compute<Operand>(compute),
+          std::is_same_v<Operand, double> ? CUDA_R_64F : CUDA_R_32F,
+          cublaslt_type<Operand>,
+          cublaslt_type<T>,
+          {a.data, a.rows, a.cols, a.stride, op(OpA)},
+          {b.data, b.rows, b.cols, b.stride, op(OpB)},
+          c.data,
+          c.rows,
+          c.cols,
+          OpA == Op::none ? a.cols : a.rows,
+          c.stride,
+          update == Update::accumulate};
+}
+
+/// Whether the library has a name for such a product.
+inline bool is_product(const CublasLt::Product& p) {
+  const auto is_matrix = [](const auto& x) { return x.rows == 1 || x.stride >= x.cols; };
+  return p.rows > 0 && p.cols > 0 && p.depth > 0 && is_matrix(p.a) && is_matrix(p.b);
+}
+
+/// Asks for the epilogue with the product; false if the library has none such.
+template <Compute compute, class T>
+bool set_epilogue(CublasLt::Product& product, const BuiltIn<T>& epilogue) {
+  product.bias = epilogue.bias;
+  if (epilogue.kind == BuiltInKind::bias) {
+    product.epilogue = CUBLASLT_EPILOGUE_BIAS;
+    return true;
+  }
+  // Its GELU takes an approximate tanh, which is good enough beside rounded operands only.
+  if (compute == Compute::float32 || !std::is_same_v<T, float>) return false;
+  const bool slope = epilogue.kind == BuiltInKind::gelu_tanh_slope;
+  if (!epilogue.sum.empty()) {
+    const auto address = reinterpret_cast<std::uintptr_t>(epilogue.sum.data);
+    if (address % 16 != 0 || epilogue.sum.stride % 8 != 0) return false;
+    product.sum = epilogue.sum.data;
+    product.sum_stride = epilogue.sum.stride;
+  }
+  product.epilogue = slope                  ? CUBLASLT_EPILOGUE_DGELU
+                     : epilogue.sum.empty() ? CUBLASLT_EPILOGUE_GELU_BIAS
+                                            : CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+  return true;
+}
+
 /// Launches what cuBLASLt can do of C = op(A) op(B), or C += ..., and its epilogue.
 template <Op OpA, Op OpB, Compute compute, class Operand, class T, class Epilogue>
 Launched cublaslt_gemm(const Kokkos::Cuda& exec, Matrix<const Operand> a, Matrix<const Operand> b,
                        Matrix<T> c, Update update, const Epilogue& epilogue) {
-  const int depth = OpA == Op::none ? a.cols : a.rows;
-  const auto is_matrix = [](const auto& x) { return x.rows == 1 || x.stride >= x.cols; };
-  if (c.rows == 0 || c.cols == 0 || depth == 0 || !is_matrix(a) || !is_matrix(b)) {
-    return Launched::nothing;
-  }
-  constexpr auto op = [](Op o) { return o == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; };
-  CublasLt::Product product{cublaslt_compute<Operand>(compute),
-                            std::is_same_v<Operand, double> ? CUDA_R_64F : CUDA_R_32F,
-                            cublaslt_type<Operand>,
-                            cublaslt_type<T>,
-                            {a.data, a.rows, a.cols, a.stride, op(OpA)},
-                            {b.data, b.rows, b.cols, b.stride, op(OpB)},
-                            c.data,
-                            c.rows,
-                            c.cols,
-                            depth,
-                            c.stride,
-                            update == Update::accumulate,
-                            CUBLASLT_EPILOGUE_DEFAULT,
-                            nullptr};
+  const auto product = cublaslt_product<OpA, OpB, compute>(a, b, c, update);
+  if (!is_product(product)) return Launched::nothing;
   CublasLt& library = CublasLt::of(exec);
   if constexpr (HasBuiltIn<Epilogue, T>) {
-    const BiasEpilogue<T> bias = epilogue.built_in();
-    // Its GELU takes an approximate tanh, which is good enough beside rounded operands only.
-    if (!bias.gelu_tanh || compute != Compute::float32) {
-      product.epilogue = bias.gelu_tanh ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
-      product.bias = bias.bias;
-      if (library.multiply(product)) return Launched::product_and_epilogue;
-      product.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-      product.bias = nullptr;
+    auto whole = product;
+    if (set_epilogue<compute>(whole, epilogue.built_in()) && library.multiply(whole)) {
+      return Launched::product_and_epilogue;
     }
   }
   return library.multiply(product) ? Launched::product : Launched::nothing;
+}
+
+/// dW = dy^T x with db, the sums of dy's columns, which are those of the product's depth; false, and
+/// nothing is launched, if the library cannot.
+template <Compute compute, class T>
+bool cublaslt_weight_gradient(const Kokkos::Cuda& exec, Matrix<const T> dy, Matrix<const T> x,
+                              Matrix<T> dw, T* db) {
+  auto product = cublaslt_product<Op::transpose, Op::none, compute>(dy, x, dw, Update::overwrite);
+  product.epilogue = CUBLASLT_EPILOGUE_BGRADB;  // of its second operand, our first
+  product.bias = db;
+  return is_product(product) && CublasLt::of(exec).multiply(product);
 }
 
 }  // namespace vrfm::detail
