@@ -2,6 +2,7 @@
 //
 // The benchmark program; its options are Google Benchmark's (--benchmark_filter=training), and
 //   --append FILE   adds a dated table of what was measured to the end of a Markdown file
+//   --launches      measures nothing but the launches of a training step, each with its share
 #include <ctime>
 #include <fstream>
 #include <iostream>
@@ -9,6 +10,7 @@
 
 #include <vrfm/io/file.hpp>
 
+#include "launches.hpp"
 #include "support.hpp"
 
 namespace {
@@ -46,47 +48,52 @@ class MarkdownReporter : public benchmark::ConsoleReporter {
     }
   }
 
-  /// Adds the table to the end of `file`, which need not exist.
-  void append_to(const std::string& file) const {
-    std::ostringstream text;
-    text << std::ifstream(file).rdbuf();
-    text.clear();  // an empty file is no error
-    const std::time_t now = std::time(nullptr);
-    char date[sizeof("2026-11-24")];
-    std::strftime(date, sizeof(date), "%Y-%m-%d", std::gmtime(&now));
-    text << "\n## " << date << " · " << device() << ", Kokkos " << KOKKOS_VERSION << ", compiler "
-         << __VERSION__
-         << "\n\n| benchmark | time | GF/s | of the 1024³ product |\n|---|---|---|---|\n"
-         << table_.str();
-    vrfm::write_file_atomically(file, text.str());
+  std::string table() const {
+    return "\n| benchmark | time | GF/s | of the 1024³ product |\n|---|---|---|---|\n" +
+           table_.str();
   }
 
  private:
   std::ostringstream table_;
 };
 
-/// The file of --append, which is taken out of the arguments; empty if it is not among them.
-std::string take_append(int& argc, char** argv) {
-  std::string file;
-  int kept = 1;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string(argv[i]) == "--append" && i + 1 < argc) {
-      file = argv[++i];
-    } else {
-      argv[kept++] = argv[i];
-    }
-  }
-  argc = kept;
-  return file;
+/// Adds `tables` under a dated heading to the end of `file`, which need not exist.
+void append(const std::string& file, const std::string& tables) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  text.clear();  // an empty file is no error
+  const std::time_t now = std::time(nullptr);
+  char date[sizeof("2026-11-24")];
+  std::strftime(date, sizeof(date), "%Y-%m-%d", std::gmtime(&now));
+  text << "\n## " << date << " · " << device() << ", Kokkos " << KOKKOS_VERSION << ", compiler "
+       << __VERSION__ << '\n'
+       << tables;
+  vrfm::write_file_atomically(file, text.str());
 }
 
-}  // namespace
+/// This program's own options, which are taken out of the arguments.
+struct Options {
+  std::string append_to;  ///< empty: nowhere
+  bool launches = false;
 
-int main(int argc, char** argv) {
-  Kokkos::ScopeGuard kokkos(argc, argv);
-  const std::string file = take_append(argc, argv);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  Options(int& argc, char** argv) {
+    int kept = 1;
+    for (int i = 1; i < argc; ++i) {
+      const std::string argument = argv[i];
+      if (argument == "--append" && i + 1 < argc) {
+        append_to = argv[++i];
+      } else if (argument == "--launches") {
+        launches = true;
+      } else {
+        argv[kept++] = argv[i];
+      }
+    }
+    argc = kept;
+  }
+};
+
+/// Runs them and returns their table.
+std::string run_benchmarks() {
   benchmark::AddCustomContext("execution space", Exec::name());
   benchmark::AddCustomContext("device", device());
   benchmark::AddCustomContext("compiler", __VERSION__);
@@ -99,9 +106,26 @@ int main(int argc, char** argv) {
   std::cerr << configuration.str();
   MarkdownReporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
+  return reporter.table();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Kokkos::ScopeGuard kokkos(argc, argv);
+  const Options options(argc, argv);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  std::string tables;
+  if (options.launches) {
+    tables = vrfm::bench::launches_of_a_step();
+    std::cout << tables;
+  } else {
+    tables = run_benchmarks();
+  }
   benchmark::Shutdown();
   try {
-    if (!file.empty()) reporter.append_to(file);
+    if (!options.append_to.empty()) append(options.append_to, tables);
   } catch (const std::exception& error) {
     std::cerr << "vrfm_bench: " << error.what() << '\n';
     return 1;
