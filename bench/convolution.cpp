@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Convolutions of 3 x 3 pixels as products of patches by BatchContext over all cores: forward, to the
-// gradient of the input, and to that of the weights. Arguments: images, their height and width,
+// gradient of the input, and to that of the weights; by oneDNN in the program that links it. Arguments: images, their height and width,
 // channels in and out; the shapes are those of U-Nets on CIFAR-10 and MNIST.
 #include "support.hpp"
 
@@ -51,10 +51,17 @@ void shapes(benchmark::internal::Benchmark* b) {
 }
 
 const bool registered = [] {
-  using benchmark::RegisterBenchmark;
-  RegisterBenchmark("convolution/forward", convolution<Pass::forward>)->Apply(shapes);
-  RegisterBenchmark("convolution/input", convolution<Pass::input>)->Apply(shapes);
-  RegisterBenchmark("convolution/weights", convolution<Pass::weights>)->Apply(shapes);
+#if defined(VRFM_HAS_ONEDNN)
+  const std::string name = "convolution/onednn/";
+#else
+  const std::string name = "convolution/";
+#endif
+  const auto add = [&](const char* pass, auto* function) {
+    benchmark::RegisterBenchmark((name + pass).c_str(), function)->Apply(shapes);
+  };
+  add("forward", convolution<Pass::forward>);
+  add("input", convolution<Pass::input>);
+  add("weights", convolution<Pass::weights>);
   return true;
 }();
 

@@ -13,7 +13,7 @@ logs="$home/log"
 
 packages="g++ cmake ninja-build xz-utils
   libeigen3-dev catch2 libcli11-dev nlohmann-json3-dev libbenchmark-dev libpng-dev zlib1g-dev
-  librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format"
+  librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format libdnnl-dev|"
 
 say() { printf 'vrfm: %s\n' "$*"; }
 die() {
@@ -51,14 +51,14 @@ clang_runtime() {
     sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1
 }
 
-# Of "a|b", b is installed only where the distribution has no a.
+# Of "a|b", b is installed only where the distribution has no a; of "a|", nothing.
 missing_packages() {
   for package in $packages $(clang_runtime); do
     installed "${package%|*}" && continue
     case "$package" in
       *'|'*) if available "${package%|*}"; then package=${package%|*}; else package=${package#*|}; fi ;;
     esac
-    installed "$package" || printf '%s ' "$package"
+    [ -z "$package" ] || installed "$package" || printf '%s ' "$package"
   done
 }
 

@@ -2,7 +2,8 @@
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
+// C, and its epilogue runs while the tile is in cache; of patches it is oneDNN's in programs that link
+// that. On CUDA it is cuBLASLt's where CMake found
 // that, of patches on gathered chunks of them; elsewhere it is a portable product, one team a tile.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <vrfm/linalg/detail/cublaslt.hpp>
 #include <vrfm/linalg/detail/gathered_gemm.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
+#include <vrfm/linalg/detail/onednn.hpp>
 #include <vrfm/linalg/detail/tiled_gemm.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
@@ -233,6 +235,14 @@ class BatchContext {
   void launch_gemm(const A& a, const B& b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) const {
     if constexpr (is_host_space<Exec>) {
+#if defined(VRFM_CONVOLUTIONS_BY_ONEDNN)
+      if constexpr (std::is_same_v<Exec, Kokkos::OpenMP> && std::is_same_v<T, float> &&
+                    (detail::is_patches<A> || detail::is_patches<B>)) {
+        if (finish(detail::onednn_gemm<OpA, OpB>(exec_, a, b, c, update, epilogue), c, epilogue)) {
+          return;
+        }
+      }
+#endif
       detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B> tile{a, b, c, update, epilogue, 1, 1};
       tile.cut(static_cast<int>(exec_.concurrency()));
       Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
@@ -265,15 +275,23 @@ class BatchContext {
                         Update update, const Epilogue& epilogue) const {
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
     if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
-      const auto launched =
-          detail::cublaslt_gemm<OpA, OpB, compute, Operand>(exec_, a, b, c, update, epilogue);
-      if (launched == detail::Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
-        launch_map(c.rows, c.cols, epilogue);
+      if (finish(
+              detail::cublaslt_gemm<OpA, OpB, compute, Operand>(exec_, a, b, c, update, epilogue),
+              c, epilogue)) {
+        return;
       }
-      if (launched != detail::Launched::nothing) return;
     }
 #endif
     detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
+  }
+
+  /// Launches the epilogue if a library has left it; whether there was a product at all.
+  template <class T, class Epilogue>
+  bool finish(detail::Launched launched, Matrix<T> c, const Epilogue& epilogue) const {
+    if (launched == detail::Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
+      launch_map(c.rows, c.cols, epilogue);
+    }
+    return launched != detail::Launched::nothing;
   }
 
   template <class F>

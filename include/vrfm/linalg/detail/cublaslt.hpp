@@ -10,6 +10,7 @@
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/check.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/detail/convolution.hpp>
 #include <vrfm/linalg/epilogue.hpp>
 
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
@@ -234,9 +235,6 @@ constexpr cublasComputeType_t cublaslt_compute(Compute compute) {
   if (std::is_same_v<Operand, BFloat16> || compute == Compute::float32) return CUBLAS_COMPUTE_32F;
   return compute == Compute::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_FAST_16BF;
 }
-
-/// What of a gemm has been launched.
-enum class Launched { nothing, product, product_and_epilogue };
 
 /// C = op(A) op(B), or C += ..., as the library is asked for it.
 template <Op OpA, Op OpB, Compute compute, class Operand, class T>
