@@ -242,6 +242,15 @@ TEST_CASE("weights come out of a checkpoint too", "[training][weights]") {
   const auto to = flow_from(2);
   CHECK(vrfm::load_weights(folder / "c", to).at("step") == "2");
   CHECK(host_numbers(to.values()) == host_numbers(trainer.values()));
+  CHECK(vrfm::load_average(folder / "c", to).at("step") == "2");
+  CHECK(host_numbers(to.values()) == host_numbers(trainer.average()));
+  CHECK(host_numbers(trainer.average()) != host_numbers(trainer.values()));
+  CHECK((vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(folder / "c")) == settings));
+
+  vrfm::save_weights(folder / "w", to, settings);
+  CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::load_average(folder / "w", to); }),
+                {"w", "ema."}));
+  CHECK(vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(folder / "w")).empty());
 }
 
 TEST_CASE("weights that do not fit change nothing", "[training][weights]") {

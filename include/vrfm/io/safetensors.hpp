@@ -101,8 +101,9 @@ class SafetensorsFile {
     const auto header_size = std::bit_cast<std::uint64_t>(prefix);
     const std::size_t rest = input.size() - prefix.size();
     if (header_size > safetensors_header_limit)
-      fail(name_, "expected a header of at most " + std::to_string(safetensors_header_limit) +
-                      " bytes, found " + std::to_string(header_size));
+      fail(name_, "expected a safetensors file, whose header has at most " +
+                      std::to_string(safetensors_header_limit) + " bytes, found " +
+                      std::to_string(header_size));
     if (header_size > rest)
       fail(name_, "expected a header of " + std::to_string(header_size) + " bytes, found only " +
                       std::to_string(rest) + " left in the file");

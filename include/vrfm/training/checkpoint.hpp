@@ -76,15 +76,6 @@ inline std::int64_t read_step(const SafetensorsFile& file) {
   return step;
 }
 
-/// The settings that a checkpoint was made with.
-inline Settings stored_settings(const SafetensorsFile& file) {
-  Settings stored;
-  for (const auto& [key, value] : file.metadata()) {
-    if (key.starts_with(setting_prefix)) stored[key.substr(setting_prefix.size())] = value;
-  }
-  return stored;
-}
-
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
 inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
   for (const Tensor& tensor : file.tensors()) {
@@ -103,7 +94,29 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
   }
 }
 
+/// Fills the flow's parameters with the tensors prefix + name; returns the file's metadata.
+template <class FlowType>
+Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
+                     std::string_view prefix) {
+  const auto file = SafetensorsFile::read(path);
+  reject_unknown(file, flow.parameters());
+  const auto host = read_parameters<typename FlowType::value_type>(file, flow.parameters(), prefix);
+  Kokkos::deep_copy(flow.exec(), flow.values(), host);
+  flow.exec().fence();
+  return file.metadata();
+}
+
 }  // namespace detail
+
+/// The settings that a checkpoint was made with; none of a weights file.
+inline Settings checkpoint_settings(const SafetensorsFile& file) {
+  using detail::setting_prefix;
+  Settings stored;
+  for (const auto& [key, value] : file.metadata()) {
+    if (key.starts_with(setting_prefix)) stored[key.substr(setting_prefix.size())] = value;
+  }
+  return stored;
+}
 
 /// Writes the flow's parameters under their names, with `settings` as metadata. Atomic: an earlier
 /// file stays until the new one is complete. Throws std::runtime_error if it cannot be written.
@@ -122,13 +135,13 @@ void save_weights(const std::filesystem::path& path, const FlowType& flow,
 /// flow is then unchanged.
 template <class FlowType>
 Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
-  const auto file = SafetensorsFile::read(path);
-  detail::reject_unknown(file, flow.parameters());
-  const auto host =
-      detail::read_parameters<typename FlowType::value_type>(file, flow.parameters(), "");
-  Kokkos::deep_copy(flow.exec(), flow.values(), host);
-  flow.exec().fence();
-  return file.metadata();
+  return detail::load_values(path, flow, "");
+}
+
+/// The same with the moving average of a checkpoint. Throws also where the checkpoint has none.
+template <class FlowType>
+Metadata load_average(const std::filesystem::path& path, const FlowType& flow) {
+  return detail::load_values(path, flow, detail::average_prefix);
 }
 
 /// Writes the whole state of a run, atomically.
@@ -163,7 +176,7 @@ template <class TrainerType>
 void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Settings& settings) {
   using T = typename TrainerType::T;
   const std::int64_t step = detail::read_step(file);
-  Settings stored = detail::stored_settings(file);
+  Settings stored = checkpoint_settings(file);
   for (const auto& [name, value] : settings) {
     const auto found = stored.find(name);
     const std::string before = found == stored.end() ? "no value" : '\'' + found->second + '\'';
