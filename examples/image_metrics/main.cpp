@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vrfm/io/npy.hpp>
+#include <vrfm/io/npz.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
 #include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/statistics_file.hpp>
@@ -65,7 +66,13 @@ vrfm::FeatureStatistics statistics_of(const std::string& path) {
   const auto kind = std::filesystem::path(path).extension();
   vrfm::expect(kind == ".npy" || kind == ".npz", path,
                ": expected features in a file *.npy or statistics in a file *.npz");
-  if (kind == ".npz") return vrfm::load_statistics(path);
+  if (kind == ".npz") {
+    const vrfm::NpzFile archive(path);
+    vrfm::expect(archive.contains("mu") || !archive.contains("arr_0"), path,
+                 ": expected statistics mu and sigma, found images; another program makes features "
+                 "of them first");
+    return vrfm::load_statistics(path);
+  }
   std::vector<std::size_t> shape;
   return of_rows(path, shape,
                  [](const auto& rows) { return vrfm::feature_statistics(Exec(), rows); });
@@ -114,18 +121,19 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   const std::string features = "features [images, D] (.npy) or statistics mu, sigma (.npz)";
 
-  auto* distance = app.add_subcommand("frechet", "Frechet (inception) distance of two sets");
+  auto* distance =
+      app.add_subcommand("frechet", "Frechet (inception) distance of two sets of features");
   distance->add_option("a", o.first, features)->required()->default_str("");
   distance->add_option("b", o.second, features)->required()->default_str("");
 
-  auto* score = app.add_subcommand("inception", "inception score: mean and deviation over splits");
+  auto* score = app.add_subcommand("inception", "Inception score: mean and deviation over splits");
   score->add_option("logits", o.first, "logits [images, classes] (.npy)")
       ->required()
       ->default_str("");
   score->add_option("--splits", o.splits, "parts, each of which is scored")
       ->check(CLI::Range(1, 1'000'000));
 
-  auto* summary = app.add_subcommand("statistics", "mean and covariance of features, for later");
+  auto* summary = app.add_subcommand("statistics", "Mean and covariance of features, for later");
   summary->add_option("features", o.first, "features [images, D] (.npy)")
       ->required()
       ->default_str("");

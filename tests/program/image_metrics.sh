@@ -50,6 +50,8 @@ wrong "expected an array of shape [rows, columns], found []" frechet "$a" "$gold
 wrong "io_f4.npy: feature_statistics: features: row 0 holds a number that is not finite" frechet "$a" "$golden/io_f4.npy"
 wrong "metrics_features_a.npy: inception_score: expected one to 30 splits of as many rows, but got 31" inception "$a" --splits 31
 wrong "Value 0 not in range" inception "$a" --splits 0
+LC_ALL=C sed 's/mu\.npy/nu.npy/g' "$golden/io_stored.npz" >"$dir/images.npz"
+wrong "images.npz: expected statistics mu and sigma, found images" frechet "$a" "$dir/images.npz"
 wrong "expected 'mu' of shape [D]" frechet "$a" "$golden/io_stored.npz"
 wrong "expected a file *.npz, found stats" statistics "$a" --output stats
 
