@@ -17,6 +17,13 @@
 
 namespace common {
 
+/// The end of each --help.
+inline const char* const shared_footer =
+    "Options that begin with --kokkos- go to Kokkos (--kokkos-help). The number of threads is "
+    "OMP_NUM_THREADS; where others use the same cores, OMP_WAIT_POLICY=passive keeps threads that "
+    "wait "
+    "from taking them.";
+
 /// Accepts numbers that `holds` holds of; else "must be `wanted`, got ...".
 inline CLI::Validator number_option(const std::string& wanted, bool (*holds)(double)) {
   const auto check = [wanted, holds](std::string& given) -> std::string {

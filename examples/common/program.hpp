@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <Kokkos_Core.hpp>
 
@@ -63,7 +64,8 @@ class Program {
     try {
       run();
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "\n");
+      // On a terminal the cursor may stand behind a line of progress.
+      if (isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\n");
       return refuse(error.what());
     }
     return 0;

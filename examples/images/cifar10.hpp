@@ -30,7 +30,8 @@ struct Cifar10Settings : TrainingSettings {
   template <class S, class Visit>
   static void each(S& s, Visit&& visit) {
     each_training_setting(s, visit);
-    visit("dropout", s.dropout, SettingRule{"share of features", fraction_option()});
+    visit("dropout", s.dropout,
+          SettingRule{"share of features left out of a step", fraction_option()});
     each_network(s, visit);
   }
 
@@ -42,15 +43,17 @@ struct Cifar10Settings : TrainingSettings {
           SettingRule{"channels of each level, in units of the base", count_option()});
     visit("blocks", s.blocks, SettingRule{"residual blocks a level", count_option()});
     visit("attention", s.attention,
-          SettingRule{"extents of images with self-attention", count_option()});
-    visit("head-channels", s.head_channels, SettingRule{"of attention", count_option()});
+          SettingRule{"heights of images with self-attention", count_option()});
+    visit("head-channels", s.head_channels,
+          SettingRule{"channels of an attention head", count_option()});
     visit("conditioning", s.conditioning,
-          SettingRule{"on t: additive, or adaptive norm",
+          SettingRule{"how t enters: additive, or by adaptive norm",
                       CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});
     visit("fusion", s.fusion,
-          SettingRule{"where z enters: adaptive norm, or the bottleneck's sum",
+          SettingRule{"how z enters: by adaptive norm, or added in the bottleneck",
                       CLI::IsMember(std::vector<std::string>{"adaptive", "bottleneck"}), true});
-    visit("latent-width", s.latent_width, SettingRule{"of z's embedding", count_option(), true});
+    visit("latent-width", s.latent_width,
+          SettingRule{"width of z's embedding", count_option(), true});
     visit("posterior-base", s.posterior_base,
           SettingRule{"channels of the posterior's first level", count_option(), true});
   }
@@ -124,6 +127,16 @@ struct Cifar10 {
   /// training: with dropout.
   static vrfm::UnetFlowOptions networks(const Settings& s, const std::vector<int>& shape,
                                         bool training) {
+    if (s.attention != recipe(s.recipe).attention) {
+      for (const int height : s.attention) {
+        bool found = false;
+        for (std::size_t level = 0; level < s.multipliers.size(); ++level) {
+          found = found || height == shape[0] >> level;
+        }
+        vrfm::expect(found, "option --attention ", height, " has no effect: images of height ",
+                     shape[0], " are halved ", s.multipliers.size() - 1, " times");
+      }
+    }
     vrfm::UnetFlowOptions options;
     auto& path = options.velocity.path;
     path.height = shape[0];

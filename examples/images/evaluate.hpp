@@ -4,8 +4,12 @@
 // means over equally spaced t and along t.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,17 +35,16 @@ struct Evaluation {
 };
 
 template <class Set>
-Evaluation evaluate(const std::string& path, const vrfm::Images& images,
+Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
+                    const std::string& label, const vrfm::Images& images,
                     const EvaluateOptions& options) {
-  const auto loaded = LoadedFlow<Set>::read(path);
-  vrfm::expect(loaded.shape == shape_of(images), "expected test images of ", to_text(loaded.shape),
-               " (height, width, channels) as in ", path, ", found ", to_text(shape_of(images)));
   const Exec& exec = loaded.flow.exec();
   // With all images in a batch, each step's draws are all images once.
   const auto pairs = vrfm::independent(
       vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
       vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), static_cast<int>(images.count)));
-  Evaluation result{model_name(loaded.settings), path, loaded.settings.latent > 0, {}, {}, {}};
+  Evaluation result{label, path, loaded.settings.latent > 0, {}, {}, {}};
+  std::fprintf(stderr, "%s\n", path.c_str());
   with_objective(loaded.settings, [&](const auto& objective) {
     for (int k = 0; k < options.times; ++k) {
       const double t = (k + 0.5) / options.times;
@@ -55,37 +58,85 @@ Evaluation evaluate(const std::string& path, const vrfm::Images& images,
       result.t.push_back(t);
       result.velocity.push_back(losses.velocity);
       result.kl.push_back(losses.kl);
+      std::fprintf(stderr, "  t = %.3f: velocity loss %.4f\n", t, losses.velocity);
     }
   });
   return result;
 }
 
+/// Where a training wrote such a file.
 template <class Set>
-void evaluate_command(const EvaluateOptions& options, const std::string& command_line) {
+std::filesystem::path run_folder(const LoadedFlow<Set>& flow, const std::filesystem::path& path) {
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  return flow.kind == LoadedFlow<Set>::Kind::checkpoint ? folder.parent_path() : folder;
+}
+
+/// The models' names and, of several, what distinguishes the files: the folder of a training or the
+/// name of another program's file, or both where one alone does not.
+template <class Set>
+std::vector<std::string> labels_of(const std::vector<LoadedFlow<Set>>& flows,
+                                   const std::vector<std::filesystem::path>& paths) {
+  using Kind = typename LoadedFlow<Set>::Kind;
+  std::vector<std::string> folders, names, labels;
+  for (std::size_t k = 0; k < flows.size(); ++k) {
+    folders.push_back(run_folder(flows[k], paths[k]).filename().string());
+    names.push_back(flows[k].kind == Kind::as_given ? paths[k].stem().string() : folders[k]);
+  }
+  for (std::size_t k = 0; k < flows.size(); ++k) {
+    labels.push_back(model_name(flows[k].settings));
+    if (flows.size() == 1) continue;
+    const bool alone = std::count(names.begin(), names.end(), names[k]) == 1;
+    labels[k] += " (" + (alone ? names[k] : folders[k] + "/" + paths[k].stem().string()) + ")";
+  }
+  return labels;
+}
+
+/// `given`: the settings of networks for files that carry none. Throws std::invalid_argument if all do.
+template <class Set>
+void evaluate_command(const EvaluateOptions& options,
+                      const std::optional<typename Set::Settings>& given,
+                      const std::string& command_line) {
   const auto images = Set::read(options.data, vrfm::Split::test);
+  std::optional<GivenNetworks<Set>> networks;
+  if (given) networks = {*given, shape_of(images)};
+  std::vector<LoadedFlow<Set>> flows;
+  for (const std::string& path : options.load) {
+    flows.push_back(LoadedFlow<Set>::read(path, networks));
+    const auto& shape = flows.back().shape;
+    vrfm::expect(shape == shape_of(images), "expected test images of ", to_text(shape),
+                 " (height, width, channels) as in ", path, ", found ", to_text(shape_of(images)));
+  }
+  const auto as_given = [](const auto& flow) {
+    return flow.kind == LoadedFlow<Set>::Kind::as_given;
+  };
+  vrfm::expect(!networks || std::any_of(flows.begin(), flows.end(), as_given),
+               "all of --load carry their settings, option --recipe has no effect");
+  const std::filesystem::path output = options.output;
+  create_folder(output);
+
+  const auto labels = labels_of(flows, {options.load.begin(), options.load.end()});
   std::vector<Evaluation> all;
   std::vector<TrainingCurves> trainings;
-  for (const std::string& path : options.load) {
-    std::fprintf(stderr, "%s\n", path.c_str());
-    all.push_back(evaluate<Set>(path, images, options));
-    auto& label = all.back().label;
-    if (options.load.size() > 1) {
-      label += " (" + std::filesystem::absolute(path).parent_path().filename().string() + ")";
-    }
+  std::set<std::filesystem::path> logs;
+  for (std::size_t k = 0; k < flows.size(); ++k) {
+    all.push_back(evaluate(flows[k], options.load[k], labels[k], images, options));
     // The training that wrote the weights left its losses beside them.
-    const auto log = LossLog::in(std::filesystem::path(path).parent_path());
-    if (std::filesystem::exists(log)) {
-      trainings.push_back({label, LossLog::read(log), all.back().latent});
-    }
+    const auto folder = run_folder(flows[k], options.load[k]), log = LossLog::in(folder);
+    if (as_given(flows[k]) || !std::filesystem::exists(log) || !logs.insert(log).second) continue;
+    std::string label = model_name(flows[k].settings);
+    if (flows.size() > 1) label += " (" + folder.filename().string() + ")";
+    trainings.push_back({label, colour(k), LossLog::read(log), all.back().latent});
   }
 
-  CurvePanel velocity{
-      "Velocity loss on the test images", "t", "mean squared error a number", {}, 1};
+  CurvePanel velocity{"Velocity loss on the test images", "t", "mean squared error", {}, 1};
   nlohmann::ordered_json rows = nlohmann::json::array();
   std::string table =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Velocity "
       "loss</th><th>KL (nats a dimension)</th><th class=\"text\">File</th></tr></thead><tbody>\n";
-  std::printf("%-30s %14s %10s\n", "weights", "velocity loss", "KL");
+  std::size_t width = 0;
+  for (const auto& label : labels) width = std::max(width, label.size());
+  std::printf("%-*s %14s %16s\n", static_cast<int>(width), "weights", "velocity loss",
+              "KL a dimension");
   for (std::size_t k = 0; k < all.size(); ++k) {
     const Evaluation& e = all[k];
     velocity.families.push_back({escape(e.label, Markup::gnuplot), colour(k), {{e.t, e.velocity}}});
@@ -100,28 +151,32 @@ void evaluate_command(const EvaluateOptions& options, const std::string& command
              decimal(e.mean(e.velocity), 4) + "</td><td>" +
              (e.latent ? decimal(e.mean(e.kl), 4) : "–") + "</td><td class=\"text long\">" +
              escape(e.path, Markup::html) + "</td></tr>\n";
-    std::printf("%-30s %14.4f %10.4f\n", e.label.c_str(), e.mean(e.velocity), e.mean(e.kl));
+    std::printf("%-*s %14.4f %16s\n", static_cast<int>(width), e.label.c_str(), e.mean(e.velocity),
+                e.latent ? decimal(e.mean(e.kl), 4).c_str() : "-");
   }
   table += "</tbody></table></div>\n";
 
-  const std::filesystem::path output = options.output;
-  create_folder(output);
-  std::vector<FigurePlan> plans{curve_figure(
-      "losses-over-t", "Held-out losses along t",
-      "Reconstruction of the velocity on test images, at the same draws for all. V-RFM's z comes "
-      "from its posterior.",
-      {velocity})};
+  const auto count = std::min(static_cast<std::size_t>(options.count), images.count);
+  const std::string intro =
+      "<p>Means over " + plural(count, "test image") + " at each of " +
+      plural(static_cast<std::size_t>(options.times), "value") +
+      " of t, which are equally spaced. The velocity loss is the squared error of the velocity, as "
+      "a mean over the images' numbers; V-RFM's z comes from its posterior.</p>\n";
+
+  std::vector<FigurePlan> plans{curve_figure("losses-over-t", "Held-out losses along t",
+                                             "Each file of weights on the same images, x0 and t.",
+                                             {velocity})};
   if (auto plan = loss_figure(trainings)) plans.push_back(*plan);
   const auto figures = draw_plans(plans, output / "figures");
   vrfm::write_file_atomically(
       output / "metrics.json",
-      nlohmann::ordered_json{{"set", Set::name}, {"images", images.count}, {"weights", rows}}.dump(
+      nlohmann::ordered_json{{"set", Set::name}, {"images", count}, {"weights", rows}}.dump(
           2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
           "\n");
   vrfm::write_file_atomically(
       output / "report.html",
       report_page(std::string("Losses on the test images of ") + Set::title,
-                  table + figure_section(figures) + command_section(command_line)));
+                  intro + table + figure_section(figures) + command_section(command_line)));
   std::printf("Report: %s\n", std::filesystem::absolute(output / "report.html").c_str());
 }
 

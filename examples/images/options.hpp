@@ -57,9 +57,7 @@ struct EvaluateOptions {
 inline CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& words) {
   CLI::App* command = app.add_subcommand(name, words);
   command->option_defaults()->always_capture_default();
-  command->footer(
-      "Options that begin with --kokkos- go to Kokkos (--kokkos-help). The number of threads is "
-      "OMP_NUM_THREADS.");
+  command->footer(common::shared_footer);
   return command;
 }
 
@@ -73,8 +71,8 @@ inline void add_sampling(CLI::App* command, SamplingOptions& o) {
   command->add_option("--solver", o.solver, "euler, or dopri5, which chooses its own steps")
       ->check(CLI::IsMember({"euler", "dopri5"}))
       ->group(group);
-  command->add_option("--steps", o.steps, "of euler")->check(count_option())->group(group);
-  command->add_option("--tolerance", o.tolerance, "relative and absolute, of dopri5")
+  command->add_option("--steps", o.steps, "steps of euler")->check(count_option())->group(group);
+  command->add_option("--tolerance", o.tolerance, "relative and absolute error of a step of dopri5")
       ->check(positive_option())
       ->group(group);
   command->add_option("--sample-batch", o.batch, "images at a time, which bounds the memory")
@@ -108,7 +106,10 @@ class SettingOptions {
     const auto recipes = Set::recipes();
     recipe_ = recipes.front();
     given_ = Set::recipe(recipe_);
-    command->add_option("--recipe", recipe_, "settings by name; below are those of " + recipe_)
+    command
+        ->add_option("--recipe", recipe_,
+                     std::string(which == Which::all ? "settings" : "networks") +
+                         " by name; below are those of " + recipe_)
         ->check(CLI::IsMember(recipes))
         ->default_str(which == Which::all ? recipe_ : "")
         ->group(group);
@@ -116,7 +117,8 @@ class SettingOptions {
       using Value = std::decay_t<decltype(value)>;
       CLI::Option* option = nullptr;
       if constexpr (std::is_same_v<Value, bool>) {
-        option = command->add_flag(flag(name) + ",!--no-" + name, value, rule.help);
+        option = command->add_flag(flag(name) + ",!--no-" + name, value,
+                                   rule.help + std::string(value ? " [on]" : " [off]"));
       } else {
         option = command->add_option(flag(name), value, rule.help);
         if constexpr (is_list<Value>) option->delimiter(',');
@@ -128,20 +130,21 @@ class SettingOptions {
     const auto usual = texts(given_);
     for (const auto& other : recipes) {
       if (other == recipe_) continue;
-      words += "\n  " + other + ":";
+      std::string differences;
       const auto values = texts(Set::recipe(other));
       for (const auto& [name, value] : values) {
         if (name != "recipe" && command->get_option_no_throw("--" + name) != nullptr &&
             (!usual.contains(name) || usual.at(name) != value)) {
-          words += value == "false" ? " --no-" + name : " --" + name + " " + value;
+          differences += value == "false" ? " --no-" + name : " --" + name + " " + value;
         }
       }
-      if (Set::iterations(other) != Set::iterations(recipe_)) {
-        words += " --iterations " + std::to_string(Set::iterations(other));
+      if (which == Which::all && Set::iterations(other) != Set::iterations(recipe_)) {
+        differences += " --iterations " + std::to_string(Set::iterations(other));
       }
-      if (!values.contains("latent")) words += " no latent variable";
+      if (!values.contains("latent")) differences += " (no latent variable)";
+      words += "\n  " + other + ":" + (differences.empty() ? " nothing" : differences);
     }
-    command->footer(words + "\n" + command->get_footer());
+    command->footer(words + "\n\n" + command->get_footer());
   }
 
   /// Whether a recipe was given. Throws std::invalid_argument for other settings without one.

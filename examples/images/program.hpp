@@ -46,10 +46,11 @@ CLI::App* add_sample(CLI::App& app, SampleOptions& o) {
   CLI::App* command = add_command(app, "sample",
                                   "Draw images from weights; writes samples.npz (uint8, NHWC, "
                                   "arr_0) and pictures");
-  add_folder(command, "--load", o.load, "weights that train wrote, or others with --recipe");
+  add_folder(command, "--load", o.load,
+             "weights or checkpoint that train wrote, or other weights with --recipe");
   add_folder(command, "-o,--output", o.output, "folder of all results");
   command->add_option("--count", o.count, "images")->check(count_option());
-  command->add_option("--seed", o.seed, "of x0 and z")->check(count_or_none_option());
+  command->add_option("--seed", o.seed, "seed of x0 and z")->check(count_or_none_option());
   command
       ->add_option("--manifold", o.manifold,
                    "images along each side of the picture of a two-dimensional z; 0: none")
@@ -66,15 +67,18 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
                                   "Losses of weights on the test images, along t, at the same "
                                   "draws for all; vrfm_image_metrics "
                                   "compares samples");
-  command->add_option("--load", o.load, "weights that train wrote, one or more")
+  command
+      ->add_option("--load", o.load,
+                   "weights or checkpoints that train wrote, or other weights with --recipe; one "
+                   "or more")
       ->required()
       ->default_str("");
   add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
   add_folder(command, "-o,--output", o.output, "folder of all results");
-  command->add_option("--count", o.count, "test images")->check(count_option());
+  command->add_option("--count", o.count, "test images at each t")->check(count_option());
   command->add_option("--times", o.times, "values of t")->check(count_option());
   command->add_option("--batch", o.batch, "images at a time")->check(count_option());
-  command->add_option("--seed", o.seed, "of the draws")->check(count_or_none_option());
+  command->add_option("--seed", o.seed, "seed of the draws")->check(count_or_none_option());
   return command;
 }
 
@@ -94,7 +98,8 @@ int program(int argc, char** argv) {
   using Options = SettingOptions<Set>;
   const Options options(training, Options::Which::all, "Settings of the training");
   const std::string others = "Weights of other programs (safetensors without settings)";
-  const Options of_networks(sampling, Options::Which::of_networks, others);
+  const Options to_sample(sampling, Options::Which::of_networks, others);
+  const Options to_evaluate(evaluating, Options::Which::of_networks, others);
   sample.image = Set::shape();
   sampling->add_option("--image", sample.image, "height, width and channels of an image")
       ->delimiter(',')
@@ -103,7 +108,8 @@ int program(int argc, char** argv) {
       ->default_str(to_text(sample.image))
       ->group(others);
   typename Set::Settings settings;
-  std::optional<GivenNetworks<Set>> networks;
+  std::optional<GivenNetworks<Set>> sampled;
+  std::optional<typename Set::Settings> evaluated;
   const auto given = [&](const char* name) { return sampling->get_option(name)->count() > 0; };
   return program.main(
       app,
@@ -119,15 +125,17 @@ int program(int argc, char** argv) {
         if (sampling->parsed()) {
           check_sampling(*sampling, sample.sampling);
           refuse_unused(*sampling, "--image", given("--recipe"), "without --recipe");
-          if (of_networks.recipe_given()) networks = {of_networks.settings(), sample.image};
+          if (to_sample.recipe_given()) sampled = {to_sample.settings(), sample.image};
         }
+        if (evaluating->parsed() && to_evaluate.recipe_given()) evaluated = to_evaluate.settings();
       },
       [&] {
         if (training->parsed()) Training<Set>(train, settings, program.command_line()).run();
         if (sampling->parsed()) {
-          sample_command<Set>(sample, networks, given("--manifold"), given("--shared"));
+          sample_command<Set>(sample, sampled, given("--manifold"), given("--shared"));
         }
-        if (evaluating->parsed()) evaluate_command<Set>(evaluate, program.command_line());
+        if (evaluating->parsed())
+          evaluate_command<Set>(evaluate, evaluated, program.command_line());
       });
 }
 

@@ -82,7 +82,13 @@ inline FigurePlan curve_figure(const std::string& name, const std::string& title
   plan.caption = caption;
   const double pitch = 1000 / static_cast<double>(panels.size());
   plan.width = 1000;
-  plan.height = 344 + legend_excess(panels.front().families.size());
+  const auto& families = panels.front().families;
+  std::size_t longest = 1;
+  for (const auto& family : families) longest = std::max(longest, family.label.size());
+  // As many columns as fit: a letter takes about 8 units, a line before it 60.
+  const int columns =
+      std::clamp(1000 / (60 + 8 * static_cast<int>(longest)), 1, common::legend_columns);
+  plan.height = 344 + legend_excess(families.size(), columns);
   Script script(plan.width, plan.height);
   for (std::size_t k = 0; k < panels.size(); ++k) {
     script.panel({pitch * static_cast<double>(k) + 72, 40, pitch - 104, 218}, panels[k].title);
@@ -90,27 +96,26 @@ inline FigurePlan curve_figure(const std::string& name, const std::string& title
     curves_panel(script, panels[k].families, std::string(1, static_cast<char>('a' + k)), k == 0,
                  panels[k].last);
   }
-  script.legend(legend_entries(panels.front().families));
+  script.legend(legend_entries(families), columns);
   plan.script = script.finish();
   return plan;
 }
 
 /// The curves of a training, or of several beside each other.
 struct TrainingCurves {
-  std::string label;
+  std::string label, colour;
   LossLog losses;
   bool latent;
 };
 
 inline std::optional<FigurePlan> loss_figure(const std::vector<TrainingCurves>& trainings) {
   if (trainings.empty()) return std::nullopt;
-  CurvePanel velocity{"Velocity loss", "step", "mean squared error a number", {}};
+  CurvePanel velocity{"Velocity loss", "step", "mean squared error", {}};
   CurvePanel kl{"KL divergence of the posterior from the prior", "step", "nats a dimension", {}};
-  for (std::size_t k = 0; k < trainings.size(); ++k) {
-    const auto& [label, losses, latent] = trainings[k];
+  for (const auto& [label, colour, losses, latent] : trainings) {
     const std::string name = escape(label, Markup::gnuplot);
-    velocity.families.push_back({name, colour(k), {losses.curve(0)}});
-    if (latent) kl.families.push_back({name, colour(k), {losses.curve(1)}});
+    velocity.families.push_back({name, colour, {losses.curve(0)}});
+    if (latent) kl.families.push_back({name, colour, {losses.curve(1)}});
     velocity.last = kl.last = std::max(velocity.last, static_cast<double>(losses.steps()));
   }
   std::vector<CurvePanel> panels{velocity};

@@ -98,30 +98,37 @@ struct GivenNetworks {
   std::vector<int> shape;  ///< height, width and channels of an image
 };
 
-/// A flow from a weights file, which carries the settings that it was trained with.
+/// A flow from a file of weights or a checkpoint, which carry the settings that they were trained with.
 template <class Set>
 struct LoadedFlow {
+  enum class Kind { weights, checkpoint, as_given };
+
+  Kind kind;
   typename Set::Settings settings;
   std::vector<int> shape;
   FlowOf<Set> flow;
 
-  /// Throws std::runtime_error if the file is no weights of this program, or not of the networks that
-  /// were given, or carries settings beside them.
+  /// Of a checkpoint, the moving average if there is one. Networks that are given are those of files
+  /// without settings. Throws std::runtime_error if the file is none of this program, or has no
+  /// settings and does not fit the networks that were given.
   static LoadedFlow read(const std::string& path,
                          const std::optional<GivenNetworks<Set>>& given = {}) {
-    const auto metadata = vrfm::SafetensorsFile::read(path).metadata();
-    if (given) {
-      if (metadata.contains("set")) {
-        throw std::runtime_error(path + ": carries its settings, option --recipe has no effect");
-      }
-      return read(path, given->settings, given->shape);
+    const auto file = vrfm::SafetensorsFile::read(path);
+    auto metadata = file.metadata();
+    Kind kind = Kind::weights;
+    if (const auto stored = vrfm::checkpoint_settings(file); stored.contains("set")) {
+      kind = Kind::checkpoint;
+      metadata = stored;
+    }
+    if (given && !metadata.contains("set")) {
+      return read(path, Kind::as_given, given->settings, given->shape);
     }
     const auto value = [&](const std::string& name) {
       const auto found = metadata.find(name);
       if (found == metadata.end()) {
         throw std::runtime_error(path + ": expected weights that vrfm_" + Set::name +
                                  " wrote, found no setting '" + name +
-                                 "'; sample --recipe draws from others");
+                                 "'; --recipe names the networks of others");
       }
       return found->second;
     };
@@ -140,15 +147,19 @@ struct LoadedFlow {
     if (shape.size() != 3) {
       throw std::runtime_error(path + ": setting 'image' has not three extents");
     }
-    return read(path, settings, shape);
+    return read(path, kind, settings, shape);
   }
 
  private:
-  static LoadedFlow read(const std::string& path, const typename Set::Settings& settings,
+  static LoadedFlow read(const std::string& path, Kind kind, const typename Set::Settings& settings,
                          const std::vector<int>& shape) {
-    LoadedFlow loaded{settings, shape,
+    LoadedFlow loaded{kind, settings, shape,
                       FlowOf<Set>(Exec(), Set::networks(settings, shape, false), 0)};
-    vrfm::load_weights(path, loaded.flow);
+    if (kind == Kind::checkpoint && settings.ema_decay > 0) {
+      vrfm::load_average(path, loaded.flow);
+    } else {
+      vrfm::load_weights(path, loaded.flow);
+    }
     return loaded;
   }
 };

@@ -20,6 +20,8 @@ template <class Set>
 void sample_command(const SampleOptions& options, const std::optional<GivenNetworks<Set>>& networks,
                     bool manifold_given, bool shared_given) {
   const auto loaded = LoadedFlow<Set>::read(options.load, networks);
+  vrfm::expect(!networks || loaded.kind == LoadedFlow<Set>::Kind::as_given, options.load,
+               ": carries its settings, option --recipe has no effect");
   const int latent = loaded.settings.latent;
   vrfm::expect(!manifold_given || latent == 2, "option --manifold needs a latent variable of two ",
                "dimensions; ", options.load, " has ", latent);

@@ -53,18 +53,19 @@ template <class S, class Visit>
 void each_training_setting(S& s, Visit&& visit) {
   const auto none = [](const char* help) { return SettingRule{help}; };
   visit("seed", s.seed,
-        SettingRule{"of weights, order of images and draws", count_or_none_option()});
+        SettingRule{"seed of weights, order of images and draws", count_or_none_option()});
   visit("batch", s.batch, SettingRule{"images a step", count_option()});
   visit("micro-batch", s.micro_batch,
-        SettingRule{"images at a time, their gradients added up; bounds the memory; 0: all",
+        SettingRule{"images of a step at a time, which bounds the memory; 0: all",
                     count_or_none_option()});
   visit("learning-rate", s.learning_rate, SettingRule{"AdamW's rate", positive_option()});
   visit("warmup", s.warmup, SettingRule{"steps of linear warm-up", count_or_none_option()});
   visit("weight-decay", s.weight_decay, SettingRule{"AdamW's decay", not_negative_option()});
   visit("clip-norm", s.clip_norm,
         SettingRule{"largest gradient norm; 0: off", not_negative_option()});
-  visit("ema-decay", s.ema_decay,
-        SettingRule{"of the moving average of the weights; 0: off", fraction_option()});
+  visit(
+      "ema-decay", s.ema_decay,
+      SettingRule{"decay of the moving average of the weights a step; 0: off", fraction_option()});
   visit("mirror", s.mirror, none("exchange left and right of half of the images"));
   visit("matmul-precision", s.matmul_precision,
         SettingRule{"what factors of matrix products are rounded to: float32, or on CUDA tf32 or "

@@ -4,6 +4,7 @@
 // bits, and at its end is told in report.html.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -159,6 +160,17 @@ class Training {
     };
   }
 
+  /// Which weights pictures are drawn from, and what the first, random ones still count for there.
+  std::string average_note(std::int64_t steps) const {
+    if (!(settings_.ema_decay > 0)) return ".";
+    const double left = 100 * std::pow(settings_.ema_decay, static_cast<double>(steps));
+    return " from the moving average of the weights" +
+           (left < 1 ? std::string(".")
+                     : ", of which " + decimal(left, 0) +
+                           " % are still the untrained weights: train for more steps, or with a "
+                           "smaller --ema-decay.");
+  }
+
   /// The flow that images are drawn from, in float32: the moving average's, if there is one.
   template <class TrainerType>
   FlowOf<Set> shown_flow(const TrainerType& trainer) const {
@@ -181,9 +193,7 @@ class Training {
             : plural(static_cast<std::size_t>(options_.sampling.steps), "Euler step");
     std::string pictures =
         show(output_ / "samples",
-             {"final", "Samples",
-              "Drawn with " + solver +
-                  (settings_.ema_decay > 0 ? " from the moving average of the weights." : "."),
+             {"final", "Samples", "Drawn with " + solver + average_note(trainer.step()),
               samples(trainer)});
     const Painter<FlowOf<Set>> painter(shown_flow(trainer), shape_, options_.sampling);
     if (settings_.latent == 2) {
@@ -205,9 +215,9 @@ class Training {
                               .grid(static_cast<std::size_t>(options_.count), 0, Set::scale)});
       }
     }
-    const auto figures =
-        draw_plans({*loss_figure({{model_name(settings_), losses_, settings_.latent > 0}})},
-                   output_ / "figures");
+    const auto figures = draw_plans(
+        {*loss_figure({{model_name(settings_), colour(0), losses_, settings_.latent > 0}})},
+        output_ / "figures");
 
     const std::size_t steps = losses_.steps(), tail = std::min<std::size_t>(100, steps);
     const double velocity = losses_.mean(steps - tail, steps, 0);
@@ -253,8 +263,10 @@ class Training {
     body += settings_table(rows) + command_section(command_line_);
     vrfm::write_file_atomically(output_ / "report.html",
                                 report_page(model_name(settings_) + " on " + Set::title, body));
-    std::printf("velocity loss %.4f, KL %.4f over the last %zu steps\nReport: %s\n", velocity, kl,
-                tail, std::filesystem::absolute(output_ / "report.html").c_str());
+    std::printf(
+        "velocity loss %.4f%s (mean over the last %s)\nReport: %s\n", velocity,
+        settings_.latent > 0 ? (", KL " + decimal(kl, 4) + " nats a dimension").c_str() : "",
+        plural(tail, "step").c_str(), std::filesystem::absolute(output_ / "report.html").c_str());
   }
 
   static std::string clock_of(double seconds) {

@@ -227,13 +227,14 @@ inline void describe(CLI::App& app, Options& options) {
   app.add_option("--ema-decay", o.ema_decay, "sample from an average of the weights; 0: off")
       ->check(fraction_option())
       ->group(training);
-  app.add_option("--reduction", o.reduction, "of both loss terms over their dimensions")
+  app.add_option("--reduction", o.reduction, "how both loss terms add up over their dimensions")
       ->check(CLI::IsMember({"sum", "mean"}))
       ->group(training);
   app.add_option("--time-sampler", o.time_sampler, "distribution of the training time")
       ->check(CLI::IsMember({"uniform", "logit-normal"}))
       ->group(training);
-  app.add_option("--execution", o.execution, "one kernel over tiles, or launches over the batch")
+  app.add_option("--execution", o.execution,
+                 "one kernel over tiles, or launches over the batch; auto: by the networks' size")
       ->check(CLI::IsMember({"auto", "tiles", "batch"}))
       ->group(training);
 
@@ -248,23 +249,32 @@ inline void describe(CLI::App& app, Options& options) {
   app.add_option("--max-period", o.max_period, "longest period of the encoding, over 2 pi")
       ->check(number_option("at least 1", [](double x) { return x >= 1; }))
       ->group(networks);
-  app.add_option("--width", o.width, "of encoders and decoder")->check(count)->group(networks);
-  app.add_option("--encoder-depth", o.encoder_depth, "dense layers")->check(count)->group(networks);
-  app.add_option("--decoder-depth", o.decoder_depth, "dense layers")->check(count)->group(networks);
-  app.add_option("--latent-width", o.latent_width, "of z's encoder and the posterior's head")
+  app.add_option("--width", o.width, "width of encoders and decoder")
       ->check(count)
       ->group(networks);
-  app.add_option("--latent-depth", o.latent_depth, "dense layers")->check(count)->group(networks);
+  app.add_option("--encoder-depth", o.encoder_depth, "dense layers of an encoder")
+      ->check(count)
+      ->group(networks);
+  app.add_option("--decoder-depth", o.decoder_depth, "dense layers of the decoder")
+      ->check(count)
+      ->group(networks);
+  app.add_option("--latent-width", o.latent_width, "width of z's encoder and the posterior's head")
+      ->check(count)
+      ->group(networks);
+  app.add_option("--latent-depth", o.latent_depth, "dense layers of these")
+      ->check(count)
+      ->group(networks);
 
   const std::string sampling = "Sampling";
-  auto* solver = app.add_option("--solver", o.solver, "of the flow's equation")
+  auto* solver = app.add_option("--solver", o.solver,
+                                "solver of the flow's equation; dopri5 chooses its own steps")
                      ->check(CLI::IsMember({"euler", "midpoint", "heun", "rk4", "dopri5"}))
                      ->group(sampling);
   app.add_option("--steps", o.steps, "numbers of steps to sample with")
       ->delimiter(',')
       ->check(count)
       ->group(sampling);
-  app.add_option("--tolerance", o.tolerance, "relative and absolute, of dopri5")
+  app.add_option("--tolerance", o.tolerance, "relative and absolute error of a step of dopri5")
       ->needs(solver)
       ->check(positive)
       ->group(sampling);
@@ -272,7 +282,7 @@ inline void describe(CLI::App& app, Options& options) {
       ->check(number_option("from 100 to 10,000,000",
                             [](double x) { return is_count(x) && x >= 100 && x <= 1e7; }))
       ->group(sampling);
-  app.add_option("--bandwidth", o.bandwidth, "of the Parzen window")
+  app.add_option("--bandwidth", o.bandwidth, "bandwidth of the Parzen window")
       ->check(positive)
       ->group(sampling);
 
@@ -286,9 +296,7 @@ inline void describe(CLI::App& app, Options& options) {
       ->excludes(resume)
       ->default_str("")
       ->group(runs);
-  app.footer(
-      "Options that begin with --kokkos- go to Kokkos (--kokkos-help). The number of threads is "
-      "OMP_NUM_THREADS.");
+  app.footer(common::shared_footer);
 }
 
 /// Fills in what depends on the experiment; refuses options that would have no effect.

@@ -67,6 +67,7 @@ steps=24
     same one stopped "mnist, SIG$signal"
   done
   run "$mnist" rfm train $tiny --recipe rfm --iterations 9
+  grep -h "KL" "$dir/out" "$dir/err" && fail "mnist: a KL without latent variable"
   OMP_NUM_THREADS=1 run "$cifar10" cifar_one train $tiny_cifar --iterations 12
   interrupted TERM 12 "$cifar10" $tiny_cifar
   same cifar_one stopped "cifar10, SIGTERM"
@@ -84,6 +85,9 @@ grep -q -e "rfm-small:.*--blocks 4.*--iterations 4000" "$dir/out" || fail "mnist
 "$cifar10" train --help >"$dir/out"
 grep -q -e "vrfm-small:.*--base 16.*--latent 8.*--iterations 2000" "$dir/out" ||
   fail "cifar10: no small recipe"
+"$cifar10" sample --help >"$dir/out"
+grep -q "^  vrfm-2: nothing$" "$dir/out" || fail "cifar10: vrfm-2 has other networks"
+grep -q -e "--iterations" "$dir/out" && fail "sample --help: settings of a training"
 for recipe in vrfm-small rfm-small; do
   run "$mnist" small_mnist_$recipe train --data "$dir/mnist" --recipe $recipe --features 4 \
     --iterations 2 --steps 1 --samples 1
@@ -153,6 +157,17 @@ OMP_NUM_THREADS=1 run "$mnist" again sample --load "$dir/one/weights-ema.safeten
   --steps 2 --sample-batch 9 --manifold 0 --shared 0
 cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images in other parts"
 [ ! -e "$dir/again/manifold-1.png" ] || fail "--manifold 0 makes a picture"
+# A checkpoint stands for its moving average, or, without one, its weights.
+checkpoint=checkpoints/step-0000000
+run "$mnist" again sample --load "$dir/one/${checkpoint}24.safetensors" --count 70 --steps 2 \
+  --manifold 0 --shared 0
+cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images of a checkpoint"
+run "$cifar10" raw train --data "$dir/cifar10" --recipe vrfm-small --base 8 --ema-decay 0 --iterations 2 \
+  --steps 1 --samples 1
+run "$cifar10" raw evaluate --load "$dir/raw/weights.safetensors" "$dir/raw/${checkpoint}02.safetensors" \
+  --data "$dir/cifar10" --count 5 --times 2
+[ "$(sed -n 's/^V-RFM (raw\/[-a-z0-9]*) *//p' "$dir/out" | uniq -c | awk '{ print $1 }')" = 2 ] ||
+  fail "evaluate: other losses of a checkpoint: $(cat "$dir/out")"
 run "$cifar10" drawn sample --load "$dir/cifar_one/weights.safetensors" --count 3 --solver dopri5 \
   --tolerance 1e-2 --shared 1
 # The same weights without settings, as other programs write them: each character of the metadata blank.
@@ -165,8 +180,14 @@ LC_ALL=C sed -e ':again' -e 's/\("__metadata__":{ *\)[^ }]/\1 /' -e 't again' \
   run "$cifar10" without sample --load "$other" $cifar_networks --image 32,32,3 --count 3 --steps 2
 }
 cmp -s "$dir/with/samples.npz" "$dir/without/samples.npz" || fail "sample --recipe: other images"
+# shellcheck disable=SC2086
+run "$cifar10" both evaluate --load "$dir/cifar_one/weights.safetensors" "$other" $cifar_networks \
+  --data "$dir/cifar10" --count 5 --times 2
+[ "$(sed -n 's/^V-RFM ([a-z_]*) *//p' "$dir/out" | uniq -c | awk '{ print $1 }')" = 2 ] ||
+  fail "evaluate --recipe: other losses: $(cat "$dir/out")"
 run "$mnist" losses evaluate --load "$dir/one/weights.safetensors" "$dir/rfm/weights.safetensors" \
   --data "$dir/mnist" --count 15 --times 3 --batch 7
+grep -q "^RFM (rfm) .* -$" "$dir/out" || fail "evaluate: a KL without latent: $(cat "$dir/out")"
 grep -q '"velocity_loss_at_t"' "$dir/losses/metrics.json" || fail "evaluate: no losses along t"
 [ -s "$dir/losses/figures/losses.png" ] || fail "evaluate: no training curves"
 
@@ -207,7 +228,7 @@ wrong "option --manifold needs a latent variable of two dimensions" "$mnist" sam
 other() { words=$1; shift; wrong "$words" "$cifar10" sample --load "$other" --output "$dir/none" "$@"; }
 # shellcheck disable=SC2086
 {
-  other "found no setting 'set'; sample --recipe draws from others"
+  other "found no setting 'set'; --recipe names the networks of others"
   other "option --base has no effect without --recipe" --base 8
   other "option --image has no effect without --recipe" --image 32,32,3
   other "'input_blocks.1.0.emb_layers.1.weight': expected F32 [8, 32], found F32 [16, 32]" \
@@ -216,6 +237,18 @@ other() { words=$1; shift; wrong "$words" "$cifar10" sample --load "$other" --ou
   wrong "weights.safetensors: carries its settings, option --recipe has no effect" "$cifar10" sample \
     --load "$dir/cifar_one/weights.safetensors" --output "$dir/none" $cifar_networks
 }
+# shellcheck disable=SC2086
+{
+  wrong "all of --load carry their settings, option --recipe has no effect" "$cifar10" evaluate \
+    --load "$dir/cifar_one/weights.safetensors" --data "$dir/cifar10" --output "$dir/none" $cifar_networks
+  wrong "--recipe names the networks of others" "$cifar10" evaluate --load "$other" \
+    --data "$dir/cifar10" --output "$dir/none"
+  wrong "option --latent has no effect without --recipe" "$cifar10" evaluate --load "$other" \
+    --data "$dir/cifar10" --output "$dir/none" --latent 6
+}
+wrong "expected a safetensors file" "$mnist" sample --load "$dir/mnist/preview.png" --output "$dir/none"
+wrong "option --attention 7 has no effect" "$cifar10" train --data "$dir/cifar10" --attention 7 \
+  --output "$dir/none"
 wrong "none.safetensors" "$mnist" evaluate --load "$dir/none.safetensors" --data "$dir/mnist" \
   --output "$dir/none"
 

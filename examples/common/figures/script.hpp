@@ -54,8 +54,8 @@ inline std::string number(double value) {
 constexpr int legend_columns = 3;
 
 /// What a legend needs beyond its first line, in canvas units.
-inline int legend_excess(std::size_t entries) {
-  return entries == 0 ? 0 : 20 * ((static_cast<int>(entries) - 1) / legend_columns);
+inline int legend_excess(std::size_t entries, int columns = legend_columns) {
+  return entries == 0 ? 0 : 20 * ((static_cast<int>(entries) - 1) / columns);
 }
 
 /// The smallest of 1, 2, 2.5, 5 times a power of ten that divides `span` into at most `most` parts.
@@ -131,12 +131,12 @@ class Script {
 
   /// One legend along the figure's lower edge; no panel can follow. Entries are
   /// "STYLE title 'TEXT'".
-  void legend(const std::vector<std::string>& entries) {
+  void legend(const std::vector<std::string>& entries, int columns = legend_columns) {
     panel({0, 0, width_, height_}, "");
     line("unset border; unset tics; unset grid; unset title; unset xlabel; unset ylabel");
     line("set xrange [0:1]; set yrange [0:1]");
     line("set key at screen 0.5, screen ", 6 / height_,
-         " center bottom horizontal Left reverse samplen 3 spacing 1.15 maxcols ", legend_columns);
+         " center bottom horizontal Left reverse samplen 3 spacing 1.15 maxcols ", columns);
     std::vector<std::string> layers;
     for (const std::string& entry : entries) layers.push_back("NaN " + entry);
     plot(layers);

@@ -47,7 +47,7 @@ inline std::string rough_count(double value) {
 /// 20000 as "20,000".
 inline std::string grouped(long long value) {
   std::string text = std::to_string(value < 0 ? -value : value);
-  for (std::size_t place = text.size(); place > 3; place -= 3) text.insert(place - 3, ",");
+  for (std::size_t place = text.size(); place > 3; place -= 3) text.insert(place - 3, 1, ',');
   return (value < 0 ? "−" : "") + text;
 }
 
