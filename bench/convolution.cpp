@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Convolutions of 3 x 3 pixels as products of patches by BatchContext over all cores: forward, to the
-// gradient of the input, and to that of the weights; by oneDNN in the program that links it. Arguments: images, their height and width,
-// channels in and out; the shapes are those of U-Nets on CIFAR-10 and MNIST.
+// gradient of the input, and to that of the weights; by a library in the programs that link it.
+// Arguments: images, their height and width, channels in and out; the shapes are those of U-Nets on
+// CIFAR-10 and MNIST.
 #include "support.hpp"
 
 namespace {
@@ -53,6 +54,8 @@ void shapes(benchmark::internal::Benchmark* b) {
 const bool registered = [] {
 #if defined(VRFM_HAS_ONEDNN)
   const std::string name = "convolution/onednn/";
+#elif defined(VRFM_HAS_CUDNN)
+  const std::string name = "convolution/cudnn/";
 #else
   const std::string name = "convolution/";
 #endif

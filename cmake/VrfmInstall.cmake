@@ -15,10 +15,12 @@ endif()
 install(TARGETS vrfm_io EXPORT vrfm-io-targets)
 install(TARGETS vrfm_eigen EXPORT vrfm-eigen-targets)
 install(TARGETS vrfm_onednn EXPORT vrfm-onednn-targets)
+install(TARGETS vrfm_cudnn EXPORT vrfm-cudnn-targets)
 install(EXPORT vrfm-targets NAMESPACE vrfm:: DESTINATION "${package}")
 install(EXPORT vrfm-io-targets NAMESPACE vrfm:: DESTINATION "${package}")
 install(EXPORT vrfm-eigen-targets NAMESPACE vrfm:: DESTINATION "${package}")
 install(EXPORT vrfm-onednn-targets NAMESPACE vrfm:: DESTINATION "${package}")
+install(EXPORT vrfm-cudnn-targets NAMESPACE vrfm:: DESTINATION "${package}")
 
 configure_package_config_file(cmake/vrfm-config.cmake.in "${PROJECT_BINARY_DIR}/vrfm-config.cmake"
   INSTALL_DESTINATION "${package}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
@@ -26,5 +28,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/vrfm-config-version.cmak
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/vrfm-config.cmake" "${PROJECT_BINARY_DIR}/vrfm-config-version.cmake"
   cmake/VrfmRepairKokkos.cmake cmake/VrfmCublasLt.cmake
-  cmake/VrfmFindOneDnn.cmake DESTINATION "${package}")
+  cmake/VrfmFindLibrary.cmake DESTINATION "${package}")
 install(FILES LICENSE TYPE DOC)

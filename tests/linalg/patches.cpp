@@ -149,3 +149,35 @@ TEMPLATE_TEST_CASE("a product of patches has the same bits on one thread and on 
   }
 }
 #endif
+
+#if defined(VRFM_CONVOLUTIONS_BY_CUDNN)
+template <Compute compute>
+int products_by_cudnn() {
+  const int rows = 4 * 8 * 8, channels = 32, columns = 9 * channels;
+  Padded<float, Kokkos::Cuda> x(rows, channels, 0), y(rows, channels, 0), w(channels, columns, 0);
+  const Window window{8, 8, 3, 1, 1};
+  const Matrix<const float> weights = w.matrix(), output = y.matrix();
+  const Patches<float> patches{x.matrix(), window}, adjoint{output, window, true};
+  const Kokkos::Cuda exec;
+  const BatchContext<Kokkos::Cuda, compute> ctx(exec);
+  const detail::Launched launched[] = {
+      detail::cudnn_gemm<Op::none, Op::transpose, compute>(ctx, exec, patches, weights, y.matrix(),
+                                                           Update::overwrite),
+      detail::cudnn_gemm<Op::none, Op::transpose, compute>(ctx, exec, adjoint, weights, x.matrix(),
+                                                           Update::overwrite),
+      detail::cudnn_gemm<Op::transpose, Op::none, compute>(ctx, exec, output, patches, w.matrix(),
+                                                           Update::overwrite)};
+  Kokkos::fence();
+  int count = 0;
+  for (const detail::Launched one : launched) count += one == detail::Launched::product;
+  return count;
+}
+
+TEST_CASE("cuDNN computes convolutions", "[linalg][gemm]") {
+  const int float32 = products_by_cudnn<Compute::float32>(),
+            tf32 = products_by_cudnn<Compute::tf32>();
+  WARN("cuDNN computes " << float32 << " of 3 products in float32, " << tf32 << " in TF32");
+  CHECK(float32 + tf32 > 0);
+  CHECK(products_by_cudnn<Compute::bfloat16>() == 0);
+}
+#endif

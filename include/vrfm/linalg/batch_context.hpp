@@ -2,15 +2,16 @@
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while the tile is in cache; of patches it is oneDNN's in programs that link
-// that. On CUDA it is cuBLASLt's where CMake found
+// C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
 // that, of patches on gathered chunks of them; elsewhere it is a portable product, one team a tile.
+// Products of patches are oneDNN's or cuDNN's in programs that link that, as far as it can.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/column_sums.hpp>
 #include <vrfm/linalg/detail/cublaslt.hpp>
+#include <vrfm/linalg/detail/cudnn.hpp>
 #include <vrfm/linalg/detail/gathered_gemm.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/detail/onednn.hpp>
@@ -260,6 +261,12 @@ class BatchContext {
                          const Epilogue& epilogue) const {
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
     if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
+#if defined(VRFM_CONVOLUTIONS_BY_CUDNN)
+      if constexpr (std::is_same_v<T, float>) {
+        const auto launched = detail::cudnn_gemm<OpA, OpB, compute>(*this, exec_, a, b, c, update);
+        if (finish(launched, c, epilogue)) return;
+      }
+#endif
       constexpr bool rounded = compute == Compute::bfloat16 && std::is_same_v<T, float>;
       using Operand = std::conditional_t<rounded, BFloat16, T>;
       const auto buffer = detail::CublasLt::of(exec_).template operand_buffer<Operand>();

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Convolutions of float by cuDNN 9 on the stream of a Kokkos::Cuda instance, for programs that link
+// vrfm::cudnn: dense images, channels last, in float32 and TF32. The first of a shape asks the
+// library's heuristic for an algorithm that gives the same bits every time and sums products as they
+// are; later ones allocate nothing here. Everything else (bfloat16 operands with float results, which
+// this interface of the library does not have; images with gaps between pixels) stays with gathered
+// patches. Working memory is the operand buffer of linalg/detail/cublaslt.hpp, in the stream's order.
+#pragma once
+
+#include <vrfm/linalg/detail/convolution.hpp>
+#include <vrfm/linalg/detail/cublaslt.hpp>
+
+#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT) && defined(VRFM_HAS_CUDNN)
+#define VRFM_CONVOLUTIONS_BY_CUDNN
+
+#include <algorithm>
+
+#include <cudnn.h>
+
+namespace vrfm::detail {
+
+inline void expect_success(cudnnStatus_t status, const char* call) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  throw std::runtime_error(text("vrfm: ", call, " says ", cudnnGetErrorString(status)));
+}
+
+/// A descriptor of the library's.
+template <class Handle, cudnnStatus_t (*create)(Handle*), cudnnStatus_t (*destroy)(Handle)>
+class CuDnnDescriptor {
+ public:
+  CuDnnDescriptor() { expect_success(create(&handle_), "cuDNN, asked for a descriptor,"); }
+  CuDnnDescriptor(const CuDnnDescriptor&) = delete;
+  CuDnnDescriptor& operator=(const CuDnnDescriptor&) = delete;
+  ~CuDnnDescriptor() { destroy(handle_); }
+  operator Handle() const { return handle_; }
+
+ private:
+  Handle handle_ = nullptr;
+};
+
+/// The handle and the known algorithms of one stream.
+class CuDnn {
+ public:
+  /// That of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
+  static CuDnn& of(const Kokkos::Cuda& exec) {
+    using Key = std::pair<int, cudaStream_t>;
+    static std::mutex mutex;
+    static auto& all = *new std::map<Key, std::unique_ptr<CuDnn>>;  // as CublasLt's
+    const std::lock_guard lock(mutex);
+    if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
+    auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
+    if (!one) one.reset(new CuDnn(exec));
+    return *one;
+  }
+
+  CuDnn(const CuDnn&) = delete;
+  CuDnn& operator=(const CuDnn&) = delete;
+  ~CuDnn() {
+    shapes_.clear();
+    if (handle_ != nullptr) cudnnDestroy(handle_);
+  }
+
+  /// Whether there is an algorithm for `c` that needs no more than `bytes`. Weights are dense and
+  /// outputs x (taps x inputs), whatever `c` says.
+  bool has(const Convolution<float>& c, bool tf32, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    return find(c, tf32, bytes).algorithm >= 0;
+  }
+
+  /// Launches what `has` said yes to, with these weights, in this memory; false, and nothing is
+  /// launched, if it is not so after all. Throws std::runtime_error if the library fails otherwise.
+  bool launch(const Convolution<float>& c, bool tf32, Update update, const float* weights,
+              void* memory, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    Shape& s = find(c, tf32, bytes);
+    const float one = 1, rest = update == Update::accumulate ? 1 : 0;
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    cudnnStatus_t status;
+    if (c.sought == Sought::output) {
+      status = cudnnConvolutionForward(handle_, &one, s.input, c.input.data, s.weights, weights,
+                                       s.convolution, cudnnConvolutionFwdAlgo_t(s.algorithm),
+                                       memory, bytes, &rest, s.output, c.result);
+    } else if (c.sought == Sought::input) {
+      status = cudnnConvolutionBackwardData(
+          handle_, &one, s.weights, weights, s.output, c.output.data, s.convolution,
+          cudnnConvolutionBwdDataAlgo_t(s.algorithm), memory, bytes, &rest, s.input, c.result);
+    } else {
+      status = cudnnConvolutionBackwardFilter(
+          handle_, &one, s.input, c.input.data, s.output, c.output.data, s.convolution,
+          cudnnConvolutionBwdFilterAlgo_t(s.algorithm), memory, bytes, &rest, s.weights, c.result);
+    }
+    if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) {
+      s.algorithm = -1;
+      return false;
+    }
+    expect_success(status, "a convolution by cuDNN");
+    return true;
+  }
+
+ private:
+  using Key = std::array<int, 10>;
+  using Tensor = CuDnnDescriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor,
+                                 cudnnDestroyTensorDescriptor>;
+
+  struct Shape {
+    Tensor input, output;
+    CuDnnDescriptor<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor,
+                    cudnnDestroyFilterDescriptor>
+        weights;
+    CuDnnDescriptor<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor,
+                    cudnnDestroyConvolutionDescriptor>
+        convolution;
+    int algorithm = -1;  // of the direction's enumeration; -1: none
+  };
+
+  explicit CuDnn(const Kokkos::Cuda& exec) : device_(exec.cuda_device()) {
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    expect_success(cudnnCreate(&handle_), "cudnnCreate");
+    expect_success(cudnnSetStream(handle_, exec.cuda_stream()), "cudnnSetStream");
+  }
+
+  Shape& find(const Convolution<float>& c, bool tf32, std::size_t bytes) {
+    const Window& w = c.window;
+    const Key key{static_cast<int>(c.sought),
+                  tf32,
+                  c.samples,
+                  w.height,
+                  w.width,
+                  w.kernel,
+                  w.stride,
+                  w.padding,
+                  c.input.cols,
+                  c.output.cols};
+    const auto [entry, is_new] = shapes_.try_emplace(key);
+    Shape& s = entry->second;
+    if (is_new) s.algorithm = describe(s, c, tf32) ? ask(s, c.sought, tf32, bytes) : -1;
+    return s;
+  }
+
+  static bool describe(const Shape& s, const Convolution<float>& c, bool tf32) {
+    constexpr auto type = CUDNN_DATA_FLOAT;
+    constexpr auto layout = CUDNN_TENSOR_NHWC;
+    const Window& w = c.window;
+    const cudnnStatus_t all[] = {
+        cudnnSetTensor4dDescriptor(s.input, layout, type, c.samples, c.input.cols, w.height,
+                                   w.width),
+        cudnnSetTensor4dDescriptor(s.output, layout, type, c.samples, c.output.cols, w.out_height(),
+                                   w.out_width()),
+        cudnnSetFilter4dDescriptor(s.weights, type, layout, c.output.cols, c.input.cols, w.kernel,
+                                   w.kernel),
+        cudnnSetConvolution2dDescriptor(s.convolution, w.padding, w.padding, w.stride, w.stride, 1,
+                                        1, CUDNN_CROSS_CORRELATION, type),
+        cudnnSetConvolutionMathType(s.convolution, tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH)};
+    return std::ranges::all_of(all, [](cudnnStatus_t one) { return one == CUDNN_STATUS_SUCCESS; });
+  }
+
+  /// The heuristic's best of those that will do: in TF32 with what it says of the multipliers, or else
+  /// without tensor cores, which the descriptor forbids.
+  int ask(const Shape& s, Sought sought, bool tf32, std::size_t bytes) const {
+    const auto best = [&]<class Found>(Found, auto first, auto last, const auto& get) {
+      Found found[8];
+      int count = 0;
+      if (get(8, &count, found) != CUDNN_STATUS_SUCCESS) return -1;
+      for (int k = 0; k < count; ++k) {
+        const Found& f = found[k];
+        const bool math = f.mathType != CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION &&
+                          (tf32 || f.mathType != CUDNN_TENSOR_OP_MATH);
+        if (f.status != CUDNN_STATUS_SUCCESS || f.determinism != CUDNN_DETERMINISTIC || !math ||
+            f.memory > bytes || f.algo < first || f.algo > last) {
+          continue;
+        }
+        if (tf32) cudnnSetConvolutionMathType(s.convolution, f.mathType);
+        return int(f.algo);
+      }
+      return -1;
+    };
+    // Neither those that transform (FFT, Winograd), whose errors are others, nor those that add in any
+    // order.
+    if (sought == Sought::output) {
+      return best(cudnnConvolutionFwdAlgoPerf_t(), CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+                  CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, [&](auto... out) {
+                    return cudnnGetConvolutionForwardAlgorithm_v7(handle_, s.input, s.weights,
+                                                                  s.convolution, s.output, out...);
+                  });
+    }
+    if (sought == Sought::input) {
+      return best(cudnnConvolutionBwdDataAlgoPerf_t(), CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
+                  CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, [&](auto... out) {
+                    return cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                        handle_, s.weights, s.output, s.convolution, s.input, out...);
+                  });
+    }
+    return best(cudnnConvolutionBwdFilterAlgoPerf_t(), CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
+                CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, [&](auto... out) {
+                  return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                      handle_, s.input, s.output, s.convolution, s.weights, out...);
+                });
+  }
+
+  int device_;
+  cudnnHandle_t handle_ = nullptr;
+  std::mutex mutex_;
+  std::map<Key, Shape> shapes_;
+};
+
+/// Element: out(o, tap * inputs + c) = adjoint(c, tap * outputs + o).
+struct WeightsOfAdjoint {
+  Matrix<const float> adjoint;
+  int inputs, outputs;
+  Matrix<float> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int o, int column) const {
+    const int tap = column / inputs, c = column % inputs;
+    out(o, column) = adjoint(c, tap * outputs + o);
+  }
+};
+
+/// Launches what cuDNN can do of a product of patches, without its epilogue.
+template <Op OpA, Op OpB, Compute compute, class Ctx, class A, class B>
+Launched cudnn_gemm(const Ctx& ctx, const Kokkos::Cuda& exec, const A& a, const B& b,
+                    Matrix<float> c, Update update) {
+  if constexpr (compute == Compute::bfloat16 || OpA == OpB) return Launched::nothing;
+  const Convolution<float> convolution = convolution_of(a, b, c);
+  const bool adjoint = convolution.adjoint;
+  const auto is_dense = [](const auto& x) {
+    return x.stride == x.cols && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
+  };
+  if (convolution.samples == 0 || !is_dense(convolution.input) || !is_dense(convolution.output) ||
+      (adjoint ? convolution.sought == Sought::weights : !is_dense(convolution.weights))) {
+    return Launched::nothing;
+  }
+  Arena<float> buffer = CublasLt::of(exec).template operand_buffer<float>();
+  const int outputs = convolution.output.cols, inputs = convolution.input.cols;
+  const int columns = convolution.window.taps() * inputs;
+  Matrix<float> copy;
+  if (adjoint) {
+    if (buffer.left() / std::size_t(columns) <= std::size_t(outputs)) return Launched::nothing;
+    copy = buffer.take(outputs, columns);
+  }
+  constexpr std::size_t border = 256 / sizeof(float);
+  buffer.take(1, static_cast<int>((border - buffer.used() % border) % border));
+  const std::size_t bytes = buffer.left() * sizeof(float);
+  const Matrix<float> memory = buffer.take(1, static_cast<int>(buffer.left()));
+  CuDnn& library = CuDnn::of(exec);
+  constexpr bool tf32 = compute == Compute::tf32;
+  if (!library.has(convolution, tf32, bytes)) return Launched::nothing;
+  if (adjoint) {
+    ctx.map(outputs, columns, WeightsOfAdjoint{convolution.weights, inputs, outputs, copy});
+  }
+  const float* weights = adjoint ? copy.data : convolution.weights.data;
+  const bool launched = library.launch(convolution, tf32, update, weights, memory.data, bytes);
+  return launched ? Launched::product : Launched::nothing;
+}
+
+}  // namespace vrfm::detail
+
+#endif
