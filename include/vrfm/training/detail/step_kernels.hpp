@@ -174,15 +174,13 @@ struct AddParts {
   KOKKOS_FUNCTION void operator()(std::int64_t block) const {
     const std::int64_t first = block * flat_block;
     const std::int64_t last = math::min(first + flat_block, count);
-    for (int distance = 1; distance < parts; distance *= 2) {
-      for (int part = 0; part + distance < parts; part += 2 * distance) {
-        T* into = gradients + static_cast<std::size_t>(part) * stride;
-        const T* from = gradients + static_cast<std::size_t>(part + distance) * stride;
-        VRFM_INDEPENDENT_ITERATIONS
-        for (std::int64_t i = first; i < last; ++i) into[i] += from[i];
-        if (block == 0) {
-          losses[2 * part] += losses[2 * (part + distance)];
-          losses[2 * part + 1] += losses[2 * (part + distance) + 1];
+    add_losses(block);
+    for (int distance = 1; distance < parts; distance *= 8) {
+      for (int part = 0; part + distance < parts; part += 8 * distance) {
+        if (part + 7 * distance < parts) {
+          add_eight(part, distance, first, last);
+        } else {
+          add_pairs(part, distance, first, last);
         }
       }
     }
@@ -210,6 +208,43 @@ struct AddParts {
   }
 
  private:
+  KOKKOS_INLINE_FUNCTION T* part_row(int part) const {
+    return gradients + static_cast<std::size_t>(part) * stride;
+  }
+
+  /// Adds `part` and the seven behind it, each `distance` from the next, in the order of pairs:
+  /// what passes is read once, and nothing but the sum is written.
+  KOKKOS_INLINE_FUNCTION void add_eight(int part, int distance, std::int64_t first,
+                                        std::int64_t last) const {
+    T* into = part_row(part);
+    const std::size_t next = static_cast<std::size_t>(distance) * stride;
+    VRFM_INDEPENDENT_ITERATIONS
+    for (std::int64_t i = first; i < last; ++i) {
+      const T* x = into + i;
+      into[i] = ((x[0] + x[next]) + (x[2 * next] + x[3 * next])) +
+                ((x[4 * next] + x[5 * next]) + (x[6 * next] + x[7 * next]));
+    }
+  }
+
+  /// The same of as many of the eight as there are.
+  KOKKOS_INLINE_FUNCTION void add_pairs(int begin, int distance, std::int64_t first,
+                                        std::int64_t last) const {
+    const int end = math::min(parts, begin + 8 * distance);
+    for (int step = distance; begin + step < end; step *= 2) {
+      for (int part = begin; part + step < end; part += 2 * step) {
+        T* into = part_row(part);
+        const T* from = part_row(part + step);
+        VRFM_INDEPENDENT_ITERATIONS
+        for (std::int64_t i = first; i < last; ++i) into[i] += from[i];
+      }
+    }
+  }
+
+  KOKKOS_INLINE_FUNCTION void add_losses(std::int64_t block) const {
+    if (block != 0) return;
+    for (int i = 0; i < 2; ++i) AddElementParts<double>{losses, 2, parts}(0, i);
+  }
+
   KOKKOS_INLINE_FUNCTION static double square(T x) {
     return static_cast<double>(x) * static_cast<double>(x);
   }
