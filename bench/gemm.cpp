@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Matrix products: large ones by BatchContext over all cores, and those of the networks by one
-// thread of TileContext, each beside what others make of it: Eigen, the machine's BLAS if there is
-// one, and three plain loops. Arguments: rows, columns and depth of C = A B^T (forward of a layer),
+// thread of TileContext, each beside what others make of it: Eigen, the machine's BLAS and
+// oneDNN if they are there, and three plain loops. Arguments: rows, columns and depth of C = A B^T (forward of a layer),
 // A B (its dx) or A^T B (its gradient).
 #if defined(__CUDACC__)
 #define EIGEN_NO_CUDA
@@ -10,6 +10,10 @@
 #include <Eigen/Core>
 #if defined(VRFM_BENCH_BLAS)
 #include <cblas.h>
+#endif
+#if defined(VRFM_BENCH_ONEDNN)
+#include <dnnl.h>
+#include <omp.h>
 #endif
 
 #include <vrfm/linalg/tile_context.hpp>
@@ -150,6 +154,31 @@ void blas(benchmark::State& state) {
 }
 #endif
 
+#if defined(VRFM_BENCH_ONEDNN)
+template <Op OpA, Op OpB>
+void onednn(benchmark::State& state) {
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  one_thread<float>(state, [](const Operands<float, Host>& x) {
+    const auto left = x.left(OpA), right = x.right(OpB);
+    dnnl_sgemm(OpA == Op::none ? 'N' : 'T', OpB == Op::none ? 'N' : 'T', x.rows, x.cols, x.depth, 1,
+               left.data, left.stride, right.data, right.stride, 0, x.c.data(), x.cols);
+  });
+  omp_set_num_threads(threads);
+}
+
+template <Op OpA, Op OpB>
+void onednn_large(benchmark::State& state) {
+  const Operands<float, Host> x(state);
+  const auto left = x.left(OpA), right = x.right(OpB);
+  for (auto _ : state) {
+    dnnl_sgemm(OpA == Op::none ? 'N' : 'T', OpB == Op::none ? 'N' : 'T', x.rows, x.cols, x.depth, 1,
+               left.data, left.stride, right.data, right.stride, 0, x.c.data(), x.cols);
+  }
+  report(state, x.operations(), peak<float>());
+}
+#endif
+
 void network_shapes(benchmark::internal::Benchmark* b) {
   for (const int rows : {16, 128, 1000}) {
     for (const int width : {8, 64, 128, 256}) b->Args({rows, width, width});
@@ -203,6 +232,14 @@ const bool registered = [] {
   add("gemm/blas_large_nt", blas<none, transpose>, squares);
   add("gemm/blas_large_nn", blas<none, none>, squares);
   add("gemm/blas_large_tn", blas<transpose, none>, squares);
+#endif
+#if defined(VRFM_BENCH_ONEDNN)
+  add("gemm/onednn_nt", onednn<none, transpose>, network_shapes);
+  add("gemm/onednn_nn", onednn<none, none>, network_shapes);
+  add("gemm/onednn_tn", onednn<transpose, none>, gradient_shapes);
+  add("gemm/onednn_large_nt", onednn_large<none, transpose>, squares);
+  add("gemm/onednn_large_nn", onednn_large<none, none>, squares);
+  add("gemm/onednn_large_tn", onednn_large<transpose, none>, squares);
 #endif
   return true;
 }();
