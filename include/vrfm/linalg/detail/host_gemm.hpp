@@ -42,20 +42,19 @@ bool is_near(int rows, int stride) {
 
 /// C (+)= op(A) panel for the rows and the columns of C; `a` is at the panel's part of the depth,
 /// `step` from one block of rows to the next.
-template <class T, class A>
-void multiply_panel(int depth, A a, std::ptrdiff_t step, const T* b, std::ptrdiff_t ldb,
-                    Matrix<T> c, bool add) {
+template <class T, class A, class B>
+void multiply_panel(int depth, A a, std::ptrdiff_t step, B b, Matrix<T> c, bool add) {
   constexpr int width = VectorOf<T>::width;
   const int vectors = (c.cols + width - 1) / width;
   for (int i = 0; i < c.rows; i += block_rows, a.data += step) {
     const int rows = math::min(block_rows, c.rows - i);
-    const auto kernel = micro_kernel_of<T, A>(rows, vectors);
+    const auto kernel = micro_kernel_of<T, A, B>(rows, vectors);
     if (c.cols == vectors * width) {
-      kernel(depth, a, b, ldb, c.row(i), c.stride, add);
+      kernel(depth, a, b, c.row(i), c.stride, add);
       continue;
     }
     T block[block_rows * block_cols<T>];
-    kernel(depth, a, b, ldb, block, block_cols<T>, false);
+    kernel(depth, a, b, block, block_cols<T>, false);
     for (int r = 0; r < rows; ++r) {
       T* out = c.row(i + r);
       for (int j = 0; j < c.cols; ++j) {
@@ -70,20 +69,23 @@ struct Region {
   int row, rows, col, cols;
 };
 
-/// Where the kernel reads A: as it lies, packed, or where pointers say.
-enum class Left { strided, packed, pointed };
+/// Where the kernel reads an operand: as it lies, packed, or where pointers say.
+enum class Reads { strided, packed, pointed };
 
-/// The loops over blocks and panels. `pack_right`: B is packed.
-template <Op OpA, Op OpB, Left left, bool pack_right, class A, class B, class T>
+/// The loops over blocks and panels.
+template <Op OpA, Op OpB, Reads left, Reads right, class A, class B, class T>
 void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Region& region,
                         Update update) {
   constexpr int width = VectorOf<T>::width, cols = block_cols<T>, ld = packed_stride<T>;
-  alignas(64) T panels[pack_right ? most_panels : 1][most_depth<T> * cols];
+  constexpr bool pack_right = right == Reads::packed;
+  alignas(64)
+      T panels[pack_right ? most_panels : 1][right == Reads::pointed ? 1 : most_depth<T> * cols];
+  const T* taps[right != Reads::pointed ? 1 : most_pointed_taps * most_depth<T>];
   constexpr int strips = strip_rows / block_rows * strip_stride<T>;
-  alignas(64) T packed[left != Left::packed ? 1 : OpA == Op::none ? packed_rows * ld : strips];
-  const T* pointers[left != Left::pointed ? 1 : packed_rows * most_segments<T>];
-  int height = left == Left::strided ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
-  if constexpr (left == Left::strided && OpA == Op::none) {
+  alignas(64) T packed[left != Reads::packed ? 1 : OpA == Op::none ? packed_rows * ld : strips];
+  const T* pointers[left != Reads::pointed ? 1 : packed_rows * most_segments<T>];
+  int height = left == Reads::strided ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
+  if constexpr (left == Reads::strided && OpA == Op::none) {
     if (!is_near<T>(near_rows, a.stride)) height = block_rows;
   }
   const int block = pack_right ? most_panels * cols : region.cols;
@@ -107,6 +109,9 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
         for (int k = begin; k < until; k += most_depth<T>) {
           for (int col = first; col < end; col += cols) pack_panel(k, col);
         }
+      } else if constexpr (right == Reads::pointed) {
+        const int channels = b.x.cols, tap = first / channels;
+        point_taps(b, begin, until - begin, tap, (end - 1) / channels + 1 - tap, taps);
       } else if ((end - first) % cols % width != 0) {
         pack_panel(begin, first + (end - first) / cols * cols);
       }
@@ -118,23 +123,26 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
           const auto multiply = [&](auto rows, std::ptrdiff_t step) {
             for (int col = first; col < end; col += cols) {
               const int count = math::min(cols, end - col);
-              const T* right = panel(k, col);
-              std::ptrdiff_t ldb = (count + width - 1) / width * width;
-              if constexpr (!pack_right) {
-                if (count == ldb) {
-                  right = &b(k, col);
-                  ldb = b.stride;
+              const Matrix<T> to = out.col_range(col, count);
+              if constexpr (right == Reads::pointed) {
+                const int channels = b.x.cols, tap = col / channels - first / channels;
+                const PointedPanel<T> panel_at{taps + tap * most_depth<T>, col % channels};
+                multiply_panel<T>(part, rows, step, panel_at, to, add);
+              } else {
+                StridedPanel<T> panel_at{panel(k, col), (count + width - 1) / width * width};
+                if constexpr (right == Reads::strided) {
+                  if (count == panel_at.stride) panel_at = {&b(k, col), b.stride};
                 }
+                multiply_panel<T>(part, rows, step, panel_at, to, add);
               }
-              multiply_panel<T>(part, rows, step, right, ldb, out.col_range(col, count), add);
             }
           };
-          if constexpr (left == Left::pointed) {
+          if constexpr (left == Reads::pointed) {
             const int segments = point_rows(a, row, out.rows, k, part, pointers);
             const int channels = a.x.cols;
             multiply(PointedRows<T>{pointers, channels - k % channels, channels},
                      segments * block_rows);
-          } else if constexpr (left == Left::strided) {
+          } else if constexpr (left == Reads::strided) {
             multiply(StridedRows<T, OpA>{OpA == Op::none ? &a(row, k) : &a(k, row), a.stride},
                      OpA == Op::none ? a.stride * block_rows : block_rows);
           } else if constexpr (OpA == Op::none) {
@@ -165,21 +173,29 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
       for (int j = region.col; j < region.col + region.cols; ++j) c(i, j) = T(0);
     }
   }
-  const auto multiply = [&]<Left left>() {
-    if constexpr (!is_patches<B> && OpB == Op::none) {
+  const auto multiply = [&]<Reads left>() {
+    if constexpr (is_patches<B>) {
+      // Whole panels of one tap, and as many numbers outside of an image as a tap has.
+      const int channels = b.x.cols;
+      if (channels % block_cols<T> == 0 && channels <= most_depth<T> &&
+          b.window.taps() <= most_pointed_taps) {
+        multiply_by_panels<OpA, OpB, left, Reads::pointed>(depth, a, b, c, region, update);
+        return;
+      }
+    } else if constexpr (OpB == Op::none) {
       if (is_near<T>(depth, b.stride)) {
-        multiply_by_panels<OpA, OpB, left, false>(depth, a, b, c, region, update);
+        multiply_by_panels<OpA, OpB, left, Reads::strided>(depth, a, b, c, region, update);
         return;
       }
     }
-    multiply_by_panels<OpA, OpB, left, true>(depth, a, b, c, region, update);
+    multiply_by_panels<OpA, OpB, left, Reads::packed>(depth, a, b, c, region, update);
   };
   if constexpr (is_patches<A>) {
     static_assert(OpA == Op::none, "patches are not transposed");
     if (a.x.cols >= least_channels) {
-      multiply.template operator()<Left::pointed>();
+      multiply.template operator()<Reads::pointed>();
     } else {
-      multiply.template operator()<Left::packed>();
+      multiply.template operator()<Reads::packed>();
     }
   } else if constexpr (OpA == Op::none) {
     if constexpr (OpB == Op::transpose) {
@@ -190,11 +206,11 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
         return;
       }
     }
-    multiply.template operator()<Left::strided>();
+    multiply.template operator()<Reads::strided>();
   } else if (is_near<T>(depth, a.stride)) {
-    multiply.template operator()<Left::strided>();
+    multiply.template operator()<Reads::strided>();
   } else {
-    multiply.template operator()<Left::packed>();
+    multiply.template operator()<Reads::packed>();
   }
 }
 

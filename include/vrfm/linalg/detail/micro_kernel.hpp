@@ -74,11 +74,29 @@ struct PointedRows {
   };
 };
 
-/// C (+)= A B for `rows` x (`vectors` registers) of C. `A` is how the rows of A lie, row k of B
-/// begins at b + k * ldb.
-template <class T, int rows, int vectors, class A>
-void micro_kernel(int depth, A a, const T* b, std::ptrdiff_t ldb, T* c, std::ptrdiff_t ldc,
-                  bool add) {
+/// Rows of B at equal distances, one after the other.
+template <class T>
+struct StridedPanel {
+  const T* data;
+  std::ptrdiff_t stride;
+  const T* next() {
+    const T* row = data;
+    data += stride;
+    return row;
+  }
+};
+
+/// Rows of B that begin `offset` numbers behind where pointers say, one after the other.
+template <class T>
+struct PointedPanel {
+  const T* const* rows;
+  std::ptrdiff_t offset;
+  const T* next() { return *rows++ + offset; }
+};
+
+/// C (+)= A B for `rows` x (`vectors` registers) of C. `A` and `B` are how their rows lie.
+template <class T, int rows, int vectors, class A, class B>
+void micro_kernel(int depth, A a, B b, T* c, std::ptrdiff_t ldc, bool add) {
   using Vector = typename VectorOf<T>::type;
   constexpr int width = VectorOf<T>::width;
   Vector sum[rows][vectors];
@@ -93,9 +111,12 @@ void micro_kernel(int depth, A a, const T* b, std::ptrdiff_t ldb, T* c, std::ptr
   for (int k = 0; k < depth;) {
     typename A::template Segment<rows> left(a, k, depth);
     for (; k < left.end; ++k) {
+      const T* row = b.next();
       Vector right[vectors];
       VRFM_UNROLL
-      for (int v = 0; v < vectors; ++v) right[v] = *reinterpret_cast<const Vector*>(b + v * width);
+      for (int v = 0; v < vectors; ++v) {
+        right[v] = *reinterpret_cast<const Vector*>(row + v * width);
+      }
       VRFM_UNROLL
       for (int i = 0; i < rows; ++i) {
         const T element = left(i);
@@ -103,7 +124,6 @@ void micro_kernel(int depth, A a, const T* b, std::ptrdiff_t ldb, T* c, std::ptr
         for (int v = 0; v < vectors; ++v) sum[i][v] += element * right[v];
       }
       left.advance();
-      b += ldb;
     }
   }
   VRFM_UNROLL
@@ -116,22 +136,28 @@ void micro_kernel(int depth, A a, const T* b, std::ptrdiff_t ldb, T* c, std::ptr
   }
 }
 
-template <class T, class A>
-using MicroKernel = void (*)(int, A, const T*, std::ptrdiff_t, T*, std::ptrdiff_t, bool);
+template <class T, class A, class B>
+using MicroKernel = void (*)(int, A, B, T*, std::ptrdiff_t, bool);
 
-template <class T, int vectors, class A>
-inline constexpr MicroKernel<T, A> micro_kernels[block_rows] = {
-    micro_kernel<T, 1, vectors, A>, micro_kernel<T, 2, vectors, A>, micro_kernel<T, 3, vectors, A>,
-    micro_kernel<T, 4, vectors, A>, micro_kernel<T, 5, vectors, A>, micro_kernel<T, 6, vectors, A>};
+template <class T, int vectors, class A, class B>
+inline constexpr MicroKernel<T, A, B> micro_kernels[block_rows] = {
+    micro_kernel<T, 1, vectors, A, B>, micro_kernel<T, 2, vectors, A, B>,
+    micro_kernel<T, 3, vectors, A, B>, micro_kernel<T, 4, vectors, A, B>,
+    micro_kernel<T, 5, vectors, A, B>, micro_kernel<T, 6, vectors, A, B>};
 
-/// The kernel of a block of 1 to block_rows rows and 1 to block_vectors registers.
-template <class T, class A>
-MicroKernel<T, A> micro_kernel_of(int rows, int vectors) {
-  if constexpr (block_vectors == 4) {
-    if (vectors == 4) return micro_kernels<T, 4, A>[rows - 1];
-    if (vectors == 3) return micro_kernels<T, 3, A>[rows - 1];
+/// The kernel of a block of 1 to block_rows rows and 1 to block_vectors registers; a pointed panel
+/// has all of them.
+template <class T, class A, class B>
+MicroKernel<T, A, B> micro_kernel_of(int rows, int vectors) {
+  if constexpr (std::is_same_v<B, PointedPanel<T>>) {
+    return micro_kernels<T, block_vectors, A, B>[rows - 1];
+  } else {
+    if constexpr (block_vectors == 4) {
+      if (vectors == 4) return micro_kernels<T, 4, A, B>[rows - 1];
+      if (vectors == 3) return micro_kernels<T, 3, A, B>[rows - 1];
+    }
+    return vectors == 2 ? micro_kernels<T, 2, A, B>[rows - 1] : micro_kernels<T, 1, A, B>[rows - 1];
   }
-  return vectors == 2 ? micro_kernels<T, 2, A>[rows - 1] : micro_kernels<T, 1, A>[rows - 1];
 }
 
 /// The sum of a vector's `width` numbers: halves are added until one is left.

@@ -129,6 +129,32 @@ int point_rows(const Patches<T> x, int row, int rows, int col, int cols, const T
   return segments;
 }
 
+/// Taps of a window whose patches on the right are read where they lie.
+inline constexpr int most_pointed_taps = 9;
+
+/// Where the channels of taps [tap, tap + taps) of `rows` rows of patches begin, in the order of
+/// PointedPanel: those of a tap one after the other, most_depth of them from tap to tap.
+template <class T>
+void point_taps(const Patches<T> x, int row, int rows, int tap, int taps, const T** out) {
+  std::ptrdiff_t offsets[most_pointed_taps] = {};
+  for (int s = 0; s < taps; ++s) offsets[s] = x.offset(tap + s);
+  auto pixel = x.pixel(row);
+  for (int i = 0; i < rows; ++i) {
+    const T* corner = x.corner(pixel);
+    for (int s = 0; s < taps; ++s) {
+      const T*& to = out[s * most_depth<T> + i];
+      if (corner != nullptr) {
+        to = corner + offsets[s];
+      } else {
+        const int k = (tap + s) / x.window.kernel, l = (tap + s) % x.window.kernel;
+        const T* segment = x.segment(pixel, k, l);
+        to = segment == nullptr ? zeros<T> : segment;
+      }
+    }
+    x.advance(pixel);
+  }
+}
+
 /// out(i, j) = op(X)(row + i, col + j) for rows x cols numbers, then zeros up to column `padded`.
 template <Op op, class T, class X>
 void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, int ld) {
