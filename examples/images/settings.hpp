@@ -101,7 +101,10 @@ std::string to_text(const T& value) {
     return exact_text(value);
   } else if constexpr (is_list<T>) {
     std::string text;
-    for (const auto& element : value) text += (text.empty() ? "" : ",") + to_text(element);
+    for (const auto& element : value) {
+      if (!text.empty()) text += ',';
+      text += to_text(element);
+    }
     return text;
   } else {
     return std::to_string(value);
