@@ -7,6 +7,7 @@
 
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
