@@ -82,24 +82,14 @@ struct ActivateAndKeep {
   }
 };
 
-/// Element: out = slope * d.
+/// Element: out = slope * d; an epilogue where out is d.
 template <class T, class Act>
 struct ApplySlope {
-  ConstMatrix<T> kept;
+  Matrix<T> kept;
   ConstMatrix<T> d;
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     out(i, j) = kept_slope<Act>(kept(i, j)) * d(i, j);
-  }
-};
-
-/// Epilogue: d = slope * d.
-template <class T, class Act>
-struct MultiplyBySlope {
-  Matrix<T> kept;
-  Matrix<T> d;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    d(i, j) *= kept_slope<Act>(kept(i, j));
   }
   BuiltIn<T> built_in() const
     requires(std::is_same_v<Act, GeluTanh>)
@@ -203,7 +193,7 @@ class Dense {
     if constexpr (linear) {
       return NoEpilogue{};
     } else {
-      return detail::MultiplyBySlope<T, Act>{saved.kept, dy};
+      return detail::ApplySlope<T, Act>{saved.kept, dy, dy};
     }
   }
 
@@ -233,12 +223,8 @@ class Dense {
   KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
                                   Matrix<T> dy, const Saved<T>& saved, Arena<T>&) const {
     const ConstMatrix<T> columns = weight(p).col_range(first, dx.cols);
-    if constexpr (linear) {
-      ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite);
-    } else {
-      const detail::MultiplyBySlope<T, Act> epilogue{saved.kept, dy};
-      ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite, epilogue);
-    }
+    ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite,
+                                               slope_epilogue(saved, dy));
   }
 
  private:

@@ -30,4 +30,11 @@ concept HasBuiltIn = requires(const E& epilogue) {
   { epilogue.built_in() } -> std::same_as<BuiltIn<T>>;
 };
 
+namespace detail {
+
+/// What of a gemm a library has launched.
+enum class Launched { nothing, product, product_and_epilogue };
+
+}  // namespace detail
+
 }  // namespace vrfm

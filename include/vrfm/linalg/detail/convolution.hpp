@@ -5,12 +5,12 @@
 // patches the input's gradient; C = M^T P is the gradient of the weights.
 #pragma once
 
+#include <array>
+
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/epilogue.hpp>
 
 namespace vrfm::detail {
-
-/// What of a gemm has been launched.
-enum class Launched { nothing, product, product_and_epilogue };
 
 enum class Sought { output, input, weights };
 
@@ -23,6 +23,19 @@ struct Convolution {
   Matrix<const T> input, output, weights;
   bool adjoint;  ///< weights are inputs x (taps x outputs), otherwise outputs x (taps x inputs)
   T* result;     ///< the numbers of the one that is sought
+
+  /// What a library's plan for it depends on, besides strides.
+  std::array<int, 9> shape() const {
+    return {static_cast<int>(sought),
+            samples,
+            window.height,
+            window.width,
+            window.kernel,
+            window.stride,
+            window.padding,
+            input.cols,
+            output.cols};
+  }
 };
 
 template <class T>

@@ -10,7 +10,6 @@
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/check.hpp>
 #include <vrfm/linalg/context.hpp>
-#include <vrfm/linalg/detail/convolution.hpp>
 #include <vrfm/linalg/epilogue.hpp>
 
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
@@ -37,6 +36,20 @@ inline void expect_success(cudaError_t error, const char* call) {
   throw std::runtime_error(text("vrfm: ", call, " says ", cudaGetErrorString(error)));
 }
 
+/// The `Library` of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
+template <class Library>
+Library& of_stream(const Kokkos::Cuda& exec) {
+  using Key = std::pair<int, cudaStream_t>;
+  static std::mutex mutex;
+  // Never destroyed: at the end of the program the driver may be gone before it.
+  static auto& all = *new std::map<Key, std::unique_ptr<Library>>;
+  const std::lock_guard lock(mutex);
+  if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
+  auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
+  if (!one) one = std::make_unique<Library>(exec);
+  return *one;
+}
+
 /// The handle, working memory and known algorithms of one stream.
 class CublasLt {
  public:
@@ -61,19 +74,15 @@ class CublasLt {
     int sum_stride = 0;
   };
 
-  /// That of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
-  static CublasLt& of(const Kokkos::Cuda& exec) {
-    using Key = std::pair<int, cudaStream_t>;
-    static std::mutex mutex;
-    // Never destroyed: at the end of the program the driver may be gone before it.
-    static auto& all = *new std::map<Key, std::unique_ptr<CublasLt>>;
-    const std::lock_guard lock(mutex);
-    if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
-    auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
-    if (!one) one.reset(new CublasLt(exec));
-    return *one;
-  }
+  static CublasLt& of(const Kokkos::Cuda& exec) { return of_stream<CublasLt>(exec); }
 
+  explicit CublasLt(const Kokkos::Cuda& exec)
+      : device_(exec.cuda_device()), stream_(exec.cuda_stream()) {
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    expect_success(cublasLtCreate(&handle_), "cublasLtCreate");
+    // Not a view: the library wants 256-byte borders, and Kokkos' headers move them.
+    expect_success(cudaMalloc(&memory_, workspace_bytes + operand_bytes), "cudaMalloc");
+  }
   CublasLt(const CublasLt&) = delete;
   CublasLt& operator=(const CublasLt&) = delete;
 
@@ -146,14 +155,6 @@ class CublasLt {
   };
 
   using Key = std::array<std::int64_t, 19>;
-
-  explicit CublasLt(const Kokkos::Cuda& exec)
-      : device_(exec.cuda_device()), stream_(exec.cuda_stream()) {
-    expect_success(cudaSetDevice(device_), "cudaSetDevice");
-    expect_success(cublasLtCreate(&handle_), "cublasLtCreate");
-    // Not a view: the library wants 256-byte borders, and Kokkos' headers move them.
-    expect_success(cudaMalloc(&memory_, workspace_bytes + operand_bytes), "cudaMalloc");
-  }
 
   /// Bytes that the address is a multiple of, as far as kernels care (16): what the heuristic is told,
   /// so that a slice of another array of the same alignment has the same algorithm.

@@ -42,18 +42,13 @@ class CuDnnDescriptor {
 /// The handle and the known algorithms of one stream.
 class CuDnn {
  public:
-  /// That of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
-  static CuDnn& of(const Kokkos::Cuda& exec) {
-    using Key = std::pair<int, cudaStream_t>;
-    static std::mutex mutex;
-    static auto& all = *new std::map<Key, std::unique_ptr<CuDnn>>;  // as CublasLt's
-    const std::lock_guard lock(mutex);
-    if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
-    auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
-    if (!one) one.reset(new CuDnn(exec));
-    return *one;
-  }
+  static CuDnn& of(const Kokkos::Cuda& exec) { return of_stream<CuDnn>(exec); }
 
+  explicit CuDnn(const Kokkos::Cuda& exec) : device_(exec.cuda_device()) {
+    expect_success(cudaSetDevice(device_), "cudaSetDevice");
+    expect_success(cudnnCreate(&handle_), "cudnnCreate");
+    expect_success(cudnnSetStream(handle_, exec.cuda_stream()), "cudnnSetStream");
+  }
   CuDnn(const CuDnn&) = delete;
   CuDnn& operator=(const CuDnn&) = delete;
   ~CuDnn() {
@@ -99,7 +94,7 @@ class CuDnn {
   }
 
  private:
-  using Key = std::array<int, 10>;
+  using Key = std::pair<std::array<int, 9>, bool>;  // its shape, and whether in TF32
   using Tensor = CuDnnDescriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor,
                                  cudnnDestroyTensorDescriptor>;
 
@@ -114,25 +109,8 @@ class CuDnn {
     int algorithm = -1;  // of the direction's enumeration; -1: none
   };
 
-  explicit CuDnn(const Kokkos::Cuda& exec) : device_(exec.cuda_device()) {
-    expect_success(cudaSetDevice(device_), "cudaSetDevice");
-    expect_success(cudnnCreate(&handle_), "cudnnCreate");
-    expect_success(cudnnSetStream(handle_, exec.cuda_stream()), "cudnnSetStream");
-  }
-
   Shape& find(const Convolution<float>& c, bool tf32, std::size_t bytes) {
-    const Window& w = c.window;
-    const Key key{static_cast<int>(c.sought),
-                  tf32,
-                  c.samples,
-                  w.height,
-                  w.width,
-                  w.kernel,
-                  w.stride,
-                  w.padding,
-                  c.input.cols,
-                  c.output.cols};
-    const auto [entry, is_new] = shapes_.try_emplace(key);
+    const auto [entry, is_new] = shapes_.try_emplace(Key{c.shape(), tf32});
     Shape& s = entry->second;
     if (is_new) s.algorithm = describe(s, c, tf32) ? ask(s, c.sought, tf32, bytes) : -1;
     return s;

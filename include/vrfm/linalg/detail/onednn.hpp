@@ -64,7 +64,7 @@ class OneDnn {
 
  private:
   using Memory = dnnl::memory;
-  using Key = std::array<int, 16>;
+  using Key = std::pair<std::array<int, 9>, std::array<int, 7>>;
 
   struct Step {
     dnnl::primitive primitive;
@@ -82,23 +82,9 @@ class OneDnn {
   };
 
   static Key key(const Convolution<float>& c, const float* bias, Update update) {
-    const Window& w = c.window;
-    return {static_cast<int>(c.sought),
-            c.samples,
-            w.height,
-            w.width,
-            w.kernel,
-            w.stride,
-            w.padding,
-            c.input.cols,
-            c.input.stride,
-            c.output.cols,
-            c.output.stride,
-            c.weights.stride,
-            c.adjoint,
-            bias != nullptr,
-            update == Update::accumulate,
-            omp_get_max_threads()};
+    return {c.shape(),
+            {c.input.stride, c.output.stride, c.weights.stride, c.adjoint, bias != nullptr,
+             update == Update::accumulate, omp_get_max_threads()}};
   }
 
   static void place(const Memory& memory, const void* data) {

@@ -127,6 +127,12 @@ struct EvaluateParts {
   }
 };
 
+/// Eight numbers in the order of pairs, and of pairs of pairs.
+template <class S>
+KOKKOS_INLINE_FUNCTION S add_in_pairs(S a, S b, S c, S d, S e, S f, S g, S h) {
+  return ((a + b) + (c + d)) + ((e + f) + (g + h));
+}
+
 /// Element i: adds its parts into part 0, in the order of AddParts, eight at a time.
 template <class S>
 struct AddElementParts {
@@ -145,7 +151,7 @@ struct AddElementParts {
                               : S(0);
         }
         values[static_cast<std::size_t>(first) * stride + std::size_t(i)] =
-            ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+            add_in_pairs(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]);
       }
     }
   }
@@ -221,8 +227,8 @@ struct AddParts {
     VRFM_INDEPENDENT_ITERATIONS
     for (std::int64_t i = first; i < last; ++i) {
       const T* x = into + i;
-      into[i] = ((x[0] + x[next]) + (x[2 * next] + x[3 * next])) +
-                ((x[4 * next] + x[5 * next]) + (x[6 * next] + x[7 * next]));
+      into[i] = add_in_pairs(x[0], x[next], x[2 * next], x[3 * next], x[4 * next], x[5 * next],
+                             x[6 * next], x[7 * next]);
     }
   }
 
