@@ -19,8 +19,8 @@
 #include <sstream>
 #include <string>
 
-#include <vrfm/models/residual_networks.hpp>
-#include <vrfm/models/unet_networks.hpp>
+#include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 #include "../flows.hpp"

@@ -13,7 +13,7 @@
 #include <CLI/CLI.hpp>
 
 #include <vrfm/core/check.hpp>
-#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace common {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <vrfm/io/cifar10.hpp>
-#include <vrfm/models/unet_networks.hpp>
+#include <vrfm/models/unet/networks.hpp>
 
 #include <examples/images/settings.hpp>
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <vrfm/io/mnist.hpp>
-#include <vrfm/models/residual_networks.hpp>
+#include <vrfm/models/residual/networks.hpp>
 
 #include <examples/images/settings.hpp>
 

@@ -16,7 +16,7 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/pixels.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
-#include <vrfm/integrators/sample.hpp>
+#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/io/image_grid.hpp>
 

@@ -3,7 +3,7 @@
 // The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp,
 // vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
-// (vrfm/models/residual_networks.hpp and unet_networks.hpp).
+// (vrfm/models/residual/networks.hpp and unet_networks.hpp).
 #pragma once
 
 #include <vrfm/data/draw.hpp>
@@ -11,11 +11,11 @@
 #include <vrfm/data/image_set.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/mixture_path.hpp>
-#include <vrfm/data/pairs.hpp>
+#include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/data/pixels.hpp>
-#include <vrfm/integrators/likelihood.hpp>
+#include <vrfm/sampling/likelihood.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
-#include <vrfm/integrators/sample.hpp>
+#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/saver.hpp>
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/integrators/stochastic.hpp>
@@ -33,7 +33,7 @@
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 #include <vrfm/training/long_run.hpp>
 #include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/progress.hpp>

@@ -18,7 +18,7 @@
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/image_draws.hpp>
 #include <vrfm/data/mixture.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 

@@ -3,7 +3,7 @@
 // A network to integrate.
 #pragma once
 
-#include <vrfm/integrators/network_velocity.hpp>
+#include <vrfm/sampling/bound_velocity.hpp>
 
 namespace vrfm::test {
 

@@ -9,7 +9,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/integrators/sample.hpp>
+#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/stochastic.hpp>
 
 namespace vrfm::test {

@@ -10,8 +10,8 @@
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/resample.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
-#include <vrfm/models/mlp.hpp>
-#include <vrfm/models/sequential.hpp>
+#include <vrfm/models/blocks/mlp.hpp>
+#include <vrfm/models/blocks/sequential.hpp>
 
 using namespace vrfm;
 

@@ -15,7 +15,7 @@
 
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/linalg/batch_context.hpp>
-#include <vrfm/models/mlp.hpp>
+#include <vrfm/models/blocks/mlp.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;

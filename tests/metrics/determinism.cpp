@@ -27,7 +27,7 @@
 #include <vrfm/metrics/path_statistics.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 

@@ -16,7 +16,7 @@
 
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 using test::difference, test::epsilon, test::Numbers;

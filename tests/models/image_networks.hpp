@@ -6,7 +6,7 @@
 #pragma once
 
 #include <vrfm/layers/layer.hpp>
-#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm::test {
 

@@ -4,7 +4,7 @@
 // conformance test: the velocity network's input is [t | x | z], the posterior's [x0 | x1 | x_t | t].
 #pragma once
 
-#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm::test {
 

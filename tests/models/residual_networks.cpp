@@ -11,7 +11,7 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/models/residual_networks.hpp>
+#include <vrfm/models/residual/networks.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;

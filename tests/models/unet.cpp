@@ -18,7 +18,7 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/models/unet_networks.hpp>
+#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 using namespace vrfm;

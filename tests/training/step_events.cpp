@@ -13,8 +13,8 @@
 #include "host_allocations.hpp"
 #include "support.hpp"
 
-#include <vrfm/models/residual_networks.hpp>
-#include <vrfm/models/unet_networks.hpp>
+#include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/unet/networks.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;

@@ -17,7 +17,7 @@
 
 #include "support.hpp"
 
-#include <vrfm/data/pairs.hpp>
+#include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 namespace vrfm::test {

@@ -4,7 +4,7 @@
 // parameters. latent = 0 is the rectified-flow baseline, latent > 0 variational rectified flow.
 #pragma once
 
-#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm {
 

@@ -13,7 +13,7 @@
 #include <vrfm/core/random.hpp>
 #include <vrfm/layers/parameters.hpp>
 #include <vrfm/linalg/elementwise.hpp>
-#include <vrfm/models/posterior_network.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm {
 

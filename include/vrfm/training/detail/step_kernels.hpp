@@ -11,7 +11,7 @@
 #include <vrfm/linalg/tile_context.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/paths/affine_path.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 #include <vrfm/paths/time_sampler.hpp>
 #include <vrfm/training/adam.hpp>
 

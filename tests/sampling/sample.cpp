@@ -7,7 +7,7 @@
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/integrators/sample.hpp>
+#include <vrfm/sampling/sample.hpp>
 
 namespace vrfm::test {
 

@@ -11,8 +11,8 @@
 #include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/data/pairs.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/given_pairs.hpp>
+#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 

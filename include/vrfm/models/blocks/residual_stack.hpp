@@ -7,7 +7,7 @@
 #include <array>
 #include <vector>
 
-#include <vrfm/models/residual_block.hpp>
+#include <vrfm/models/blocks/residual_block.hpp>
 
 namespace vrfm {
 

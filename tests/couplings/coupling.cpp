@@ -11,9 +11,9 @@
 
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
-#include <vrfm/data/pairs.hpp>
+#include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/linalg/batch_context.hpp>
-#include <vrfm/paths/coupling.hpp>
+#include <vrfm/couplings/coupling.hpp>
 
 namespace vrfm::test {
 

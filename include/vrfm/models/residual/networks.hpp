@@ -5,8 +5,8 @@
 #pragma once
 
 #include <vrfm/models/flow.hpp>
-#include <vrfm/models/residual_posterior.hpp>
-#include <vrfm/models/residual_velocity.hpp>
+#include <vrfm/models/residual/posterior.hpp>
+#include <vrfm/models/residual/velocity.hpp>
 
 namespace vrfm {
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <vrfm/layers/resample.hpp>
-#include <vrfm/models/down_path.hpp>
+#include <vrfm/models/blocks/down_path.hpp>
 
 namespace vrfm {
 

@@ -10,8 +10,8 @@
 
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/elementwise.hpp>
-#include <vrfm/models/mlp.hpp>
-#include <vrfm/models/sequential.hpp>
+#include <vrfm/models/blocks/mlp.hpp>
+#include <vrfm/models/blocks/sequential.hpp>
 
 namespace vrfm {
 

@@ -6,7 +6,7 @@
 // .t_encoder, .head.
 #pragma once
 
-#include <vrfm/models/velocity_network.hpp>
+#include <vrfm/models/mlp/velocity.hpp>
 
 namespace vrfm {
 

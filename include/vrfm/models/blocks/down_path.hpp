@@ -11,8 +11,8 @@
 #include <numeric>
 #include <vector>
 
-#include <vrfm/models/attention_block.hpp>
-#include <vrfm/models/residual_block.hpp>
+#include <vrfm/models/blocks/attention_block.hpp>
+#include <vrfm/models/blocks/residual_block.hpp>
 
 namespace vrfm {
 

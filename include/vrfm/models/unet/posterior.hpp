@@ -7,9 +7,9 @@
 // <name>.time_embed, .input_blocks, .out.
 #pragma once
 
-#include <vrfm/models/down_path.hpp>
-#include <vrfm/models/posterior_network.hpp>
-#include <vrfm/models/time_conditioning.hpp>
+#include <vrfm/models/blocks/down_path.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/models/blocks/time_conditioning.hpp>
 
 namespace vrfm {
 

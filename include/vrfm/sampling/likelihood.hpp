@@ -8,8 +8,8 @@
 // whose effective number of draws is (sum p)^2 / sum p^2, between 1 and M.
 #pragma once
 
-#include <vrfm/integrators/detail/density_programs.hpp>
-#include <vrfm/integrators/sample.hpp>
+#include <vrfm/sampling/detail/density_programs.hpp>
+#include <vrfm/sampling/sample.hpp>
 
 namespace vrfm {
 

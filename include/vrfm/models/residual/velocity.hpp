@@ -6,8 +6,8 @@
 // .image_encoder, .latent_encoder, .decoder.
 #pragma once
 
-#include <vrfm/models/residual_stack.hpp>
-#include <vrfm/models/velocity_network.hpp>
+#include <vrfm/models/blocks/residual_stack.hpp>
+#include <vrfm/models/mlp/velocity.hpp>
 
 namespace vrfm {
 

@@ -6,8 +6,8 @@
 // time_embed, input_blocks, middle_block, output_blocks, out; and latent_embed.
 #pragma once
 
-#include <vrfm/models/time_conditioning.hpp>
-#include <vrfm/models/up_path.hpp>
+#include <vrfm/models/blocks/time_conditioning.hpp>
+#include <vrfm/models/blocks/up_path.hpp>
 
 namespace vrfm {
 

@@ -5,8 +5,8 @@
 
 #include <limits>
 
-#include <vrfm/integrators/detail/sample_programs.hpp>
-#include <vrfm/integrators/divergence.hpp>
+#include <vrfm/sampling/detail/sample_programs.hpp>
+#include <vrfm/sampling/divergence.hpp>
 
 namespace vrfm::detail {
 

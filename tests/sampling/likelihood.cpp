@@ -10,7 +10,7 @@
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/data/mixture_path.hpp>
-#include <vrfm/integrators/likelihood.hpp>
+#include <vrfm/sampling/likelihood.hpp>
 
 namespace vrfm::test {
 
