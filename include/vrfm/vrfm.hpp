@@ -6,16 +6,15 @@
 // (vrfm/models/residual/networks.hpp and unet_networks.hpp).
 #pragma once
 
+#include <vrfm/couplings/coupling.hpp>
+#include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/image_draws.hpp>
 #include <vrfm/data/image_set.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/mixture_path.hpp>
-#include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/data/pixels.hpp>
-#include <vrfm/sampling/likelihood.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
-#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/saver.hpp>
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/integrators/stochastic.hpp>
@@ -33,7 +32,8 @@
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
-#include <vrfm/couplings/coupling.hpp>
+#include <vrfm/sampling/likelihood.hpp>
+#include <vrfm/sampling/sample.hpp>
 #include <vrfm/training/long_run.hpp>
 #include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/progress.hpp>

@@ -37,6 +37,15 @@ class Arena {
     return Matrix<T>(block_ + first, rows, cols, cols);
   }
 
+  /// The same of numbers of another type, no more aligned than T's 64-byte borders.
+  template <class S>
+  KOKKOS_INLINE_FUNCTION Matrix<S> take_as(int rows, int cols) {
+    const std::size_t bytes =
+        static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(S);
+    const Matrix<T> block = take(1, static_cast<int>((bytes + sizeof(T) - 1) / sizeof(T)));
+    return Matrix<S>(reinterpret_cast<S*>(block.data), rows, cols, cols);
+  }
+
   /// Numbers taken so far.
   KOKKOS_INLINE_FUNCTION std::size_t used() const { return used_; }
 

@@ -15,7 +15,7 @@
 
 namespace vrfm {
 
-/// What a draw is for: the second half of the key, so that different uses never share bits.
+/// What a draw is for: the second half of the key, so that different purposes never share bits.
 enum class Purpose : std::uint32_t {
   initialise = 1,
   source = 2,
@@ -27,8 +27,19 @@ enum class Purpose : std::uint32_t {
   probe = 8,
   projection = 9,
   dropout = 10,
+  condition = 11,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
+
+/// Who draws. Each use has its own bits for every purpose: a program that trains, samples and then
+/// evaluates under one seed draws nothing twice.
+enum class Use : std::uint32_t { training = 0, held_out = 1, sampling = 2, likelihood = 3 };
+
+/// The purpose of one use: purposes of the library are below 256, those of users above 2^16.
+KOKKOS_INLINE_FUNCTION constexpr Purpose purpose_of(Use use, Purpose purpose) {
+  return static_cast<Purpose>(static_cast<std::uint32_t>(purpose) +
+                              (static_cast<std::uint32_t>(use) << 8));
+}
 
 /// Four 32-bit words.
 struct PhiloxBlock {
@@ -98,14 +109,6 @@ class StepNumber {
  private:
   std::uint32_t number_ = 0;
   const std::int64_t* counter_ = nullptr;
-};
-
-/// Where the random numbers of a batch's or a tile's samples are: sample number i of it has those of
-/// (first_sample + i, step).
-struct DrawAddress {
-  std::uint32_t seed = 0;
-  StepNumber step = {};
-  std::uint64_t first_sample = 0;
 };
 
 /// The draws of one (seed, purpose). Every method takes the address of its numbers.
@@ -179,6 +182,37 @@ class RandomStream {
 
   std::uint32_t seed_;
   std::uint32_t purpose_;
+};
+
+/// Where the random numbers of one sample are.
+struct SampleAddress {
+  std::uint32_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint64_t sample = 0;
+  Use use = Use::training;
+
+  KOKKOS_INLINE_FUNCTION RandomStream stream(Purpose purpose) const {
+    return RandomStream(seed, purpose_of(use, purpose));
+  }
+};
+
+/// Where the random numbers of a batch's or a tile's samples are: those of row i are at
+/// (first_sample + i, step) of a stream of this seed and use.
+struct DrawAddress {
+  std::uint32_t seed = 0;
+  StepNumber step = {};
+  std::uint64_t first_sample = 0;
+  Use use = Use::training;
+
+  KOKKOS_INLINE_FUNCTION RandomStream stream(Purpose purpose) const {
+    return RandomStream(seed, purpose_of(use, purpose));
+  }
+  KOKKOS_INLINE_FUNCTION std::uint64_t sample(int row) const {
+    return first_sample + static_cast<std::uint64_t>(row);
+  }
+  KOKKOS_INLINE_FUNCTION SampleAddress at(int row) const { return {seed, step, sample(row), use}; }
+  /// That of the rows from `row` on.
+  KOKKOS_INLINE_FUNCTION DrawAddress from(int row) const { return {seed, step, sample(row), use}; }
 };
 
 }  // namespace vrfm

@@ -1,58 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Couplings: where training pairs (x0, x1) come from. A coupling is a light value that writes the
-// pair of one (sample, step) inside a kernel; the draw depends on nothing else, so a batch may be
-// split in any way.
+// Couplings: where training pairs (x0, x1) and their conditions come from. A coupling is a light value
+// that kernels copy, and writes the pair of one address; the draw depends on nothing else, so a batch
+// may be split in any way.
+//
+//   dimension()                 columns of x0 and x1
+//   draw(address, slot)         writes one sample (core/distribution.hpp), inside a kernel
+// and, where there is something to it,
+//   condition()                 ConditionShape: what is written of c
+//   check(batch)                throws std::invalid_argument unless it suits so large a global batch
+//   prepare(exec, address, batch)
+//                               a coupling over the batch: launches what fills its tables for the samples
+//                               0 ... batch - 1 of the step at `address`, before they are drawn. The step
+//                               may be a counter in the device's memory (StepNumber), and the launches may
+//                               be recorded: no allocation, no copy to the host, no fence.
 #pragma once
 
 #include <vrfm/core/check.hpp>
-#include <vrfm/core/random.hpp>
+#include <vrfm/core/distribution.hpp>
 
 namespace vrfm {
 
-/// A distribution that can be drawn from inside a kernel.
-template <class D, class T>
-concept Distribution = requires(const D& distribution, const RandomStream& stream, T* x) {
-  { distribution.dimension() } -> std::convertible_to<int>;
-  distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, x);
-};
-
-/// Writes x0 and x1 (dimension() numbers each) of one sample.
 template <class C, class T>
-concept Coupling = requires(const C& coupling, T* x) {
+concept Coupling = requires(const C& coupling, const SampleAddress& address, const Slot<T>& slot) {
   { coupling.dimension() } -> std::convertible_to<int>;
-  coupling.draw(std::uint64_t{}, std::uint32_t{}, std::uint32_t{}, x, x);
+  coupling.draw(address, slot);
 };
 
-/// x0 and x1 drawn independently.
-template <class Source, class Target>
-class IndependentCoupling {
- public:
-  /// Throws std::invalid_argument if the dimensions differ.
-  IndependentCoupling(const Source& source, const Target& target)
-      : source_(source), target_(target) {
-    expect_same("the source", static_cast<std::size_t>(source.dimension()), "the target",
-                static_cast<std::size_t>(target.dimension()), "dimensions");
-  }
-
-  KOKKOS_INLINE_FUNCTION int dimension() const { return source_.dimension(); }
-
-  template <class T>
-  KOKKOS_INLINE_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, std::uint32_t seed,
-                                   T* x0, T* x1) const {
-    source_.draw(sample, step, RandomStream(seed, Purpose::source), x0);
-    target_.draw(sample, step, RandomStream(seed, Purpose::target), x1);
-  }
-
- private:
-  Source source_;
-  Target target_;
+/// Says in one sentence what a coupling lacks.
+template <class C, class T>
+struct RequireCoupling {
+  static_assert(
+      requires(const C& coupling) {
+        { coupling.dimension() } -> std::convertible_to<int>;
+      }, "vrfm: a coupling needs dimension() -> int");
+  static_assert(
+      requires(const C& coupling, const SampleAddress& address, const Slot<T>& slot) {
+        coupling.draw(address, slot);
+      }, "vrfm: a coupling needs draw(const SampleAddress&, const Slot<T>&) const");
+  static constexpr bool ok = Coupling<C, T>;
 };
 
-/// The independent coupling of two distributions.
-template <class Source, class Target>
-IndependentCoupling<Source, Target> independent(const Source& source, const Target& target) {
-  return IndependentCoupling<Source, Target>(source, target);
+/// What a coupling or distribution writes of c.
+template <class C>
+KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
+  if constexpr (requires { drawn.condition(); }) {
+    return drawn.condition();
+  } else {
+    return {};
+  }
+}
+
+/// Throws std::invalid_argument if `drawn` was made for another global batch.
+template <class C>
+void check_batch(const C& drawn, int batch) {
+  if constexpr (requires { drawn.check(batch); }) drawn.check(batch);
+}
+
+/// Lets a coupling over the batch prepare the step at `address`.
+template <ExecutionSpace Exec, class C>
+void prepare_coupling(const Exec& exec, const C& coupling, const DrawAddress& address, int batch) {
+  if constexpr (requires { coupling.prepare(exec, address, batch); }) {
+    coupling.prepare(exec, address, batch);
+  }
 }
 
 }  // namespace vrfm

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// GivenPairs: a source of pairs (x0, x1) that were computed beforehand, such as reflow pairs or an
+// GivenPairs: a coupling of pairs (x0, x1) that were computed beforehand, such as reflow pairs or an
 // optimal assignment. Each draw picks a row with equal probability, with replacement.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
-#include <vrfm/core/random.hpp>
+#include <vrfm/core/distribution.hpp>
 
 namespace vrfm {
 
@@ -28,19 +28,18 @@ class GivenPairs {
 
   KOKKOS_FUNCTION int dimension() const { return static_cast<int>(x0_.extent(1)); }
 
-  /// Which row the draw at (sample, step) under `seed` is.
-  KOKKOS_FUNCTION int row(std::uint64_t sample, std::uint32_t step, std::uint32_t seed) const {
-    return RandomStream(seed, Purpose::source)
-        .index(sample, step, 0, static_cast<int>(x0_.extent(0)));
+  /// Which row the draw at `address` is.
+  KOKKOS_FUNCTION int row(const SampleAddress& address) const {
+    return address.stream(Purpose::source)
+        .index(address.sample, address.step, 0, static_cast<int>(x0_.extent(0)));
   }
 
-  /// Writes the pair at (sample, step) under `seed` to x0 [D] and x1 [D].
-  KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, std::uint32_t seed, T* x0,
-                            T* x1) const {
-    const int n = row(sample, step, seed);
+  /// Writes the pair at `address`.
+  KOKKOS_FUNCTION void draw(const SampleAddress& address, const Slot<T>& slot) const {
+    const int n = row(address);
     for (int d = 0; d < dimension(); ++d) {
-      x0[d] = x0_(n, d);
-      x1[d] = x1_(n, d);
+      slot.x0[d] = x0_(n, d);
+      slot.x1[d] = x1_(n, d);
     }
   }
 

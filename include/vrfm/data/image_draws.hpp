@@ -36,6 +36,12 @@ class ImageDraws {
   }
 
   KOKKOS_FUNCTION int dimension() const { return images_.dimension(); }
+
+  /// Throws std::invalid_argument unless a step draws `batch` samples.
+  void check(int batch) const {
+    expect(batch == static_cast<int>(batch_), "these images are drawn in batches of ", batch_,
+           ", but a step draws ", batch);
+  }
   const ImageSet<Exec>& images() const { return images_; }
 
   /// What the draw at (sample, step) of `stream` is.

@@ -24,11 +24,17 @@ struct Bias {
   KOKKOS_INLINE_FUNCTION T operator()(int, int j) const { return bias[j]; }
 };
 
-/// ... or two parts that were computed before, the bias in one of them.
-template <class T>
-struct TwoParts {
-  ConstMatrix<T> first, second;
-  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const { return first(i, j) + second(i, j); }
+/// ... or the bias and parts that were computed before.
+template <class T, int n>
+struct BiasAndParts {
+  const T* bias;
+  ConstMatrix<T> part[n];
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
+    T sum = part[0](i, j) + bias[j];
+    VRFM_UNROLL
+    for (int k = 1; k < n; ++k) sum += part[k](i, j);
+    return sum;
+  }
 };
 
 /// What forward keeps for backward: the slope, or for GELU's tanh form, which vendors' products have
@@ -139,29 +145,42 @@ class Dense {
     activate(ctx, x, weight(p), detail::Bias<T>{p + bias_}, y, saved, arena);
   }
 
-  /// y = x V^T, V the columns of W from `first` on: the part of the layer's sum that a part of its
-  /// input contributes, before bias and activation.
+  /// y = x V^T, or y += x V^T, V the columns of W from `first` on: the part of the layer's sum that a
+  /// part of its input contributes, before bias and activation.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                  Matrix<T> y) const {
-    ctx.template gemm<Op::none, Op::transpose>(x, weight(p).col_range(first, x.cols), y,
-                                               Update::overwrite);
+                                  Matrix<T> y, Update update = Update::overwrite) const {
+    ctx.template gemm<Op::none, Op::transpose>(x, weight(p).col_range(first, x.cols), y, update);
   }
 
-  /// The bias as each of `rows` rows.
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<const T> bias_rows(const T* p, int rows) const {
-    return Matrix<const T>(p + bias_, rows, outputs_, 0);
-  }
-
-  /// forward where the other inputs' contributions and the bias are known: y = activation(x V^T +
-  /// one + other).
+  /// Gradients of contribute from dy: of the columns of W, and dx unless it is empty.
   template <class Ctx, class T>
+  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const T* p, Gradient<T> g, int first,
+                                           ConstMatrix<T> x, ConstMatrix<T> dy,
+                                           Matrix<T> dx) const {
+    if (!g.ignored()) {
+      ctx.template gemm<Op::transpose, Op::none>(
+          dy, x, weight_gradient_of(g).col_range(first, x.cols), update_of(g));
+    }
+    if (!dx.empty()) {
+      ctx.template gemm<Op::none, Op::none>(dy, weight(p).col_range(first, dx.cols), dx,
+                                            Update::overwrite);
+    }
+  }
+
+  /// forward where the contributions of the other inputs are known: y = activation(x V^T + bias +
+  /// parts), V the columns of W from `first` on.
+  template <class Ctx, class T, class... Parts>
   KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                ConstMatrix<T> one, ConstMatrix<T> other, Matrix<T> y,
-                                Saved<T>* saved, Arena<T>& arena) const {
-    activate(ctx, x, weight(p).col_range(first, x.cols), detail::TwoParts<T>{one, other}, y, saved,
-             arena);
+                                Matrix<T> y, Saved<T>* saved, Arena<T>& arena,
+                                const Parts&... parts) const {
+    const ConstMatrix<T> columns = weight(p).col_range(first, x.cols);
+    if constexpr (sizeof...(parts) == 0) {
+      activate(ctx, x, columns, detail::Bias<T>{p + bias_}, y, saved, arena);
+    } else {
+      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias_, {parts...}}, y,
+               saved, arena);
+    }
   }
 
   template <class Ctx, class T>
@@ -197,18 +216,19 @@ class Dense {
     }
   }
 
-  /// backward from dsum, the gradient of x W^T + b, with an epilogue on dx.
+  /// backward from dsum, the gradient of x W^T + b, with an epilogue on dx. x may be the inputs from
+  /// `first` on alone, as in complete.
   template <class Ctx, class T, class Epilogue>
   KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g,
                                          ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
-                                         const Epilogue& epilogue) const {
+                                         const Epilogue& epilogue, int first = 0) const {
     if (!g.ignored()) {
-      const Matrix<T> dweight(g.values + weight_, outputs_, inputs_, inputs_);
-      weight_gradient(ctx, dsum, x, dweight, g.values + bias_,
-                      g.accumulate ? Update::accumulate : Update::overwrite);
+      weight_gradient(ctx, dsum, x, weight_gradient_of(g).col_range(first, x.cols),
+                      g.values + bias_, update_of(g));
     }
     if (!dx.empty()) {
-      ctx.template gemm<Op::none, Op::none>(dsum, weight(p), dx, Update::overwrite, epilogue);
+      ctx.template gemm<Op::none, Op::none>(dsum, weight(p).col_range(first, dx.cols), dx,
+                                            Update::overwrite, epilogue);
     }
   }
 
@@ -233,6 +253,15 @@ class Dense {
   template <class T>
   KOKKOS_INLINE_FUNCTION ConstMatrix<T> weight(const T* p) const {
     return ConstMatrix<T>(p + weight_, outputs_, inputs_, inputs_);
+  }
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION Matrix<T> weight_gradient_of(const Gradient<T>& g) const {
+    return Matrix<T>(g.values + weight_, outputs_, inputs_, inputs_);
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static Update update_of(const Gradient<T>& g) {
+    return g.accumulate ? Update::accumulate : Update::overwrite;
   }
 
   /// y = activation(x V^T + rest)

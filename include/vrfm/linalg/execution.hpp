@@ -13,6 +13,12 @@ namespace vrfm {
 /// on every machine; see bench/README.md.
 enum class Execution { automatic, tiles, batch };
 
+/// How a call that works on many samples is launched: the same member of every options struct.
+struct Launch {
+  Execution execution = Execution::automatic;
+  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
+};
+
 /// True for values that kernels cannot carry, such as a network of very many layers: types with
 /// `static constexpr bool host_only = true`. They run over whole batches.
 template <class F>

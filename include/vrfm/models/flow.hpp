@@ -4,66 +4,32 @@
 // parameters. latent = 0 is the rectified-flow baseline, latent > 0 variational rectified flow.
 #pragma once
 
-#include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/models/latent_model.hpp>
+#include <vrfm/models/mlp/networks.hpp>
+#include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
 
-struct FlowOptions {
-  int dimension = 1;
-  int latent = 0;  ///< columns of z; 0: rectified flow
-  EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
-  EncoderOptions encoder = {};
-  int latent_width = 128;  ///< hidden width of z's encoder and of the posterior's head
-  int latent_depth = 3;
-  int decoder_width = 64;
-  int decoder_depth = 4;
-};
-
-/// The networks of a flow on data of few dimensions, as one value that kernels carry.
-template <Activation Act = Gelu>
-struct MlpNetworks {
-  using Options = FlowOptions;
-
-  VelocityNetwork<Act> velocity;
-  PosteriorNetwork<Act> posterior;  ///< empty if velocity.latent() == 0
-
-  MlpNetworks() = default;
-
-  /// Throws std::invalid_argument naming the first impossible option.
-  MlpNetworks(ParameterList& list, const Options& options)
-      : velocity(list, "velocity",
-                 {.dimension = options.dimension,
-                  .latent = options.latent,
-                  .encoder = options.encoder,
-                  .latent_width = options.latent_width,
-                  .latent_depth = options.latent_depth,
-                  .decoder_width = options.decoder_width,
-                  .decoder_depth = options.decoder_depth}) {
-    if (options.latent == 0) return;
-    posterior = PosteriorNetwork<Act>(list, "posterior",
-                                      {.dimension = options.dimension,
-                                       .latent = options.latent,
-                                       .input = options.encoder_input,
-                                       .encoder = options.encoder,
-                                       .head_width = options.latent_width,
-                                       .head_depth = options.latent_depth});
-  }
-};
-
-/// The networks of a flow: a velocity network and a posterior, their parameters listed by a
-/// constructor that takes Options.
+/// The networks of a flow: a velocity model, a posterior and a prior, their parameters listed by a
+/// constructor that takes Options. `static constexpr bool host_only = true` where kernels cannot carry
+/// them.
 template <class N>
-concept FlowNetworks = std::constructible_from<N, ParameterList&, const typename N::Options&> &&
-                       requires(const N& networks) {
-                         { networks.velocity.dimension() } -> std::same_as<int>;
-                         { networks.velocity.latent() } -> std::same_as<int>;
-                         { networks.posterior.latent() } -> std::same_as<int>;
-                       };
+concept FlowNetworks =
+    std::constructible_from<N, ParameterList&, const typename N::Options&> &&
+    VelocityModel<VelocityOf<N>> && LatentModel<PosteriorOf<N>> && PriorModel<PriorOf<N>>;
 
 /// `products`: the precision in which devices multiply its matrices (linalg/context.hpp).
 template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
-          FlowNetworks Networks = MlpNetworks<>, Compute products = Compute::float32>
+          class Networks = MlpNetworks<>, Compute products = Compute::float32>
 class Flow {
+  static_assert(RequireVelocityModel<VelocityOf<Networks>>::ok);
+  static_assert(RequireLatentModel<PosteriorOf<Networks>>::ok);
+  static_assert(PriorModel<PriorOf<Networks>>,
+                "vrfm: a prior needs what a posterior needs, and standard() -> bool");
+  static_assert(FlowNetworks<Networks>,
+                "vrfm: networks need members velocity, posterior and prior, a type Options, and a "
+                "constructor from ParameterList& and const Options&");
+
  public:
   static constexpr Compute compute = products;
   using value_type = T;
@@ -88,7 +54,7 @@ class Flow {
 
   const Exec& exec() const { return exec_; }
   int dimension() const { return networks_.velocity.dimension(); }
-  int latent() const { return networks_.velocity.latent(); }
+  int latent() const { return networks_.velocity.inputs().latent; }
   const Networks& networks() const { return networks_; }
   const ParameterList& parameters() const { return list_; }
   /// The flat array; slot s begins at parameters().slots()[s].offset.

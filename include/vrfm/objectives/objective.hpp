@@ -1,51 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The Objective concept: the loss of one tile or batch and the gradients of its parameters. An
-// objective knows no layer; it asks the model's velocity (and posterior) to run forward and
-// backward.
+// The Objective concept: the loss of some rows of a batch, and its gradient. An objective knows no layer;
+// it asks the networks to run forward and backward. Where on the path and at what times it asks is its
+// own affair: it draws the times, and may ask for several points, a second time, or a teacher's answer.
 //
-//   check(networks)        throws std::invalid_argument if the networks do not fit
-//   operator()(ctx, networks, p, g, pairs, draws, weight, losses, arena)
-//       losses(i, 0) = velocity loss of row i, losses(i, 1) = its KL divergence (0 without latent);
-//       g = gradient of sum_i weight (losses(i, 0) + beta losses(i, 1)), unless g is ignored.
+//   terms                     names of the losses it reports, an std::array of const char*
+//   check(networks)           throws std::invalid_argument if the networks do not fit
+//   operator()(ctx, problem, arena)
+//       writes problem.losses(i, k), term k of row i, and to problem.gradient that of
+//       sum_i row_weight * (weighted sum of row i's terms), unless it is ignored
+//   uses_teacher              optional: true if problem.teacher is read; a trainer without a moving
+//                             average then refuses it
+//
+// Numbers that vary over a training, such as beta, are StepFunctions, evaluated at problem.draws.step
+// inside kernels.
 #pragma once
 
-#include <vrfm/core/random.hpp>
+#include <array>
+
+#include <vrfm/core/step_function.hpp>
 #include <vrfm/layers/parameters.hpp>
-#include <vrfm/linalg/elementwise.hpp>
-#include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/linalg/context.hpp>
+#include <vrfm/models/latent_model.hpp>
+#include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
 
 /// How a loss term is reduced over its own dimensions; over the batch it is always the mean.
 enum class Reduction { sum, mean };
 
-namespace detail {
-
 KOKKOS_INLINE_FUNCTION double reduction_factor(Reduction reduction, int count) {
   return reduction == Reduction::mean ? 1.0 / count : 1.0;
 }
 
-/// losses(i, 0) = factor |v - u|^2; v becomes the gradient 2 weight factor (v - u).
-template <class T>
-struct SquaredError {
-  ConstMatrix<T> u;
-  Matrix<T> v;
-  Matrix<T> losses;
-  T factor;
-  T weight;
+/// What an objective is given.
+template <class Networks, class T>
+struct LossProblem {
+  const Networks& networks;
+  const T* parameters;
+  const T* teacher;  ///< the parameters' moving average; null if there is none
+  Gradient<T> gradient;
+  Matrix<T> x0, x1;        ///< rows x dimension
+  Condition<T> condition;  ///< without z
+  DrawAddress draws;
+  double row_weight;  ///< 1 / (global batch)
+  Matrix<T> losses;   ///< rows x terms
 
-  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    T sum = T(0);
-    for (int j = 0; j < v.cols; ++j) {
-      const T error = v(i, j) - u(i, j);
-      sum += error * error;
-      v(i, j) = T(2) * weight * factor * error;
-    }
-    losses(i, 0) = factor * sum;
-  }
+  KOKKOS_INLINE_FUNCTION int rows() const { return x0.rows; }
 };
 
+/// How many losses an objective reports.
+template <class O>
+inline constexpr int term_count = static_cast<int>(O::terms.size());
+
+template <class O>
+inline constexpr bool uses_teacher = requires { requires O::uses_teacher; };
+
+namespace detail {
+
+template <class O>
+concept HasTerms = requires {
+  O::terms.size();
+  { O::terms[0] } -> std::convertible_to<const char*>;
+};
+
+template <class O, class Networks>
+concept CallableObjective = requires(const O& objective, const MeasureContext& ctx,
+                                     const LossProblem<Networks, float>& problem,
+                                     Arena<float>& arena) { objective(ctx, problem, arena); };
+
 }  // namespace detail
+
+template <class O, class Networks>
+concept Objective =
+    detail::HasTerms<O> && detail::CallableObjective<O, Networks> &&
+    requires(const O& objective, const Networks& networks) { objective.check(networks); };
+
+/// Says in one sentence what an objective lacks.
+template <class O, class Networks>
+struct RequireObjective {
+  static_assert(detail::HasTerms<O>,
+                "vrfm: an objective needs `static constexpr std::array<const char*, n> terms`, the "
+                "names of the losses that it reports");
+  static_assert(
+      requires(const O& objective, const Networks& networks) { objective.check(networks); },
+      "vrfm: an objective needs check(networks) const, which throws if they do not fit");
+  static_assert(detail::CallableObjective<O, Networks>,
+                "vrfm: an objective needs operator()(ctx, const LossProblem<Networks, T>&, "
+                "Arena<T>&) const");
+  static constexpr bool ok = Objective<O, Networks>;
+};
 
 }  // namespace vrfm

@@ -1,43 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// VelocityLoss: rectified flow matching, E |v(x_t, t) - u|^2 (Liu, Gong and Liu 2023).
+// VelocityLoss: rectified flow matching, E weight(t) d(v(x_t, t | c) - u), d the squared distance (Liu,
+// Gong and Liu 2023).
 #pragma once
 
-#include <vrfm/objectives/objective.hpp>
+#include <vrfm/objectives/velocity_term.hpp>
+#include <vrfm/paths/path_point.hpp>
 
 namespace vrfm {
 
-struct VelocityLoss {
-  Reduction velocity = Reduction::sum;
-  static constexpr double beta = 0;
+template <Schedule Path = LinearSchedule, TimeSampler Times = UniformTime,
+          Distance D = SquaredDistance, TimeWeight W = UnitWeight>
+struct BasicVelocityLoss {
+  static constexpr std::array<const char*, 1> terms = {"velocity"};
 
+  Reduction velocity = Reduction::sum;
+  Path path = {};
+  Times times = {};
+  D distance = {};
+  W time_weight = {};
+
+  /// Throws std::invalid_argument if the networks have a latent variable.
   template <class Networks>
   void check(const Networks& networks) const {
-    expect(networks.velocity.latent() == 0,
-           "VelocityLoss trains a flow without latent variable, got latent = ",
-           networks.velocity.latent(), "; use Elbo");
+    const int latent = networks.velocity.inputs().latent;
+    expect(latent == 0, "VelocityLoss trains a flow without latent variable, got latent = ", latent,
+           "; use Elbo");
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class Networks, class T>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const Networks& networks, const T* p,
-                                  Gradient<T> g, const Pairs<T>& pairs, const DrawAddress& draws,
-                                  double weight, Matrix<T> losses, Arena<T>& arena) const {
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
+                                  Arena<T>& arena) const {
     const auto mark = arena.used();
-    const int rows = pairs.x_t.rows, dimension = pairs.x_t.cols;
-    const Matrix<T> v = arena.take(rows, dimension);
-    typename decltype(networks.velocity)::template Saved<T> saved;
-    networks.velocity.forward(ctx, p, draws, pairs.t, pairs.x_t, Matrix<T>(), v, saved, arena);
-    ctx.map(rows, 1, Fill<T>{losses.col_range(1, 1), T(0)});
-    ctx.each_row(
-        rows, detail::SquaredError<T>{pairs.u, v, losses,
-                                      static_cast<T>(detail::reduction_factor(velocity, dimension)),
-                                      static_cast<T>(weight)});
-    if (!g.ignored()) {
-      networks.velocity.backward(ctx, p, g, v, Matrix<T>(), Matrix<T>(), saved, arena);
+    const auto point =
+        draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
+    VelocityPass<VelocityOf<Networks>, T> pass;
+    pass.forward(ctx, problem.networks.velocity, problem.parameters, problem.condition,
+                 {point.t, point.x, {}}, problem.draws, arena);
+    ctx.each_row(problem.rows(),
+                 VelocityError<T, D, W>{point.t, point.u, pass.v, problem.losses,
+                                        static_cast<T>(reduction_factor(velocity, pass.v.cols)),
+                                        static_cast<T>(problem.row_weight), distance, time_weight});
+    if (!problem.gradient.ignored()) {
+      pass.backward(ctx, problem.networks.velocity, problem.parameters, problem.gradient, pass.v,
+                    Matrix<T>(), arena);
     }
     arena.rewind(mark);
   }
 };
+
+using VelocityLoss = BasicVelocityLoss<>;
 
 }  // namespace vrfm

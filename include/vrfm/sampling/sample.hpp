@@ -5,10 +5,10 @@
 // are split over calls.
 #pragma once
 
+#include <vrfm/couplings/coupling.hpp>
+#include <vrfm/sampling/bound_velocity.hpp>
 #include <vrfm/sampling/detail/sample_programs.hpp>
 #include <vrfm/sampling/detail/trajectories.hpp>
-#include <vrfm/sampling/bound_velocity.hpp>
-#include <vrfm/couplings/coupling.hpp>
 
 namespace vrfm {
 

@@ -27,9 +27,10 @@ class Mlp {
 
   Mlp() = default;
 
-  /// Layers widths[0] -> widths[1] -> ... Throws std::invalid_argument unless there are 1 to
-  /// max_depth layers.
-  Mlp(ParameterList& list, const std::string& name, const std::vector<int>& widths)
+  /// Layers widths[0] -> widths[1] -> ..., the last of them zero at first if `zero`. Throws
+  /// std::invalid_argument unless there are 1 to max_depth layers.
+  Mlp(ParameterList& list, const std::string& name, const std::vector<int>& widths,
+      bool zero = false)
       : depth_(static_cast<int>(widths.size()) - 1) {
     expect(depth_ >= 1 && depth_ <= max_depth, "network '", name, "' needs 1 to ", max_depth,
            " layers, got ", depth_);
@@ -38,7 +39,7 @@ class Mlp {
       hidden_[i] = Dense<Hidden>(list, text(name, '.', i), widths[k], widths[k + 1]);
     }
     const auto k = static_cast<std::size_t>(depth_ - 1);
-    last_ = Dense<Last>(list, text(name, '.', depth_ - 1), widths[k], widths[k + 1]);
+    last_ = Dense<Last>(list, text(name, '.', depth_ - 1), widths[k], widths[k + 1], 0, zero);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const {
@@ -59,35 +60,43 @@ class Mlp {
     return depth_ > 1 ? hidden_[0].outputs() : last_.outputs();
   }
 
-  /// Dense::contribute and bias_rows of the first layer.
+  /// Dense::contribute of the first layer.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                  Matrix<T> y) const {
+                                  Matrix<T> y, Update update = Update::overwrite) const {
     if (depth_ > 1) {
-      hidden_[0].contribute(ctx, p, first, x, y);
+      hidden_[0].contribute(ctx, p, first, x, y, update);
     } else {
-      last_.contribute(ctx, p, first, x, y);
+      last_.contribute(ctx, p, first, x, y, update);
     }
   }
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<const T> bias_rows(const T* p, int rows) const {
-    return depth_ > 1 ? hidden_[0].bias_rows(p, rows) : last_.bias_rows(p, rows);
+
+  /// Dense::contribute_backward of the first layer.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const T* p, Gradient<T> g, int first,
+                                           ConstMatrix<T> x, ConstMatrix<T> dy,
+                                           Matrix<T> dx) const {
+    if (depth_ > 1) {
+      hidden_[0].contribute_backward(ctx, p, g, first, x, dy, dx);
+    } else {
+      last_.contribute_backward(ctx, p, g, first, x, dy, dx);
+    }
   }
 
-  /// forward where the first layer's sum is known but for x: see Dense::complete.
-  template <class Ctx, class T>
+  /// forward where parts of the first layer's sum are known: see Dense::complete.
+  template <class Ctx, class T, class... Parts>
   KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                ConstMatrix<T> one, ConstMatrix<T> other, Matrix<T> y,
-                                Saved<T>* saved, Arena<T>& arena) const {
+                                Matrix<T> y, Saved<T>* saved, Arena<T>& arena,
+                                const Parts&... parts) const {
     if (depth_ == 1) {
-      last_.complete(ctx, p, first, x, one, other, y, saved == nullptr ? nullptr : &saved->last,
-                     arena);
+      last_.complete(ctx, p, first, x, y, saved == nullptr ? nullptr : &saved->last, arena,
+                     parts...);
       return;
     }
     const auto mark = arena.used();
     const Matrix<T> next = arena.take(x.rows, hidden_[0].outputs());
-    hidden_[0].complete(ctx, p, first, x, one, other, next,
-                        saved == nullptr ? nullptr : &saved->hidden[0], arena);
+    hidden_[0].complete(ctx, p, first, x, next, saved == nullptr ? nullptr : &saved->hidden[0],
+                        arena, parts...);
     if (saved != nullptr) saved->y[0] = next;
     forward_from(1, ctx, p, next, y, saved, arena);
     if (saved == nullptr) arena.rewind(mark);
@@ -98,16 +107,35 @@ class Mlp {
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
+    const ConstMatrix<T> dsum = backward_to_sum(ctx, p, g, dy, saved, arena);
+    backward_from_sum(ctx, p, g, 0, x, dsum, dx);
+    arena.rewind(mark);
+  }
+
+  /// backward of all layers but the first: returns the gradient of the first layer's sum, in memory of
+  /// the arena (or dy's), which the caller gives back.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION Matrix<const T> backward_to_sum(const Ctx& ctx, const T* p, Gradient<T> g,
+                                                  ConstMatrix<T> dy, const Saved<T>& saved,
+                                                  Arena<T>& arena) const {
     // What passes from layer to layer is the gradient of the sums below the activations.
-    ConstMatrix<T> d = last_.sum_gradient(ctx, dy, saved.last, arena);
+    Matrix<const T> d = last_.sum_gradient(ctx, dy, saved.last, arena);
     for (int i = depth_ - 1; i > 0; --i) {
-      const Matrix<T> below = arena.take(x.rows, hidden_[i - 1].outputs());
+      const Matrix<T> below = arena.take(dy.rows, hidden_[i - 1].outputs());
       backward_layer(i, ctx, p, g, saved.y[i - 1], d, below,
-                     hidden_[i - 1].slope_epilogue(saved.hidden[i - 1], below));
+                     hidden_[i - 1].slope_epilogue(saved.hidden[i - 1], below), 0);
       d = below;
     }
-    backward_layer(0, ctx, p, g, x, d, dx, NoEpilogue{});
-    arena.rewind(mark);
+    return d;
+  }
+
+  /// backward of the first layer, whose inputs from `first` on were x: gradients of these columns of
+  /// its weight and of its bias, and dx unless it is empty.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g, int first,
+                                         ConstMatrix<T> x, ConstMatrix<T> dsum,
+                                         Matrix<T> dx) const {
+    backward_layer(0, ctx, p, g, x, dsum, dx, NoEpilogue{}, first);
   }
 
   template <class Ctx, class T>
@@ -147,11 +175,11 @@ class Mlp {
   template <class Ctx, class T, class Epilogue>
   KOKKOS_FUNCTION void backward_layer(int i, const Ctx& ctx, const T* p, Gradient<T> g,
                                       ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
-                                      const Epilogue& epilogue) const {
+                                      const Epilogue& epilogue, int first) const {
     if (i == depth_ - 1) {
-      last_.backward_from_sum(ctx, p, g, x, dsum, dx, epilogue);
+      last_.backward_from_sum(ctx, p, g, x, dsum, dx, epilogue, first);
     } else {
-      hidden_[i].backward_from_sum(ctx, p, g, x, dsum, dx, epilogue);
+      hidden_[i].backward_from_sum(ctx, p, g, x, dsum, dx, epilogue, first);
     }
   }
 

@@ -1,59 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// PosteriorNetwork: q(z | chosen inputs) = N(mu, diag(exp(s))) of a variational flow (Guo and
-// Schwing 2025). One encoder for each chosen input of {x0, x1, x_t, t}, concatenated, and three
-// dense layers to (mu, s), s = ln sigma^2. Parameters: <name>.x0_encoder, .x1_encoder, .xt_encoder,
-// .t_encoder, .head.
+// MlpPosterior: N(mu, diag(exp(s))) of z from chosen inputs and c, of data of few dimensions (Guo and
+// Schwing 2025). One encoder for each chosen input of {x0, x1, x_t, t} and for c, concatenated, and three
+// dense layers to (mu, s), s = ln sigma^2. Seeing x0 alone it serves as a prior, too. Parameters:
+// <name>.x0_encoder, .x1_encoder, .xt_encoder, .t_encoder, .label_emb, .vector_emb, .head.
 #pragma once
 
-#include <vrfm/models/mlp/velocity.hpp>
+#include <vrfm/models/blocks/condition_embedding.hpp>
+#include <vrfm/models/blocks/encoder.hpp>
+#include <vrfm/models/latent_model.hpp>
 
 namespace vrfm {
 
-/// What the posterior sees; combine with |.
-enum class EncoderInput : unsigned { x0 = 1, x1 = 2, x_t = 4, t = 8 };
-
-KOKKOS_INLINE_FUNCTION constexpr EncoderInput operator|(EncoderInput a, EncoderInput b) {
-  return static_cast<EncoderInput>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-
-KOKKOS_INLINE_FUNCTION constexpr bool contains(EncoderInput set, EncoderInput element) {
-  return (static_cast<unsigned>(set) & static_cast<unsigned>(element)) != 0;
-}
-
-struct PosteriorOptions {
+struct MlpPosteriorOptions {
   int dimension = 1;
   int latent = 1;
+  int classes = 0;            ///< of labels; 0: no label
+  int condition_columns = 0;  ///< of the vector; 0: no vector
   EncoderInput input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
   EncoderOptions encoder = {};
   int head_width = 128;
   int head_depth = 3;
 };
 
-/// One training batch or tile: x0, x1, x_t, u are rows x dimension, t is rows x 1.
-template <class T>
-struct Pairs {
-  Matrix<T> x0, x1, x_t, u, t;
-};
-
 template <Activation Act = Gelu>
-class PosteriorNetwork {
+class MlpPosterior {
  public:
   static constexpr int max_inputs = 4;
 
   template <class T>
   struct Saved {
     typename Encoder<Act>::template Saved<T> encoder[max_inputs];
+    typename ConditionEmbedding<Act>::template Saved<T> condition;
     typename Mlp<Act>::template Saved<T> head;
     Matrix<T> features;
     ConstMatrix<T> input[max_inputs];
   };
 
-  PosteriorNetwork() = default;
+  MlpPosterior() = default;
 
   /// Throws std::invalid_argument naming the first impossible extent or an empty input set.
-  PosteriorNetwork(ParameterList& list, const std::string& name, const PosteriorOptions& o)
-      : latent_(o.latent), input_(o.input) {
+  MlpPosterior(ParameterList& list, const std::string& name, const MlpPosteriorOptions& o)
+      : inputs_{.latent = o.latent, .classes = o.classes, .condition_columns = o.condition_columns},
+        input_(o.input) {
     expect(o.dimension >= 1, "posterior network needs dimension >= 1, got ", o.dimension);
     expect(o.latent >= 1, "posterior network needs latent >= 1, got ", o.latent);
     const char* names[max_inputs] = {".x0_encoder", ".x1_encoder", ".xt_encoder", ".t_encoder"};
@@ -63,38 +52,47 @@ class PosteriorNetwork {
       encoder_[k] = make_encoder<Act>(list, name + names[k], k == 3 ? 1 : o.dimension, o.encoder);
       features += encoder_[k].outputs();
     }
+    condition_ = ConditionEmbedding<Act>(list, name + '.', inputs_, o.encoder.width);
+    features += condition_.outputs();
     expect(features > 0, "posterior network needs at least one input of {x0, x1, x_t, t}");
-    std::vector<int> widths(static_cast<std::size_t>(math::max(o.head_depth, 0)) + 1, o.head_width);
-    widths.front() = features;
-    widths.back() = 2 * o.latent;
-    head_ = Mlp<Act>(list, name + ".head", widths);
+    head_ = Mlp<Act>(list, name + ".head",
+                     stack_widths(features, o.head_width, o.head_depth, 2 * o.latent));
   }
 
-  KOKKOS_INLINE_FUNCTION int latent() const { return latent_; }
+  KOKKOS_INLINE_FUNCTION int latent() const { return inputs_.latent; }
   KOKKOS_INLINE_FUNCTION EncoderInput input() const { return input_; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return inputs_; }
 
-  /// Writes mu into columns [0, latent) of `moments` and s into [latent, 2 latent).
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs, Matrix<T> moments,
-                               Saved<T>& saved, Arena<T>& arena) const {
-    saved.features = arena.take(moments.rows, head_.inputs());
-    const Matrix<T> source[max_inputs] = {pairs.x0, pairs.x1, pairs.x_t, pairs.t};
+  KOKKOS_FUNCTION void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs,
+                               Matrix<T> moments, Saved<T>* saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> features = arena.take(moments.rows, head_.inputs());
+    const ConstMatrix<T> source[max_inputs] = {inputs.x0, inputs.x1, inputs.x_t, inputs.t};
     int column = 0;
     for (int k = 0; k < max_inputs; ++k) {
       if (!uses(k)) continue;
-      saved.input[k] = source[k];
-      encoder_[k].forward(ctx, p, saved.input[k],
-                          saved.features.col_range(column, encoder_[k].outputs()),
-                          &saved.encoder[k], arena);
+      encoder_[k].forward(ctx, p, source[k], features.col_range(column, encoder_[k].outputs()),
+                          saved == nullptr ? nullptr : &saved->encoder[k], arena);
       column += encoder_[k].outputs();
+      if (saved != nullptr) saved->input[k] = source[k];
     }
-    head_.forward(ctx, p, saved.features, moments, &saved.head, arena);
+    if (condition_.outputs() > 0) {
+      condition_.forward(ctx, p, inputs.condition, features.col_range(column, condition_.outputs()),
+                         saved == nullptr ? nullptr : &saved->condition, arena);
+    }
+    head_.forward(ctx, p, features, moments, saved == nullptr ? nullptr : &saved->head, arena);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+    } else {
+      saved->features = features;
+    }
   }
 
-  /// Parameter gradients of sum(dmoments * moments).
   template <class Ctx, class T>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
-                                const Saved<T>& saved, Arena<T>& arena) const {
+                                const ConditionGradient<T>& dcondition, const Saved<T>& saved,
+                                Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> d = arena.take(dmoments.rows, head_.inputs());
     head_.backward(ctx, p, g, saved.features, dmoments, d, saved.head, arena);
@@ -106,6 +104,10 @@ class PosteriorNetwork {
                            saved.encoder[k], arena);
       column += encoder_[k].outputs();
     }
+    if (condition_.outputs() > 0) {
+      condition_.backward(ctx, p, g, d.col_range(column, condition_.outputs()), dcondition.vector,
+                          saved.condition, arena);
+    }
     arena.rewind(mark);
   }
 
@@ -114,9 +116,10 @@ class PosteriorNetwork {
     return contains(input_, static_cast<EncoderInput>(1u << k));
   }
 
-  int latent_ = 0;
+  ModelInputs inputs_;
   EncoderInput input_ = EncoderInput::x0;
   Encoder<Act> encoder_[max_inputs];
+  ConditionEmbedding<Act> condition_;
   Mlp<Act> head_;
 };
 

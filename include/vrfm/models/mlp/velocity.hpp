@@ -1,47 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// VelocityNetwork: v(x, t, z) of the synthetic experiments (Guo and Schwing 2025). Encoders of t
-// and x (sinusoidal encoding, two dense layers) and, for a variational flow, of z (three dense
-// layers) are concatenated and decoded by four dense layers. Without a latent variable it is the
-// rectified-flow baseline. Along a trajectory z is fixed and t often the same for all rows: the
-// decoder's first layer is then a sum of three parts, of which only x's is computed for each row.
-// Parameters: <name>.time_encoder, .data_encoder, .latent_encoder, .decoder.
+// MlpVelocity: u(x, t, s | z, c) of data of few dimensions (Guo and Schwing 2025, synthetic
+// experiments). Encoders of t and x (sinusoidal encoding, two dense layers), of z (three dense layers)
+// and of c are concatenated and decoded by four dense layers. The decoder's first layer is a sum of parts:
+// that of z and c is prepared once for a whole path, and that of t once where all rows share a time.
+// A second time adds an encoding of s - t to that of t, which is zero at first.
+// Parameters: <name>.time_encoder, .data_encoder, .span_encoder, .latent_encoder, .label_emb,
+// .vector_emb, .decoder.
 #pragma once
 
-#include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/elementwise.hpp>
-#include <vrfm/models/blocks/mlp.hpp>
-#include <vrfm/models/blocks/sequential.hpp>
+#include <vrfm/models/blocks/condition_embedding.hpp>
+#include <vrfm/models/blocks/encoder.hpp>
+#include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
 
-/// A sinusoidal encoding and a stack of dense layers with an activation after each.
-template <Activation Act>
-using Encoder = Sequential<BasicSinusoidalEmbedding<typename MathOf<Act>::type>, Mlp<Act, Act>>;
-
-/// Extents of the encoders that the velocity and the posterior network share.
-struct EncoderOptions {
-  int features = 64;  ///< sinusoidal features of each coordinate
-  int width = 64;     ///< of every dense layer
-  int depth = 2;      ///< dense layers
-  double scale = 1;   ///< multiplies the coordinate before it is encoded
-  double max_period = 1e4;
-};
-
-/// Makes the encoder `name` of `coordinates` columns.
-template <Activation Act>
-Encoder<Act> make_encoder(ParameterList& list, const std::string& name, int coordinates,
-                          const EncoderOptions& options) {
-  const BasicSinusoidalEmbedding<typename MathOf<Act>::type> embedding(
-      coordinates, options.features, options.scale, options.max_period);
-  std::vector<int> widths{embedding.outputs()};
-  widths.resize(static_cast<std::size_t>(math::max(options.depth, 0)) + 1, options.width);
-  return Encoder<Act>(embedding, Mlp<Act, Act>(list, name, widths));
-}
-
-struct VelocityOptions {
+struct MlpVelocityOptions {
   int dimension = 1;
-  int latent = 0;  ///< columns of z; 0: no latent variable
+  int latent = 0;             ///< columns of z; 0: no latent variable
+  int classes = 0;            ///< of labels; 0: no label
+  int condition_columns = 0;  ///< of the vector; 0: no vector
+  bool second_time = false;   ///< a flow map
   EncoderOptions encoder = {};
   int latent_width = 128;
   int latent_depth = 3;
@@ -49,141 +29,275 @@ struct VelocityOptions {
   int decoder_depth = 4;
 };
 
+namespace detail {
+
+/// Row: span = s - t, or 0 where no second time is asked for; as rates, either may be empty.
+template <class T>
+struct TimeSpan {
+  ConstMatrix<T> t, s;
+  bool asked;
+  Matrix<T> span;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const T end = s.empty() ? T(0) : s(i, 0), begin = t.empty() ? T(0) : t(i, 0);
+    span(i, 0) = asked ? end - begin : T(0);
+  }
+};
+
+/// Row: ds = dspan, dt -= dspan; what is empty is not wanted.
+template <class T>
+struct TimeSpanBackward {
+  ConstMatrix<T> dspan;
+  Matrix<T> dt, ds;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    if (!ds.empty()) ds(i, 0) = dspan(i, 0);
+    if (!dt.empty()) dt(i, 0) -= dspan(i, 0);
+  }
+};
+
+}  // namespace detail
+
 template <Activation Act = Gelu>
-class VelocityNetwork {
+class MlpVelocity {
  public:
   template <class T>
-  struct Saved {
-    typename Encoder<Act>::template Saved<T> time, data;
-    typename Mlp<Act>::template Saved<T> latent, decoder;
-    Matrix<T> features;
-    ConstMatrix<T> t, x, z;
+  struct PreparedSaved {
+    typename Mlp<Act>::template Saved<T> latent;
+    typename ConditionEmbedding<Act>::template Saved<T> condition;
+    Matrix<T> encoded;  ///< of z and c, side by side
+    ConstMatrix<T> z;
   };
 
-  VelocityNetwork() = default;
+  template <class T>
+  struct Saved {
+    typename Encoder<Act>::template Saved<T> time, span, data;
+    typename Mlp<Act>::template Saved<T> decoder;
+    Matrix<T> features, span_input;
+    ConstMatrix<T> t, x;
+    bool asked_s;  ///< for a second time
+  };
+
+  MlpVelocity() = default;
 
   /// Throws std::invalid_argument naming the first impossible extent.
-  VelocityNetwork(ParameterList& list, const std::string& name, const VelocityOptions& o)
-      : dimension_(o.dimension), latent_(o.latent) {
+  MlpVelocity(ParameterList& list, const std::string& name, const MlpVelocityOptions& o)
+      : dimension_(o.dimension),
+        inputs_{.latent = o.latent,
+                .classes = o.classes,
+                .condition_columns = o.condition_columns,
+                .second_time = o.second_time} {
     expect(o.dimension >= 1, "velocity network needs dimension >= 1, got ", o.dimension);
     expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
     time_encoder_ = make_encoder<Act>(list, name + ".time_encoder", 1, o.encoder);
     data_encoder_ = make_encoder<Act>(list, name + ".data_encoder", o.dimension, o.encoder);
-    int features = 2 * o.encoder.width;
-    if (latent_ > 0) {
-      latent_encoder_ = Mlp<Act>(list, name + ".latent_encoder",
-                                 stack(latent_, o.latent_width, o.latent_depth, o.encoder.width));
-      features += o.encoder.width;
+    if (o.second_time) {
+      span_encoder_ = make_encoder<Act>(list, name + ".span_encoder", 1, o.encoder, true);
     }
-    decoder_ = Mlp<Act>(list, name + ".decoder",
-                        stack(features, o.decoder_width, o.decoder_depth, o.dimension));
+    if (o.latent > 0) {
+      latent_encoder_ =
+          Mlp<Act>(list, name + ".latent_encoder",
+                   stack_widths(o.latent, o.latent_width, o.latent_depth, o.encoder.width));
+    }
+    condition_ = ConditionEmbedding<Act>(list, name + '.', inputs_, o.encoder.width);
+    decoder_ = Mlp<Act>(
+        list, name + ".decoder",
+        stack_widths(features() + encoded_cols(), o.decoder_width, o.decoder_depth, o.dimension));
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return dimension_; }
-  KOKKOS_INLINE_FUNCTION int latent() const { return latent_; }
-  /// Columns of z's part of the decoder's first layer.
-  KOKKOS_INLINE_FUNCTION int part_cols() const { return decoder_.first_outputs(); }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return inputs_; }
+  /// Columns of z's and c's part of the decoder's first layer.
+  KOKKOS_INLINE_FUNCTION int prepared_cols() const {
+    return encoded_cols() > 0 ? decoder_.first_outputs() : 0;
+  }
 
-  /// Writes what does not change along a trajectory to `part`: z's part of the decoder's first layer
-  /// with the layer's bias (rows x part_cols()). Without z it is the bias alone, and `part` may be
-  /// one row for all (stride 0).
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z, Matrix<T> part,
-                                     Arena<T>& arena) const {
-    if (latent_ == 0) {
-      const int rows = part.stride == 0 ? 1 : part.rows;
-      ctx.map(rows, part.cols, Copy<T>{decoder_.bias_rows(p, rows), part});
+  KOKKOS_FUNCTION void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition,
+                               Matrix<T> prepared, PreparedSaved<T>* saved, Arena<T>& arena) const {
+    if (encoded_cols() == 0) return;
+    const auto mark = arena.used();
+    const Matrix<T> encoded = arena.take(prepared.rows, encoded_cols());
+    if (inputs_.latent > 0) {
+      latent_encoder_.forward(ctx, p, condition.z, latent_columns(encoded),
+                              saved == nullptr ? nullptr : &saved->latent, arena);
+    }
+    if (condition_.outputs() > 0) {
+      condition_.forward(ctx, p, condition, condition_columns(encoded),
+                         saved == nullptr ? nullptr : &saved->condition, arena);
+    }
+    decoder_.contribute(ctx, p, features(), encoded, prepared);
+    if (saved == nullptr) {
+      arena.rewind(mark);
+    } else {
+      saved->encoded = encoded;
+      saved->z = condition.z;
+    }
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void prepare_backward(const Ctx& ctx, const T* p, Gradient<T> g,
+                                        ConstMatrix<T> dprepared,
+                                        const ConditionGradient<T>& dcondition,
+                                        const PreparedSaved<T>& saved, Arena<T>& arena) const {
+    if (encoded_cols() == 0) return;
+    const auto mark = arena.used();
+    const Matrix<T> d = arena.take(dprepared.rows, encoded_cols());
+    decoder_.contribute_backward(ctx, p, g, features(), saved.encoded, dprepared, d);
+    if (inputs_.latent > 0 && (!g.ignored() || !dcondition.z.empty())) {
+      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dcondition.z, saved.latent,
+                               arena);
+    }
+    if (condition_.outputs() > 0) {
+      condition_.backward(ctx, p, g, condition_columns(d), dcondition.vector, saved.condition,
+                          arena);
+    }
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Query<T>& query,
+                               ConstMatrix<T> prepared, const DrawAddress*, Matrix<T> v,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    if (saved == nullptr) {
+      infer(ctx, p, query, prepared, v, arena);
       return;
     }
-    const auto mark = arena.used();
-    const Matrix<T> encoded = arena.take(part.rows, latent_encoder_.outputs());
-    latent_encoder_.forward(ctx, p, z, encoded,
-                            static_cast<typename Mlp<Act>::template Saved<T>*>(nullptr), arena);
-    const int first = time_encoder_.outputs() + data_encoder_.outputs();
-    decoder_.contribute(ctx, p, first, encoded, part);
-    ctx.map(part.rows, part.cols, AddScaled<T>{T(1), decoder_.bias_rows(p, part.rows), part});
-    arena.rewind(mark);
-  }
-
-  /// v = v(x, t, z) where `part` is z's, from encode_latent. x and v: rows x dimension; t: rows x 1,
-  /// encoded once if its stride is 0. With `saved`, tangent may follow, but not backward.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward_encoded(const Ctx& ctx, const T* p, ConstMatrix<T> t,
-                                       ConstMatrix<T> x, ConstMatrix<T> part, Matrix<T> v,
-                                       Saved<T>* saved, Arena<T>& arena) const {
-    const auto mark = arena.used();
-    const bool shared = t.stride == 0;
-    const int rows = shared ? 1 : x.rows;
-    const Matrix<T> time = arena.take(rows, time_encoder_.outputs());
-    const Matrix<T> data = arena.take(x.rows, data_encoder_.outputs());
-    Matrix<T> time_part = arena.take(rows, part_cols());
-    time_encoder_.forward(ctx, p, t.row_range(0, rows), time,
-                          static_cast<typename Encoder<Act>::template Saved<T>*>(nullptr), arena);
-    decoder_.contribute(ctx, p, 0, time, time_part);
-    if (shared) time_part = Matrix<T>(time_part.data, x.rows, time_part.cols, 0);
-    data_encoder_.forward(ctx, p, x, data, saved == nullptr ? nullptr : &saved->data, arena);
-    decoder_.complete(ctx, p, time_encoder_.outputs(), data, part, time_part, v,
-                      saved == nullptr ? nullptr : &saved->decoder, arena);
-    if (saved == nullptr) arena.rewind(mark);
-  }
-
-  /// v = v(x, t, z), keeping what backward and tangent need. z: rows x latent. A network that draws
-  /// (dropout) does so at the address; this one does not.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const DrawAddress&, ConstMatrix<T> t,
-                               ConstMatrix<T> x, ConstMatrix<T> z, Matrix<T> v, Saved<T>& saved,
-                               Arena<T>& arena) const {
-    saved.features = arena.take(x.rows, decoder_.inputs());
-    saved.t = t;
-    saved.x = x;
-    saved.z = z;
-    time_encoder_.forward(ctx, p, t, time_columns(saved.features), &saved.time, arena);
-    data_encoder_.forward(ctx, p, x, data_columns(saved.features), &saved.data, arena);
-    if (latent_ > 0) {
-      latent_encoder_.forward(ctx, p, z, latent_columns(saved.features), &saved.latent, arena);
+    const int rows = query.x.rows;
+    saved->features = arena.take(rows, features());
+    saved->t = query.t;
+    saved->x = query.x;
+    saved->asked_s = !query.s.empty();
+    encode_time(ctx, p, query.t, query.s, time_columns(saved->features), saved, arena);
+    data_encoder_.forward(ctx, p, query.x, data_columns(saved->features), &saved->data, arena);
+    if (prepared_cols() > 0) {
+      decoder_.complete(ctx, p, 0, saved->features, v, &saved->decoder, arena, prepared);
+    } else {
+      decoder_.complete(ctx, p, 0, saved->features, v, &saved->decoder, arena);
     }
-    decoder_.forward(ctx, p, saved.features, v, &saved.decoder, arena);
   }
 
-  /// Gradients of sum(dv * v): of the parameters into `g`, of x and z into dx and dz unless empty.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dv,
-                                Matrix<T> dx, Matrix<T> dz, const Saved<T>& saved,
-                                Arena<T>& arena) const {
+                                const QueryGradient<T>& dquery, Matrix<T> dprepared,
+                                const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dv.rows, decoder_.inputs());
-    decoder_.backward(ctx, p, g, saved.features, dv, d, saved.decoder, arena);
-    if (!g.ignored()) {
-      time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), Matrix<T>(), saved.time, arena);
+    const bool times = !g.ignored() || !dquery.t.empty() || !dquery.s.empty();
+    const bool data = !g.ignored() || !dquery.x.empty();
+    const Matrix<const T> dsum = decoder_.backward_to_sum(ctx, p, g, dv, saved.decoder, arena);
+    const Matrix<T> d = times || data ? arena.take(dv.rows, features()) : Matrix<T>();
+    decoder_.backward_from_sum(ctx, p, g, 0, saved.features, dsum, d);
+    if (!dprepared.empty()) {
+      ctx.map(dsum.rows, dsum.cols, AddScaled<T>{T(1), dsum, dprepared});
     }
-    if (!g.ignored() || !dx.empty()) {
-      data_encoder_.backward(ctx, p, g, saved.x, data_columns(d), dx, saved.data, arena);
+    if (times) {
+      time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), dquery.t, saved.time, arena);
+      if (inputs_.second_time) span_backward(ctx, p, g, time_columns(d), dquery, saved, arena);
     }
-    if (latent_ > 0 && (!g.ignored() || !dz.empty())) {
-      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dz, saved.latent, arena);
+    if (data) {
+      data_encoder_.backward(ctx, p, g, saved.x, data_columns(d), dquery.x, saved.data, arena);
     }
     arena.rewind(mark);
   }
 
-  /// dv = (dv/dx) dx at the point of the last forward, t and z held fixed.
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dv,
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, const Query<T>& rates, Matrix<T> dv,
                                const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dx.rows, data_encoder_.outputs());
-    data_encoder_.tangent(ctx, p, dx, d, saved.data, arena);
-    decoder_.tangent_of(ctx, p, time_encoder_.outputs(), d, dv, saved.decoder, arena);
+    const bool times = !rates.t.empty() || !rates.s.empty();
+    const int rows = dv.rows;
+    const Matrix<T> d = arena.take(rows, features());
+    if (times) {
+      const Matrix<T> dtime = time_columns(d);
+      if (rates.t.empty()) {
+        ctx.map(rows, dtime.cols, Fill<T>{dtime, T(0)});
+      } else {
+        time_encoder_.tangent(ctx, p, rates.t, dtime, saved.time, arena);
+      }
+      if (inputs_.second_time) {
+        const Matrix<T> dspan = arena.take(rows, 1), more = arena.take(rows, dtime.cols);
+        ctx.each_row(rows, detail::TimeSpan<T>{rates.t, rates.s, saved.asked_s, dspan});
+        span_encoder_.tangent(ctx, p, dspan, more, saved.span, arena);
+        ctx.map(rows, dtime.cols, AddScaled<T>{T(1), more, dtime});
+      }
+    }
+    if (rates.x.empty()) {
+      const Matrix<T> ddata = data_columns(d);
+      ctx.map(rows, ddata.cols, Fill<T>{ddata, T(0)});
+    } else {
+      data_encoder_.tangent(ctx, p, rates.x, data_columns(d), saved.data, arena);
+    }
+    // Without a rate of the times their columns do not vary.
+    const int first = times ? 0 : time_encoder_.outputs();
+    decoder_.tangent_of(ctx, p, first, ConstMatrix<T>(d.col_range(first, features() - first)), dv,
+                        saved.decoder, arena);
     arena.rewind(mark);
   }
 
  private:
-  static std::vector<int> stack(int inputs, int width, int depth, int outputs) {
-    std::vector<int> widths(static_cast<std::size_t>(math::max(depth, 0)) + 1, width);
-    widths.front() = inputs;
-    widths.back() = outputs;
-    return widths;
+  /// forward without saving anything.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void infer(const Ctx& ctx, const T* p, const Query<T>& query,
+                             ConstMatrix<T> prepared, Matrix<T> v, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const bool shared = query.t.stride == 0 && (query.s.empty() || query.s.stride == 0);
+    const int all = query.x.rows, rows = shared ? 1 : all;
+    const Matrix<T> time = arena.take(rows, time_encoder_.outputs());
+    const Matrix<T> data = arena.take(all, data_encoder_.outputs());
+    Matrix<T> time_part = arena.take(rows, decoder_.first_outputs());
+    encode_time(ctx, p, query.t.row_range(0, rows), query.s.row_range(0, rows), time,
+                static_cast<Saved<T>*>(nullptr), arena);
+    decoder_.contribute(ctx, p, 0, time, time_part);
+    if (shared) time_part = Matrix<T>(time_part.data, all, time_part.cols, 0);
+    data_encoder_.forward(ctx, p, query.x, data, none<T>(), arena);
+    const int first = time_encoder_.outputs();
+    typename Mlp<Act>::template Saved<T>* const unsaved = nullptr;
+    if (prepared_cols() > 0) {
+      decoder_.complete(ctx, p, first, data, v, unsaved, arena, prepared, time_part);
+    } else {
+      decoder_.complete(ctx, p, first, data, v, unsaved, arena, time_part);
+    }
+    arena.rewind(mark);
   }
 
+  /// out: the encoding of t, and of s - t.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void encode_time(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> s,
+                                   Matrix<T> out, Saved<T>* saved, Arena<T>& arena) const {
+    time_encoder_.forward(ctx, p, t, out, saved == nullptr ? nullptr : &saved->time, arena);
+    if (!inputs_.second_time) return;
+    const auto mark = arena.used();
+    const Matrix<T> span = arena.take(out.rows, 1), more = arena.take(out.rows, out.cols);
+    ctx.each_row(out.rows, detail::TimeSpan<T>{t, s, !s.empty(), span});
+    span_encoder_.forward(ctx, p, span, more, saved == nullptr ? nullptr : &saved->span, arena);
+    ctx.map(out.rows, out.cols, AddScaled<T>{T(1), more, out});
+    if (saved == nullptr) {
+      arena.rewind(mark);
+    } else {
+      saved->span_input = span;
+    }
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void span_backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> d,
+                                     const QueryGradient<T>& dquery, const Saved<T>& saved,
+                                     Arena<T>& arena) const {
+    const bool wanted = saved.asked_s && !(dquery.t.empty() && dquery.s.empty());
+    const Matrix<T> dspan = wanted ? arena.take(d.rows, 1) : Matrix<T>();
+    span_encoder_.backward(ctx, p, g, saved.span_input, d, dspan, saved.span, arena);
+    if (wanted) ctx.each_row(d.rows, detail::TimeSpanBackward<T>{dspan, dquery.t, dquery.s});
+  }
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION static typename Encoder<Act>::template Saved<T>* none() {
+    return nullptr;
+  }
+
+  KOKKOS_INLINE_FUNCTION int features() const {
+    return time_encoder_.outputs() + data_encoder_.outputs();
+  }
+  KOKKOS_INLINE_FUNCTION int encoded_cols() const { return latent_cols() + condition_.outputs(); }
+  KOKKOS_INLINE_FUNCTION int latent_cols() const {
+    return inputs_.latent > 0 ? latent_encoder_.outputs() : 0;
+  }
   template <class T>
   KOKKOS_INLINE_FUNCTION Matrix<T> time_columns(Matrix<T> m) const {
     return m.col_range(0, time_encoder_.outputs());
@@ -194,14 +308,18 @@ class VelocityNetwork {
   }
   template <class T>
   KOKKOS_INLINE_FUNCTION Matrix<T> latent_columns(Matrix<T> m) const {
-    return m.col_range(time_encoder_.outputs() + data_encoder_.outputs(),
-                       latent_encoder_.outputs());
+    return m.col_range(0, latent_cols());
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION Matrix<T> condition_columns(Matrix<T> m) const {
+    return m.col_range(latent_cols(), condition_.outputs());
   }
 
   int dimension_ = 0;
-  int latent_ = 0;
-  Encoder<Act> time_encoder_, data_encoder_;
+  ModelInputs inputs_;
+  Encoder<Act> time_encoder_, data_encoder_, span_encoder_;
   Mlp<Act> latent_encoder_, decoder_;
+  ConditionEmbedding<Act> condition_;
 };
 
 }  // namespace vrfm

@@ -7,8 +7,8 @@
 #pragma once
 
 #include <vrfm/layers/resample.hpp>
-#include <vrfm/models/mlp/posterior.hpp>
 #include <vrfm/models/blocks/residual_stack.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm {
 

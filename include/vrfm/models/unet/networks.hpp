@@ -6,8 +6,8 @@
 #pragma once
 
 #include <vrfm/models/flow.hpp>
-#include <vrfm/models/unet/velocity.hpp>
 #include <vrfm/models/unet/posterior.hpp>
+#include <vrfm/models/unet/velocity.hpp>
 
 namespace vrfm {
 

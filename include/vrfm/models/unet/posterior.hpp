@@ -8,8 +8,8 @@
 #pragma once
 
 #include <vrfm/models/blocks/down_path.hpp>
-#include <vrfm/models/mlp/posterior.hpp>
 #include <vrfm/models/blocks/time_conditioning.hpp>
+#include <vrfm/models/mlp/posterior.hpp>
 
 namespace vrfm {
 

@@ -5,13 +5,13 @@
 // of both depends on the batch size alone, so the sums are the same bits for any number of threads.
 #pragma once
 
+#include <vrfm/couplings/coupling.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/linalg/flat.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/paths/affine_path.hpp>
-#include <vrfm/couplings/coupling.hpp>
 #include <vrfm/paths/time_sampler.hpp>
 #include <vrfm/training/adam.hpp>
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Distributions: light values that draw a sample, or tell its log density, inside a kernel; and Slot,
+// where one training sample is written.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include <vrfm/core/random.hpp>
+
+namespace vrfm {
+
+/// What c is given of each sample: see Condition in models/condition.hpp.
+struct ConditionShape {
+  int classes = 0;        ///< labels are 0 ... classes - 1; 0: no label
+  int columns = 0;        ///< of the vector; 0: none
+  int field_columns = 0;  ///< numbers of the field; 0: none
+
+  bool operator==(const ConditionShape&) const = default;
+};
+
+/// Where one sample is written. What its writer's condition() does not have is null.
+template <class T>
+struct Slot {
+  T* x0;                  ///< [dimension]
+  T* x1;                  ///< [dimension]
+  std::int32_t* label;    ///< [1]
+  T* vector;              ///< [columns]
+  T* field;               ///< [field_columns]
+  std::int32_t* dropped;  ///< [1], 0 at first: not 0 if the condition counts as not given
+};
+
+/// Draws the sample at (sample, step) of a stream into x [dimension()].
+template <class D, class T>
+concept Distribution = requires(const D& distribution, const RandomStream& stream, T* x) {
+  { distribution.dimension() } -> std::convertible_to<int>;
+  distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, x);
+};
+
+/// Draws x1 and the condition of one sample into a slot.
+template <class D, class T>
+concept ConditionalDistribution =
+    requires(const D& distribution, const RandomStream& stream, const Slot<T>& slot) {
+      { distribution.dimension() } -> std::convertible_to<int>;
+      { distribution.condition() } -> std::same_as<ConditionShape>;
+      distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, slot);
+    };
+
+/// Tells the log density, in nats, of x [dimension()].
+template <class D, class T>
+concept LogDensity = requires(const D& density, const T* x) {
+  { density.dimension() } -> std::convertible_to<int>;
+  { density.log_density(x) } -> std::convertible_to<T>;
+};
+
+}  // namespace vrfm

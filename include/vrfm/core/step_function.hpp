@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// StepFunction: a number that varies over a training, as a function of the step, which counts from 0:
+// learning rates, beta, weights. It is evaluated where the step is known, in kernels. After a linear
+// warm-up from 0 it is constant, falls along a cosine (Loshchilov and Hutter 2017), or repeats a ramp
+// from 0 (cyclic annealing: Fu et al. 2019).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+
+#include <vrfm/core/check.hpp>
+#include <vrfm/core/compat.hpp>
+
+namespace vrfm {
+
+class StepFunction {
+ public:
+  /// `value` at every step.
+  KOKKOS_INLINE_FUNCTION StepFunction(double value = 0) : value_(value) {}
+
+  /// value * step / steps before step `steps`, then `value`.
+  static StepFunction warmup(double value, std::int64_t steps) {
+    StepFunction f(value);
+    f.warmup_ = steps;
+    return f;
+  }
+
+  /// A warm-up of `warmup` steps, then along a cosine to floor * value at step `total`:
+  /// value (floor + (1 - floor) (1 + cos(pi (step - warmup) / (total - warmup))) / 2).
+  static StepFunction cosine(double value, std::int64_t warmup, std::int64_t total,
+                             double floor = 0) {
+    StepFunction f(value);
+    f.kind_ = Kind::cosine;
+    f.warmup_ = warmup;
+    f.period_ = total;
+    f.floor_ = floor;
+    return f;
+  }
+
+  /// In every `period` steps a ramp from 0 to `value` over their first part, a fraction of `ramp`, then
+  /// `value`.
+  static StepFunction cyclic(double value, std::int64_t period, double ramp = 0.5) {
+    StepFunction f(value);
+    f.kind_ = Kind::cyclic;
+    f.period_ = period;
+    f.floor_ = ramp;
+    return f;
+  }
+
+  /// What it is but for its variation: the largest value.
+  KOKKOS_INLINE_FUNCTION double value() const { return value_; }
+
+  KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {
+    if (step < warmup_) return value_ * static_cast<double>(step) / static_cast<double>(warmup_);
+    if (kind_ == Kind::constant) return value_;
+    if (kind_ == Kind::cyclic) {
+      const double progress = static_cast<double>(step % period_) / static_cast<double>(period_);
+      return value_ * math::min(1.0, progress / floor_);
+    }
+    const double progress = step >= period_ ? 1.0
+                                            : static_cast<double>(step - warmup_) /
+                                                  static_cast<double>(period_ - warmup_);
+    return value_ *
+           (floor_ + (1.0 - floor_) * 0.5 * (1.0 + math::cos(3.14159265358979323846 * progress)));
+  }
+
+  /// Throws std::invalid_argument naming the first impossible value of the number called `name`.
+  void check(std::string_view name) const {
+    expect(value_ >= 0 && std::isfinite(value_), name, " must be a finite number >= 0, got ",
+           value_);
+    expect(warmup_ >= 0, "the warm-up of ", name, " must be >= 0 steps, got ", warmup_);
+    expect(kind_ != Kind::cosine || period_ > warmup_, "the cosine of ", name,
+           " needs total > warm-up (", warmup_, " steps), got ", period_);
+    expect(kind_ != Kind::cosine || (floor_ >= 0 && floor_ <= 1), "the cosine's floor of ", name,
+           " must be in [0, 1], got ", floor_);
+    expect(kind_ != Kind::cyclic || period_ >= 1, "a cycle of ", name,
+           " must have at least 1 step, got ", period_);
+    expect(kind_ != Kind::cyclic || (floor_ > 0 && floor_ <= 1), "the ramp of a cycle of ", name,
+           " must be a fraction in (0, 1], got ", floor_);
+  }
+
+ private:
+  enum class Kind { constant, cosine, cyclic };
+
+  double value_;
+  Kind kind_ = Kind::constant;
+  std::int64_t warmup_ = 0;
+  std::int64_t period_ = 0;  // of a cosine: the step at which it ends
+  double floor_ = 0;         // of a cycle: the ramp's fraction
+};
+
+}  // namespace vrfm

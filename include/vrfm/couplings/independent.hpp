@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// IndependentCoupling: x0 and x1 drawn independently, p(x0, x1) = p0(x0) p1(x1); the target may tell a
+// condition of x1. DroppedCondition: any coupling, its condition left out now and then, as training
+// for classifier-free guidance wants it (Ho and Salimans 2022).
+#pragma once
+
+#include <vrfm/couplings/coupling.hpp>
+
+namespace vrfm {
+
+template <class Source, class Target>
+class IndependentCoupling {
+ public:
+  /// Throws std::invalid_argument if the dimensions differ.
+  IndependentCoupling(const Source& source, const Target& target)
+      : source_(source), target_(target) {
+    expect_same("the source", static_cast<std::size_t>(source.dimension()), "the target",
+                static_cast<std::size_t>(target.dimension()), "dimensions");
+  }
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return source_.dimension(); }
+  KOKKOS_INLINE_FUNCTION ConditionShape condition() const { return condition_of(target_); }
+
+  /// Throws std::invalid_argument if source or target were made for another global batch.
+  void check(int batch) const {
+    check_batch(source_, batch);
+    check_batch(target_, batch);
+  }
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION void draw(const SampleAddress& address, const Slot<T>& slot) const {
+    source_.draw(address.sample, address.step, address.stream(Purpose::source), slot.x0);
+    if constexpr (ConditionalDistribution<Target, T>) {
+      target_.draw(address.sample, address.step, address.stream(Purpose::target), slot);
+    } else {
+      target_.draw(address.sample, address.step, address.stream(Purpose::target), slot.x1);
+    }
+  }
+
+ private:
+  Source source_;
+  Target target_;
+};
+
+/// The independent coupling of two distributions.
+template <class Source, class Target>
+IndependentCoupling<Source, Target> independent(const Source& source, const Target& target) {
+  static_assert(
+      requires { source.dimension(); }, "vrfm: a source needs dimension() -> int");
+  static_assert(
+      requires { target.dimension(); }, "vrfm: a target needs dimension() -> int");
+  return IndependentCoupling<Source, Target>(source, target);
+}
+
+template <class Inner>
+class DroppedCondition {
+ public:
+  /// Leaves each sample's condition out with `probability`. Throws std::invalid_argument unless that is
+  /// in [0, 1] and there is a condition.
+  DroppedCondition(const Inner& inner, double probability)
+      : inner_(inner), probability_(probability) {
+    expect(probability >= 0 && probability <= 1,
+           "a condition is dropped with a probability in [0, 1], got ", probability);
+    expect(condition_of(inner) != ConditionShape{}, "there is no condition that could be dropped");
+  }
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return inner_.dimension(); }
+  KOKKOS_INLINE_FUNCTION ConditionShape condition() const { return condition_of(inner_); }
+  void check(int batch) const { check_batch(inner_, batch); }
+
+  template <ExecutionSpace Exec>
+  void prepare(const Exec& exec, const DrawAddress& address, int batch) const {
+    prepare_coupling(exec, inner_, address, batch);
+  }
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION void draw(const SampleAddress& address, const Slot<T>& slot) const {
+    inner_.draw(address, slot);
+    const double u = address.stream(Purpose::condition)
+                         .template uniform<double>(address.sample, address.step, 0);
+    if (u < probability_) *slot.dropped = 1;
+  }
+
+ private:
+  Inner inner_;
+  double probability_;
+};
+
+}  // namespace vrfm

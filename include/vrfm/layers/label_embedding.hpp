@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// LabelEmbedding: a row of a table for each class label, PyTorch's nn.Embedding: weight of shape
+// [classes + 1, width], N(0, 1) at first. The last row is the null class, which stands for a label that
+// is not given.
+#pragma once
+
+#include <limits>
+
+#include <vrfm/layers/layer.hpp>
+#include <vrfm/linalg/elementwise.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+// Evaluated on the host: device code may not call numeric_limits.
+template <class T>
+inline constexpr T embedding_nan = std::numeric_limits<T>::quiet_NaN();
+
+/// The labels of a batch, dropped ones as the null class.
+struct Labels {
+  Matrix<const std::int32_t> label, dropped;
+  int classes;
+
+  KOKKOS_INLINE_FUNCTION int operator()(int i) const {
+    return !dropped.empty() && dropped(i, 0) != 0 ? classes : label(i, 0);
+  }
+};
+
+/// Element: e(i, j) (+)= row label(i) of the table; NaN for a label that is none of the classes.
+template <class T>
+struct LookUpLabel {
+  Labels labels;
+  const T* table;
+  Matrix<T> e;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const int label = labels(i);
+    const bool known = label >= 0 && label <= labels.classes;
+    e(i, j) = known ? table[std::ptrdiff_t(label) * e.cols + j] : embedding_nan<T>;
+  }
+};
+
+/// Column j of the table's gradient: adds the rows of de to those of their labels, in order.
+template <class T>
+struct AddLabelGradient {
+  Labels labels;
+  ConstMatrix<T> de;
+  T* gradient;
+  KOKKOS_INLINE_FUNCTION void operator()(int j) const {
+    for (int i = 0; i < de.rows; ++i) {
+      const int label = labels(i);
+      if (label >= 0 && label <= labels.classes) {
+        gradient[std::ptrdiff_t(label) * de.cols + j] += de(i, j);
+      }
+    }
+  }
+};
+
+}  // namespace detail
+
+class LabelEmbedding {
+ public:
+  LabelEmbedding() = default;
+
+  /// Adds `name`.weight to `list`. Throws std::invalid_argument for extents below 1.
+  LabelEmbedding(ParameterList& list, const std::string& name, int classes, int width)
+      : classes_(classes), width_(width) {
+    expect(classes >= 1 && width >= 1, "label embedding '", name,
+           "' needs at least one class and one column, got ", classes, " and ", width);
+    weight_ = list.add(name + ".weight",
+                       {static_cast<std::size_t>(classes) + 1, static_cast<std::size_t>(width)},
+                       Initializer::normal(1));
+  }
+
+  KOKKOS_INLINE_FUNCTION int classes() const { return classes_; }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return width_; }
+
+  /// e(i, :) = the table's row label(i, 0), the null class's where dropped(i, 0) is not 0 (dropped may be
+  /// empty). A label outside 0 ... classes gives NaN.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, Matrix<const std::int32_t> label,
+                               Matrix<const std::int32_t> dropped, Matrix<T> e) const {
+    ctx.map(e.rows, e.cols, detail::LookUpLabel<T>{{label, dropped, classes_}, p + weight_, e});
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, Gradient<T> g, Matrix<const std::int32_t> label,
+                                Matrix<const std::int32_t> dropped, ConstMatrix<T> de) const {
+    if (g.ignored()) return;
+    const Matrix<T> table(g.values + weight_, classes_ + 1, width_, width_);
+    if (!g.accumulate) ctx.map(table.rows, table.cols, Fill<T>{table, T(0)});
+    ctx.each_row(width_, detail::AddLabelGradient<T>{{label, dropped, classes_}, de, table.data});
+  }
+
+ private:
+  int classes_ = 0;
+  int width_ = 0;
+  std::size_t weight_ = 0;
+};
+
+}  // namespace vrfm

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What objectives share: VelocityPass, one evaluation of a velocity network that a backward pass may
+// follow, and VelocityError, the loss of its answer, weight(t) sum_j d(v_j - u_j), with its gradient.
+#pragma once
+
+#include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/objectives/distance.hpp>
+#include <vrfm/objectives/objective.hpp>
+
+namespace vrfm {
+
+/// Row function: losses(i, 0) = factor weight(t) sum_j d(v - u); v becomes the gradient of row_weight
+/// times that.
+template <class T, Distance D = SquaredDistance, TimeWeight W = UnitWeight>
+struct VelocityError {
+  ConstMatrix<T> t, u;
+  Matrix<T> v;
+  Matrix<T> losses;
+  T factor;
+  T row_weight;
+  D distance = {};
+  W time_weight = {};
+
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const T scale = factor * time_weight(t(i, 0));
+    T sum = T(0);
+    for (int j = 0; j < v.cols; ++j) {
+      const auto error = distance.evaluate(v(i, j) - u(i, j));
+      sum += error.value;
+      v(i, j) = row_weight * scale * error.slope;
+    }
+    losses(i, 0) = scale * sum;
+  }
+};
+
+/// One evaluation of a velocity network, in memory of the arena. Of a NetworkVelocity whose `v` became
+/// its own gradient (VelocityError), backward takes it from there.
+template <VelocityModel Model, class T>
+struct VelocityPass {
+  Matrix<T> v;         ///< rows x dimension
+  Matrix<T> prepared;  ///< rows x prepared_cols()
+  typename Model::template PreparedSaved<T> prepared_saved;
+  typename Model::template Saved<T> saved;
+
+  /// v = u(query | condition), with dropout at `draws`.
+  template <class Ctx>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const T* p,
+                               const Condition<T>& condition, const Query<T>& query,
+                               const DrawAddress& draws, Arena<T>& arena) {
+    const int rows = query.x.rows;
+    v = arena.take(rows, model.dimension());
+    prepared = arena.take(rows, model.prepared_cols());
+    model.prepare(ctx, p, condition, prepared, &prepared_saved, arena);
+    model.forward(ctx, p, query, ConstMatrix<T>(prepared), &draws, v, &saved, arena);
+  }
+
+  /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
+  template <class Ctx>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const T* p, Gradient<T> g,
+                                ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> dprepared = arena.take(prepared.rows, prepared.cols);
+    ctx.map(dprepared.rows, dprepared.cols, Fill<T>{dprepared, T(0)});
+    model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
+    model.prepare_backward(ctx, p, g, ConstMatrix<T>(dprepared),
+                           ConditionGradient<T>{dz, Matrix<T>(), Matrix<T>()}, prepared_saved,
+                           arena);
+    arena.rewind(mark);
+  }
+};
+
+}  // namespace vrfm
