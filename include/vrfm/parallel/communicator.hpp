@@ -1,33 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Communicators: who shares a batch. Rank r of n computes samples [r B / n, (r + 1) B / n) of the
-// global batch B; draws are addressed by the global sample, so they do not depend on n.
+// Communicators: who shares a batch. Each rank owns consecutive leaves of a Partition and adds what it
+// can by itself; a communicator adds the rest in the tree's order, so that every rank has the bits that
+// one rank alone would have. Draws are addressed by the global sample and do not depend on ranks at all.
+//
+//   rank(), size(), is_root()   the root alone writes files
+//   sum(exec, partition, roots, result, count)
+//       roots[k]: `count` elements in exec's memory, the sum of the k-th node of
+//       partition.roots(partition.owned(rank(), size())); result: `count` elements, which become the sum
+//       of all leaves on every rank; roots[0] may be result. After exec's work so far, before what is
+//       launched next. Elements are float or double.
+//   any(flag)                   true on all ranks if `flag` is true on one; all ranks call it
+//   broadcast(exec, values)     a view of numbers becomes the root's
 #pragma once
 
 #include <concepts>
+#include <span>
 
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/parallel/partition.hpp>
 
 namespace vrfm {
 
+namespace detail {
+
 template <class C>
-concept Communicator = requires(const C& communicator, const Kokkos::DefaultExecutionSpace& exec,
-                                const Array<float, Kokkos::DefaultExecutionSpace>& values,
-                                const Array<double, Kokkos::DefaultExecutionSpace>& sums) {
+concept HasRank = requires(const C& communicator) {
   { communicator.rank() } -> std::same_as<int>;
   { communicator.size() } -> std::same_as<int>;
-  communicator.sum(exec, values);
-  communicator.sum(exec, sums);
+  { communicator.is_root() } -> std::same_as<bool>;
+};
+
+template <class C, class Exec = Kokkos::DefaultHostExecutionSpace>
+concept HasTreeSum =
+    requires(const C& communicator, const Exec& exec, const Partition& partition,
+             std::span<float* const> roots, float* result, std::span<double* const> double_roots,
+             double* double_result) {
+      communicator.sum(exec, partition, roots, result, std::size_t{});
+      communicator.sum(exec, partition, double_roots, double_result, std::size_t{});
+    };
+
+template <class C>
+concept HasAgreement = requires(const C& communicator, const Kokkos::DefaultHostExecutionSpace& exec,
+                                const Array<float, Kokkos::DefaultHostExecutionSpace>& values) {
+  { communicator.any(true) } -> std::same_as<bool>;
+  communicator.broadcast(exec, values);
+};
+
+}  // namespace detail
+
+template <class C>
+concept Communicator = detail::HasRank<C> && detail::HasTreeSum<C> && detail::HasAgreement<C>;
+
+/// Says in one sentence what a communicator lacks.
+template <class C>
+struct RequireCommunicator {
+  static_assert(detail::HasRank<C>,
+                "vrfm: a communicator needs rank() -> int, size() -> int and is_root() -> bool");
+  static_assert(detail::HasTreeSum<C>,
+                "vrfm: a communicator needs sum(exec, const Partition&, std::span<S* const> roots, "
+                "S* result, std::size_t count) for S = float and double");
+  static_assert(detail::HasAgreement<C>,
+                "vrfm: a communicator needs any(bool) -> bool and broadcast(exec, view)");
+  static constexpr bool ok = Communicator<C>;
 };
 
 /// One process on its own.
 struct SelfCommunicator {
   int rank() const { return 0; }
   int size() const { return 1; }
+  bool is_root() const { return true; }
 
-  /// Replaces each rank's `values` by their sum over the ranks, ordered after `exec`'s work.
+  /// One rank's only root is the sum of all leaves.
+  template <ExecutionSpace Exec, class S>
+  void sum(const Exec& exec, const Partition&, std::span<S* const> roots, S* result,
+           std::size_t count) const {
+    if (roots[0] == result) return;
+    using Unmanaged = Kokkos::MemoryTraits<Kokkos::Unmanaged>;
+    using View = Kokkos::View<S*, typename Exec::memory_space, Unmanaged>;
+    Kokkos::deep_copy(exec, View(result, count), View(roots[0], count));
+  }
+  bool any(bool flag) const { return flag; }
   template <ExecutionSpace Exec, class View>
-  void sum(const Exec&, const View&) const {}
+  void broadcast(const Exec&, const View&) const {}
 };
 
 }  // namespace vrfm

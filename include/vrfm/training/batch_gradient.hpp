@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// BatchGradient: an objective's losses and gradient over a global batch that ranks share. The batch is
+// cut into the leaves of a Partition, which depend on the batch and the kind of launch alone; in tiles a
+// rank evaluates its leaves at once, else one after the other, each a batch of at most launch.batch
+// samples. The leaves are added along the partition's tree: the same bits for any number of threads and
+// ranks. In tiles there is a gradient for each leaf; one after the other, at most log2(leaves) + 1 for a
+// power of two, as the digits of a binary counter of leaves (twice that for other ranges of leaves).
+#pragma once
+
+#include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/training/detail/add_leaves.hpp>
+#include <vrfm/training/detail/leaf_kernels.hpp>
+
+namespace vrfm {
+
+template <class FlowType, class Objective, class Pairing, class Comm = SelfCommunicator>
+class BatchGradient {
+ public:
+  using T = typename FlowType::value_type;
+  using Exec = typename FlowType::execution_space;
+  using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
+  using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
+  static constexpr int terms = Rows::terms;
+
+  /// Allocates gradients and working memory for the batch that `draws` and `batch` tell; launch.execution
+  /// must be tiles or batch. `teacher` may be null.
+  BatchGradient(const FlowType& flow, const Objective& objective, const Pairing& coupling,
+                const DrawAddress& draws, int batch, const Launch& launch, const T* teacher,
+                const Comm& communicator)
+      : exec_(flow.exec()),
+        communicator_(communicator),
+        tiled_(launch.execution == Execution::tiles),
+        partition_(tiled_ ? detail::tile_partition<Exec>(batch)
+                          : Partition::of_leaves(batch, launch.batch)),
+        range_(partition_.owned(communicator.rank(), communicator.size())),
+        roots_(partition_.roots(range_)),
+        count_(static_cast<std::int64_t>(flow.parameters().count())),
+        rows_{flow.networks(), objective, coupling,   flow.values().data(),
+              teacher,         1.0 / batch, draws} {
+    allocate();
+  }
+
+  const Partition& partition() const { return partition_; }
+  /// The gradient of the mean loss, after enqueue.
+  const T* gradient() const { return gradients_.data(); }
+  /// The terms' sums over the batch.
+  const double* losses() const { return losses_.data(); }
+  /// Partial sums of the gradient's squares, one a block of flat_block elements.
+  const Array<double, Exec>& squares() const { return squares_; }
+  double row_weight() const { return rows_.row_weight; }
+
+  /// Launches the evaluation of the step that the draws' address tells. The launches depend on nothing
+  /// that changes.
+  void enqueue() {
+    prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
+    if (tiled_) {
+      if constexpr (!host_only<Rows>) evaluate_in_tiles();
+    } else {
+      evaluate_in_turn();
+    }
+    detail::AddLeaves<T> add{gradients_.data(), stride_, tiled_ ? range_ : LeafRange{range_.first, 1},
+                             partition_.leaves(), true, count_, losses_.data(), terms, range_,
+                             squares_.data()};
+    add.one_node = detail::is_one_node(add.range, add.leaves);
+    add_blocks("vrfm::BatchGradient::add_leaves", add);
+    communicator_.sum(exec_, partition_, std::span<T* const>(gradient_roots_), gradients_.data(),
+                      static_cast<std::size_t>(count_));
+    communicator_.sum(exec_, partition_, std::span<double* const>(loss_roots_), losses_.data(),
+                      static_cast<std::size_t>(terms));
+    if (communicator_.size() > 1) {
+      add.range = add.loss_range = {0, 1};
+      add.one_node = true;
+      add_blocks("vrfm::BatchGradient::sum_squares", add);
+    }
+  }
+
+ private:
+  void allocate() {
+    // Buffers of gradients: of all leaves, or as many as are needed at a time.
+    int buffers = range_.count;
+    if (!tiled_) {
+      std::vector<TreeNode> stack;
+      buffers = 0;
+      for (int k = 0; k < range_.count; ++k) {
+        buffers = math::max(buffers, static_cast<int>(stack.size()) + 1);
+        partition_.push(stack, {0, range_.first + k});
+      }
+    }
+    const int concurrent = tile_concurrency(exec_);
+    workers_ = tiled_ ? math::max(1, math::min(range_.count, concurrent)) : 1;
+    tile_rows_ = math::min(partition_.largest_leaf(),
+                           tiled_ ? detail::most_tile_rows<Exec> : partition_.largest_leaf());
+    stride_ = Arena<T>::padded(static_cast<std::size_t>(count_));
+    Arena<T> measure = Arena<T>::measure();
+    double unused[terms];
+    T* const some = const_cast<T*>(rows_.parameters);
+    rows_(MeasureContext{tiled_ ? 1 : concurrent}, tile_rows_, 0, Gradient<T>{some, false}, unused,
+          Update::overwrite, measure);
+    memory_each_ = measure.peak();
+    gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
+                                static_cast<std::size_t>(math::max(1, buffers)) * stride_);
+    memory_ = Array<T, Exec>("vrfm::BatchGradient::memory",
+                             static_cast<std::size_t>(workers_) * memory_each_);
+    losses_ = Array<double, Exec>("vrfm::BatchGradient::losses",
+                                  static_cast<std::size_t>(math::max(1, range_.count) * terms));
+    squares_ = Array<double, Exec>("vrfm::BatchGradient::squares",
+                                   static_cast<std::size_t>(flat_blocks(count_)) + 1);
+    stack_.reserve(static_cast<std::size_t>(math::max(1, buffers)));
+    for (std::size_t k = 0; k < roots_.size(); ++k) {
+      const auto leaf = static_cast<std::size_t>(roots_[k].first_leaf() - range_.first);
+      gradient_roots_.push_back(gradients_.data() + (tiled_ ? leaf : k) * stride_);
+      loss_roots_.push_back(losses_.data() + leaf * terms);
+    }
+  }
+
+  void evaluate_in_tiles() {
+    if (range_.count == 0) return;
+    launch_tiles<FlowType::compute>(
+        exec_, "vrfm::BatchGradient::evaluate", workers_,
+        detail::EvaluateLeaves<T, Rows>{rows_, partition_, range_, tile_rows_, workers_,
+                                        gradients_.data(), stride_, losses_.data(), memory_.data(),
+                                        memory_each_});
+  }
+
+  void evaluate_in_turn() {
+    stack_.clear();
+    const BatchContext<Exec, FlowType::compute> ctx(exec_);
+    for (int k = 0; k < range_.count; ++k) {
+      const int leaf = range_.first + k;
+      T* const buffer = gradients_.data() + stack_.size() * stride_;
+      Arena<T> arena(memory_.data(), memory_each_);
+      rows_(ctx, partition_.sample_count(leaf), partition_.first_sample(leaf),
+            Gradient<T>{buffer, false}, losses_.data() + k * terms, Update::overwrite, arena);
+      const T* from = buffer;
+      for (int merged = partition_.push(stack_, {0, leaf}); merged > 0; --merged) {
+        T* const into = const_cast<T*>(from) - stride_;
+        flat_map(exec_, "vrfm::BatchGradient::add_leaf", count_, detail::AddArray<T>{into, from});
+        from = into;
+      }
+    }
+  }
+
+  /// Leaves are added by the threads of a team on a device; one leaf is only squared.
+  void add_blocks(const char* label, const detail::AddLeaves<T>& add) {
+    const std::int64_t blocks = flat_blocks(count_);
+    if (!is_host_space<Exec> && add.range.count > 1) {
+      launch_tiles(exec_, label, static_cast<int>(blocks), add);
+    } else {
+      using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
+      Kokkos::parallel_for(label, Policy(exec_, 0, blocks), add);
+    }
+  }
+
+  Exec exec_;
+  Comm communicator_;
+  bool tiled_;
+  Partition partition_;
+  LeafRange range_;
+  std::vector<TreeNode> roots_, stack_;
+  std::int64_t count_;
+  Rows rows_;
+  Array<T, Exec> gradients_, memory_;
+  Array<double, Exec> losses_, squares_;
+  std::vector<T*> gradient_roots_;
+  std::vector<double*> loss_roots_;
+  int workers_ = 1, tile_rows_ = 1;
+  std::size_t stride_ = 0, memory_each_ = 0;
+};
+
+}  // namespace vrfm
