@@ -9,7 +9,7 @@
 //   prepared_cols()                   columns of what prepare writes; 0: nothing
 //   PreparedSaved<T>, Saved<T>        what the backward of prepare and of forward read
 //   prepare(ctx, p, condition, prepared, saved, arena)
-//                                     prepared: rows x prepared_cols(), overwritten
+//                                     prepared: rows x prepared_cols(), overwritten; empty if these are 0
 //   prepare_backward(ctx, p, g, dprepared, dcondition, saved, arena)
 //   forward(ctx, p, query, prepared, draws, v, saved, arena)
 //                                     v: rows x dimension(), overwritten

@@ -72,7 +72,7 @@ struct BasicElbo {
     Condition<T> condition = problem.condition;
     condition.z = draw.z;
     VelocityPass<VelocityOf<Networks>, T> pass;
-    pass.forward(ctx, networks.velocity, p, condition, {point.t, point.x, {}}, problem.draws,
+    pass.forward(ctx, networks.velocity, p, condition, {point.t, point.x, {}}, problem.dropout(),
                  arena);
     ctx.each_row(rows,
                  VelocityError<T, D, W>{point.t, point.u, pass.v, problem.losses,

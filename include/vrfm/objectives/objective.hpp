@@ -47,6 +47,10 @@ struct LossProblem {
   Matrix<T> losses;   ///< rows x terms
 
   KOKKOS_INLINE_FUNCTION int rows() const { return x0.rows; }
+  /// Where dropout is drawn; null: it is left out, because this is no training.
+  KOKKOS_INLINE_FUNCTION const DrawAddress* dropout() const {
+    return draws.use == Use::training ? &draws : nullptr;
+  }
 };
 
 /// How many losses an objective reports.

@@ -37,7 +37,7 @@ struct BasicVelocityLoss {
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
     VelocityPass<VelocityOf<Networks>, T> pass;
     pass.forward(ctx, problem.networks.velocity, problem.parameters, problem.condition,
-                 {point.t, point.x, {}}, problem.draws, arena);
+                 {point.t, point.x, {}}, problem.dropout(), arena);
     ctx.each_row(problem.rows(),
                  VelocityError<T, D, W>{point.t, point.u, pass.v, problem.losses,
                                         static_cast<T>(reduction_factor(velocity, pass.v.cols)),

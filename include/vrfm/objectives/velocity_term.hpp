@@ -34,8 +34,7 @@ struct VelocityError {
   }
 };
 
-/// One evaluation of a velocity network, in memory of the arena. Of a NetworkVelocity whose `v` became
-/// its own gradient (VelocityError), backward takes it from there.
+/// One evaluation of a velocity network, in memory of the arena.
 template <VelocityModel Model, class T>
 struct VelocityPass {
   Matrix<T> v;         ///< rows x dimension
@@ -43,16 +42,16 @@ struct VelocityPass {
   typename Model::template PreparedSaved<T> prepared_saved;
   typename Model::template Saved<T> saved;
 
-  /// v = u(query | condition), with dropout at `draws`.
+  /// v = u(query | condition), with dropout at `draws` unless that is null.
   template <class Ctx>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const T* p,
                                const Condition<T>& condition, const Query<T>& query,
-                               const DrawAddress& draws, Arena<T>& arena) {
+                               const DrawAddress* draws, Arena<T>& arena) {
     const int rows = query.x.rows;
     v = arena.take(rows, model.dimension());
-    prepared = arena.take(rows, model.prepared_cols());
+    prepared = take_prepared(model, rows, arena);
     model.prepare(ctx, p, condition, prepared, &prepared_saved, arena);
-    model.forward(ctx, p, query, ConstMatrix<T>(prepared), &draws, v, &saved, arena);
+    model.forward(ctx, p, query, ConstMatrix<T>(prepared), draws, v, &saved, arena);
   }
 
   /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
@@ -60,13 +59,21 @@ struct VelocityPass {
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const T* p, Gradient<T> g,
                                 ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> dprepared = arena.take(prepared.rows, prepared.cols);
+    const Matrix<T> dprepared = take_prepared(model, dv.rows, arena);
     ctx.map(dprepared.rows, dprepared.cols, Fill<T>{dprepared, T(0)});
     model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
     model.prepare_backward(ctx, p, g, ConstMatrix<T>(dprepared),
                            ConditionGradient<T>{dz, Matrix<T>(), Matrix<T>()}, prepared_saved,
                            arena);
     arena.rewind(mark);
+  }
+
+ private:
+  /// Empty where there is nothing to prepare.
+  KOKKOS_INLINE_FUNCTION static Matrix<T> take_prepared(const Model& model, int rows,
+                                                        Arena<T>& arena) {
+    const int cols = model.prepared_cols();
+    return cols > 0 ? arena.take(rows, cols) : Matrix<T>();
   }
 };
 

@@ -32,20 +32,20 @@ concept HasRank = requires(const C& communicator) {
 };
 
 template <class C, class Exec = Kokkos::DefaultHostExecutionSpace>
-concept HasTreeSum =
-    requires(const C& communicator, const Exec& exec, const Partition& partition,
-             std::span<float* const> roots, float* result, std::span<double* const> double_roots,
-             double* double_result) {
-      communicator.sum(exec, partition, roots, result, std::size_t{});
-      communicator.sum(exec, partition, double_roots, double_result, std::size_t{});
-    };
+concept HasTreeSum = requires(const C& communicator, const Exec& exec, const Partition& partition,
+                              std::span<float* const> roots, float* result,
+                              std::span<double* const> double_roots, double* double_result) {
+  communicator.sum(exec, partition, roots, result, std::size_t{});
+  communicator.sum(exec, partition, double_roots, double_result, std::size_t{});
+};
 
 template <class C>
-concept HasAgreement = requires(const C& communicator, const Kokkos::DefaultHostExecutionSpace& exec,
-                                const Array<float, Kokkos::DefaultHostExecutionSpace>& values) {
-  { communicator.any(true) } -> std::same_as<bool>;
-  communicator.broadcast(exec, values);
-};
+concept HasAgreement =
+    requires(const C& communicator, const Kokkos::DefaultHostExecutionSpace& exec,
+             const Array<float, Kokkos::DefaultHostExecutionSpace>& values) {
+      { communicator.any(true) } -> std::same_as<bool>;
+      communicator.broadcast(exec, values);
+    };
 
 }  // namespace detail
 

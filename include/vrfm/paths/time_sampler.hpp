@@ -47,4 +47,14 @@ struct LogitNormalTime {
   }
 };
 
+/// Always the same t: for losses along t, and for a mean over fixed points of t.
+struct FixedTime {
+  double t = 0.5;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const RandomStream&, std::uint64_t, std::uint32_t) const {
+    return static_cast<T>(t);
+  }
+};
+
 }  // namespace vrfm

@@ -15,6 +15,47 @@
 
 namespace vrfm {
 
+namespace detail {
+
+/// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
+inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
+
+/// `launch` with an automatic execution decided, for networks of so many bytes of parameters. Throws
+/// std::invalid_argument for networks that kernels cannot carry in tiles, and for a negative batch.
+template <bool host_only>
+Launch resolved(Launch launch, std::size_t bytes) {
+  expect(launch.batch >= 0, "launch.batch must be >= 0 (0: the whole batch), got ", launch.batch);
+  expect(!host_only || launch.execution != Execution::tiles,
+         "these networks are too large for tiles: expected Execution::batch");
+  if (launch.execution == Execution::automatic) {
+    launch.execution =
+        !host_only && bytes <= most_tiled_bytes ? Execution::tiles : Execution::batch;
+  }
+  return launch;
+}
+
+/// Throws std::invalid_argument unless flow, objective and coupling belong together.
+template <class FlowType, class Objective, class Pairing>
+void check_fit(const FlowType& flow, const Objective& objective, const Pairing& coupling,
+               int batch) {
+  expect(batch >= 1, "batch must be at least 1, got ", batch);
+  objective.check(flow.networks());
+  expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
+              static_cast<std::size_t>(coupling.dimension()), "dimensions");
+  const ModelInputs wanted = flow.networks().velocity.inputs();
+  const ConditionShape given = condition_of(coupling);
+  const auto same = [](int flow_has, int coupling_has, const char* what) {
+    expect_same("the flow's condition", static_cast<std::size_t>(flow_has), "the coupling's",
+                static_cast<std::size_t>(coupling_has), what);
+  };
+  same(wanted.classes, given.classes, "classes");
+  same(wanted.condition_columns, given.columns, "columns");
+  same(wanted.field_columns, given.field_columns, "field columns");
+  check_batch(coupling, batch);
+}
+
+}  // namespace detail
+
 template <class FlowType, class Objective, class Pairing, class Comm = SelfCommunicator>
 class BatchGradient {
  public:
@@ -37,7 +78,7 @@ class BatchGradient {
         range_(partition_.owned(communicator.rank(), communicator.size())),
         roots_(partition_.roots(range_)),
         count_(static_cast<std::int64_t>(flow.parameters().count())),
-        rows_{flow.networks(), objective, coupling,   flow.values().data(),
+        rows_{flow.networks(), objective,   coupling, flow.values().data(),
               teacher,         1.0 / batch, draws} {
     allocate();
   }
@@ -60,9 +101,11 @@ class BatchGradient {
     } else {
       evaluate_in_turn();
     }
-    detail::AddLeaves<T> add{gradients_.data(), stride_, tiled_ ? range_ : LeafRange{range_.first, 1},
-                             partition_.leaves(), true, count_, losses_.data(), terms, range_,
-                             squares_.data()};
+    detail::AddLeaves<T> add{
+        gradients_.data(),   stride_, tiled_ ? range_ : LeafRange{range_.first, 1},
+        partition_.leaves(), true,    count_,
+        losses_.data(),      terms,   range_,
+        squares_.data()};
     add.one_node = detail::is_one_node(add.range, add.leaves);
     add_blocks("vrfm::BatchGradient::add_leaves", add);
     communicator_.sum(exec_, partition_, std::span<T* const>(gradient_roots_), gradients_.data(),

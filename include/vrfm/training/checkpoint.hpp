@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Weights and checkpoints as safetensors files. A weights file holds one tensor a parameter under
-// its own name, so PyTorch loads it as a state dict. A checkpoint adds, under prefixes, the moments
-// and the moving average, and as metadata the step and the settings: with counter-based random
-// numbers that is the whole state of a run.
+// its own name, so PyTorch loads it as a state dict. A checkpoint adds, under the name of each array of
+// the training's state (the optimizer's, the moving average's) and a point, one tensor a parameter, and
+// as metadata the step and the settings: with counter-based random numbers that is the whole state of a
+// run.
 #pragma once
 
 #include <charconv>
 #include <filesystem>
+#include <sstream>
 #include <string_view>
 
 #include <vrfm/io/safetensors.hpp>
@@ -20,11 +22,9 @@ using Settings = Metadata;
 
 namespace detail {
 
-inline constexpr std::string_view first_moment_prefix = "adam.first_moment.";
-inline constexpr std::string_view second_moment_prefix = "adam.second_moment.";
-inline constexpr std::string_view average_prefix = "ema.";
 inline constexpr std::string_view setting_prefix = "setting.";
 inline constexpr const char* step_key = "step";
+inline constexpr const char* state_key = "state";
 
 /// A flat array on the host, and its slots as tensors over it.
 template <class T>
@@ -76,13 +76,28 @@ inline std::int64_t read_step(const SafetensorsFile& file) {
   return step;
 }
 
+/// The names of the state's arrays that a checkpoint holds; none of a weights file.
+inline std::vector<std::string> state_names(const SafetensorsFile& file) {
+  const auto entry = file.metadata().find(state_key);
+  if (entry != file.metadata().end()) {
+    std::vector<std::string> names;
+    std::stringstream stream(entry->second);
+    for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
+    return names;
+  }
+  // Checkpoints of version 0.3 and earlier do not say.
+  if (!file.metadata().contains(step_key)) return {};
+  return {"adam.first_moment", "adam.second_moment", average_name};
+}
+
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
 inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
+  const auto states = state_names(file);
   for (const Tensor& tensor : file.tensors()) {
     std::string_view name = tensor.name;
-    for (const auto prefix : {first_moment_prefix, second_moment_prefix, average_prefix}) {
-      if (!name.starts_with(prefix)) continue;
-      name.remove_prefix(prefix.size());
+    for (const auto& state : states) {
+      if (!name.starts_with(state + '.')) continue;
+      name.remove_prefix(state.size() + 1);
       break;
     }
     bool known = false;
@@ -90,6 +105,24 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
     if (!known) {
       throw std::runtime_error(text(file.name(), ": tensor ", io::in_quotes(tensor.name),
                                     ": the model has no such parameter"));
+    }
+  }
+}
+
+/// Throws std::runtime_error unless the file's state is that of a training whose arrays are `state`.
+template <class State>
+void expect_state(const SafetensorsFile& file, const State& state) {
+  const auto stored = state_names(file);
+  std::string wanted;
+  for (const auto& array : state) wanted += (wanted.empty() ? "" : ", ") + array.name;
+  for (const auto& name : stored) {
+    bool known = false;
+    for (const auto& array : state) known = known || array.name == name;
+    for (const Tensor& tensor : file.tensors()) {
+      if (known || !tensor.name.starts_with(name + '.')) continue;
+      throw std::runtime_error(text(file.name(), ": tensor ", io::in_quotes(tensor.name),
+                                    ": the checkpoint has '", name,
+                                    "', but this run's state is: ", wanted));
     }
   }
 }
@@ -141,28 +174,27 @@ Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
 /// The same with the moving average of a checkpoint. Throws also where the checkpoint has none.
 template <class FlowType>
 Metadata load_average(const std::filesystem::path& path, const FlowType& flow) {
-  return detail::load_values(path, flow, detail::average_prefix);
+  return detail::load_values(path, flow, std::string(average_name) + '.');
 }
 
-/// Writes the whole state of a run, atomically.
+/// Writes the whole state of a run, atomically; the communicator's root does.
 template <class TrainerType>
 void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
                      const Settings& settings) {
   using T = typename TrainerType::T;
-  const auto& list = trainer.parameters();
-  const auto& exec = trainer.exec();
-  const detail::HostParameters<T> values(exec, list, trainer.values());
-  const detail::HostParameters<T> first(exec, list, trainer.first_moment());
-  const detail::HostParameters<T> second(exec, list, trainer.second_moment());
+  if (!trainer.communicator().is_root()) return;
+  std::vector<detail::HostParameters<T>> arrays;
+  arrays.reserve(trainer.state().size() + 1);
+  arrays.emplace_back(trainer.exec(), trainer.parameters(), trainer.values());
   std::vector<Tensor> tensors;
-  values.append_to(tensors, "");
-  first.append_to(tensors, detail::first_moment_prefix);
-  second.append_to(tensors, detail::second_moment_prefix);
-  const bool averaged = trainer.options().ema_decay > 0;
-  const detail::HostParameters<T> average(exec, list,
-                                          averaged ? trainer.average() : trainer.values());
-  if (averaged) average.append_to(tensors, detail::average_prefix);
-  Metadata metadata{{detail::step_key, std::to_string(trainer.step())}};
+  arrays.back().append_to(tensors, "");
+  std::string names;
+  for (const auto& array : trainer.state()) {
+    arrays.emplace_back(trainer.exec(), trainer.parameters(), array.values);
+    arrays.back().append_to(tensors, array.name + '.');
+    names += (names.empty() ? "" : ",") + array.name;
+  }
+  Metadata metadata{{detail::step_key, std::to_string(trainer.step())}, {detail::state_key, names}};
   for (const auto& [name, value] : settings) {
     metadata[std::string(detail::setting_prefix) + name] = value;
   }
@@ -191,28 +223,23 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
                                   stored.begin()->first, "', which this run does not have"));
   }
   detail::reject_unknown(file, trainer.parameters());
-  const auto& exec = trainer.exec();
-  const auto& list = trainer.parameters();
-  const bool averaged = trainer.options().ema_decay > 0;
-  for (const Tensor& tensor : file.tensors()) {
-    if (averaged || !tensor.name.starts_with(detail::average_prefix)) continue;
-    throw std::runtime_error(text(file.name(), ": tensor ", detail::io::in_quotes(tensor.name),
-                                  ": the checkpoint has a moving average, but this run's ema_decay "
-                                  "is 0"));
-  }
+  detail::expect_state(file, trainer.state());
   // All is read and checked before the first number of the trainer changes.
+  const auto& list = trainer.parameters();
   const auto values = detail::read_parameters<T>(file, list, "");
-  const auto first = detail::read_parameters<T>(file, list, detail::first_moment_prefix);
-  const auto second = detail::read_parameters<T>(file, list, detail::second_moment_prefix);
-  if (averaged) {
-    const auto average = detail::read_parameters<T>(file, list, detail::average_prefix);
-    Kokkos::deep_copy(exec, trainer.average(), average);
-    exec.fence();
+  std::vector<Kokkos::View<T*, Kokkos::HostSpace>> state;
+  for (const auto& array : trainer.state()) {
+    // Moving averages were not compensated before version 0.4: theirs is zero.
+    const bool absent =
+        array.name == average_compensation_name && !file.metadata().contains(detail::state_key);
+    state.push_back(absent ? Kokkos::View<T*, Kokkos::HostSpace>("vrfm::zero", list.count())
+                           : detail::read_parameters<T>(file, list, array.name + '.'));
   }
-  Kokkos::deep_copy(exec, trainer.values(), values);
-  Kokkos::deep_copy(exec, trainer.first_moment(), first);
-  Kokkos::deep_copy(exec, trainer.second_moment(), second);
-  exec.fence();
+  Kokkos::deep_copy(trainer.exec(), trainer.values(), values);
+  for (std::size_t k = 0; k < state.size(); ++k) {
+    Kokkos::deep_copy(trainer.exec(), trainer.state()[k].values, state[k]);
+  }
+  trainer.exec().fence();
   trainer.resume_at(step);
 }
 

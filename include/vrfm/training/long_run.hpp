@@ -34,7 +34,9 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
     for (const auto& action : actions) {
       if (action.every > 0 && trainer.step() % action.every == 0) action.act();
     }
-    if (trainer.step() < last_step && stop && stop()) return false;
+    if (trainer.step() == last_step) break;
+    // One rank's signal stops all: each asks, and all hear the same.
+    if (trainer.communicator().any(stop && stop())) return false;
   }
   return true;
 }

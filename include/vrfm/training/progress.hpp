@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#include <vrfm/training/trainer.hpp>
+#include <vrfm/training/step_log.hpp>
 
 namespace vrfm {
 
@@ -59,16 +59,19 @@ class ProgressBar {
     tenth_ = tenth;
     const double left = report.seconds * static_cast<double>(report.last_step - report.step) /
                         static_cast<double>(report.step - first_step_);
-    // 0 is what objectives without a latent variable have for it.
-    char kl[32] = "";
-    if (report.kl != 0) std::snprintf(kl, sizeof kl, "  KL %.4f", report.kl);
+    std::string losses;
+    for (std::size_t k = 0; k < report.terms.size(); ++k) {
+      char loss[64];
+      std::snprintf(loss, sizeof loss, "  %s %.4f", report.terms[k], report.means[k]);
+      losses += loss;
+    }
     const double speed = report.samples_per_second;
-    char line[256];
-    std::snprintf(
-        line, sizeof line, "%s %3.0f %%  step %lld/%lld  loss %.4f%s  %.*f samples/s  %s %s",
-        name_.c_str(), std::floor(100 * fraction), static_cast<long long>(report.step),
-        static_cast<long long>(report.last_step), report.velocity, kl, speed < 10 ? 1 : 0, speed,
-        detail::clock_text(done ? report.seconds : left).c_str(), done ? "in all" : "left");
+    char line[512];
+    std::snprintf(line, sizeof line, "%s %3.0f %%  step %lld/%lld%s  %.*f samples/s  %s %s",
+                  name_.c_str(), std::floor(100 * fraction), static_cast<long long>(report.step),
+                  static_cast<long long>(report.last_step), losses.c_str(), speed < 10 ? 1 : 0,
+                  speed, detail::clock_text(done ? report.seconds : left).c_str(),
+                  done ? "in all" : "left");
     if (terminal_) {
       // Erase to the end of the line: the text before it may have been longer.
       std::fprintf(stream_, "\r%s\033[K%s", line, done ? "\n" : "");

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// held_out_losses: an objective's losses on samples that are held out, without a gradient and without
+// dropout, at draws that are the same for every flow and that no training makes (Use::held_out). Losses
+// at one time t are those of an objective whose times are FixedTime.
+#pragma once
+
+#include <vrfm/training/trainer.hpp>
+
+namespace vrfm {
+
+struct HeldOutOptions {
+  int count = 1000;        ///< samples
+  std::uint32_t seed = 0;  ///< of pairs, times and posterior draws
+  std::uint32_t step = 0;  ///< of these draws: another one, other draws
+  Launch launch = {};      ///< always whole batches; its batch bounds the memory
+};
+
+/// Means over the samples, in the order of the objective's terms.
+struct HeldOutLosses {
+  std::span<const char* const> terms;
+  std::array<double, most_terms> means{};
+
+  /// The mean of the loss called `name`. Throws std::invalid_argument if there is none.
+  double mean(std::string_view name) const { return means[term_index(terms, name)]; }
+};
+
+/// Waits for the end. Throws std::invalid_argument if something does not fit.
+template <class FlowType, class Objective, class Pairing>
+HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
+                              const Pairing& coupling, const HeldOutOptions& options = {}) {
+  using T = typename FlowType::value_type;
+  using Exec = typename FlowType::execution_space;
+  using Networks = std::decay_t<decltype(flow.networks())>;
+  using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
+  static_assert(RequireObjective<Objective, Networks>::ok);
+  static_assert(RequireCoupling<Pairing, T>::ok);
+  expect(!uses_teacher<Objective>,
+         "an objective that asks the moving average has no held-out loss");
+  expect(options.launch.batch >= 0, "launch.batch must be >= 0 (0: all), got ",
+         options.launch.batch);
+  detail::check_fit(flow, objective, coupling, options.count);
+  const Partition partition = Partition::of_leaves(options.count, options.launch.batch);
+  const Exec& exec = flow.exec();
+  const DrawAddress draws{
+      .seed = options.seed, .step = options.step, .first_sample = 0, .use = Use::held_out};
+  const Rows rows{flow.networks(), objective, coupling, flow.values().data(), nullptr, 1.0, draws};
+  prepare_coupling(exec, coupling, draws, options.count);
+
+  Arena<T> measured = Arena<T>::measure();
+  double unused[Rows::terms];
+  rows(MeasureContext{tile_concurrency(exec)}, partition.largest_leaf(), 0, Gradient<T>{}, unused,
+       Update::overwrite, measured);
+  const Array<T, Exec> memory(
+      Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::held_out_losses::memory"),
+      measured.peak());
+  const Table<double, Exec> sums("vrfm::held_out_losses::sums",
+                                 static_cast<std::size_t>(partition.leaves()),
+                                 static_cast<std::size_t>(Rows::terms));
+  const BatchContext<Exec, FlowType::compute> ctx(exec);
+  for (int leaf = 0; leaf < partition.leaves(); ++leaf) {
+    Arena<T> arena(memory.data(), measured.peak());
+    rows(ctx, partition.sample_count(leaf), partition.first_sample(leaf), Gradient<T>{},
+         sums.data() + leaf * Rows::terms, Update::overwrite, arena);
+  }
+  const auto host = Kokkos::create_mirror_view(sums);
+  Kokkos::deep_copy(exec, host, sums);
+  exec.fence();
+
+  HeldOutLosses losses{Objective::terms, {}};
+  for (int k = 0; k < Rows::terms; ++k) {
+    detail::AddLeavesOfElement<double>{host.data(), static_cast<std::size_t>(Rows::terms),
+                                       LeafRange{0, partition.leaves()}, partition.leaves()}(0, k);
+    losses.means[static_cast<std::size_t>(k)] = host(0, k) / options.count;
+  }
+  return losses;
+}
+
+}  // namespace vrfm

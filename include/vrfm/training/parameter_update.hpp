@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ParameterUpdate: an optimizer with its state, one flat array a name, and the two launches that apply
+// it: one notes the step's losses, clips the gradient by its global norm as PyTorch's clip_grad_norm_
+// (the coefficient clip / (norm + 1e-6), at most 1) and computes what all elements have in common; the
+// other updates every element.
+#pragma once
+
+#include <string>
+
+#include <vrfm/linalg/tile_context.hpp>
+#include <vrfm/training/detail/optimizer_pass.hpp>
+#include <vrfm/training/step_log.hpp>
+
+namespace vrfm {
+
+/// An array of a training's state under its name in checkpoints.
+template <class T, ExecutionSpace Exec>
+struct NamedArray {
+  std::string name;
+  Array<T, Exec> values;
+};
+
+namespace detail {
+
+/// One tile: the step's note in the log, and the input of its update; where something is not finite the
+/// update is skipped.
+template <class T, class O>
+struct FinishStep {
+  const double* losses;  // sums over the batch
+  double row_weight;
+  const double* squares;
+  int blocks;
+  double* square;    // their sum
+  double clip_norm;  // 0: no clipping
+  O optimizer;
+  StepLogView log;
+  StepInput<T, O>* input;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    ctx.column_sum(Matrix<const double>(squares, blocks, 1, 1), square, Update::overwrite);
+    ctx.each_row(1, *this);
+  }
+
+  KOKKOS_FUNCTION void operator()(int) const {
+    const std::int64_t now = *log.counter;
+    const double norm = math::sqrt(*square);
+    const bool bad = log.note(losses, row_weight, *square);
+    const double scale = clip_norm > 0 ? math::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
+    *input = {optimizer.template at<T>(now), static_cast<T>(scale), bad};
+  }
+};
+
+}  // namespace detail
+
+template <class T, ExecutionSpace Exec, Optimizer<T> O>
+class ParameterUpdate {
+ public:
+  /// Of `count` parameters; the state's arrays are zero. Throws what the optimizer's check throws.
+  ParameterUpdate(const Exec& exec, const O& optimizer, std::size_t count)
+      : exec_(exec), optimizer_(optimizer), input_("vrfm::ParameterUpdate::input", 1) {
+    optimizer.check();
+    for (const char* name : O::state) {
+      state_.push_back({name, Array<T, Exec>(text("vrfm::ParameterUpdate::", name), count)});
+    }
+  }
+
+  const std::vector<NamedArray<T, Exec>>& state() const { return state_; }
+
+  /// Launches the update of `values` by a gradient. losses, squares: see BatchGradient; `square`: where
+  /// their sum goes.
+  void enqueue(const Array<T, Exec>& values, const T* gradient, const double* losses,
+               double row_weight, const Array<double, Exec>& squares, double clip_norm,
+               const detail::StepLogView& log) {
+    const auto blocks = static_cast<int>(squares.extent(0)) - 1;
+    launch_tiles(exec_, "vrfm::ParameterUpdate::finish", 1,
+                 detail::FinishStep<T, O>{losses, row_weight, squares.data(), blocks,
+                                          squares.data() + blocks, clip_norm, optimizer_, log,
+                                          input_.data()});
+    detail::OptimizerPass<T, O> pass{values.data(), gradient, {}, input_.data()};
+    for (std::size_t k = 0; k < state_.size(); ++k) pass.state[k] = state_[k].values.data();
+    flat_map(exec_, "vrfm::ParameterUpdate::update", static_cast<std::int64_t>(values.extent(0)),
+             pass);
+  }
+
+ private:
+  Exec exec_;
+  O optimizer_;
+  std::vector<NamedArray<T, Exec>> state_;
+  Array<detail::StepInput<T, O>, Exec> input_;
+};
+
+}  // namespace vrfm
