@@ -34,8 +34,12 @@
 #include <vrfm/paths/affine_path.hpp>
 #include <vrfm/sampling/likelihood.hpp>
 #include <vrfm/sampling/sample.hpp>
+#include <vrfm/training/adam.hpp>
+#include <vrfm/training/average.hpp>
+#include <vrfm/training/lion.hpp>
 #include <vrfm/training/long_run.hpp>
 #include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/progress.hpp>
+#include <vrfm/training/sgd.hpp>
 #include <vrfm/training/trainer.hpp>
 #include <vrfm/version.hpp>
