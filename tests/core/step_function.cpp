@@ -1,64 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Learning-rate schedules at their corners, and what they refuse.
+// Functions of the step at their corners, on the host and in kernels, and what they refuse.
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
+#include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/training/learning_rate.hpp>
+#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/step_function.hpp>
 
-using vrfm::LearningRate;
+using vrfm::StepFunction;
 using vrfm::test::contains;
+using vrfm::test::difference;
 using vrfm::test::epsilon;
 using vrfm::test::thrown;
-using Decay = LearningRate::Decay;
 
-TEST_CASE("a constant rate is constant", "[training][rate]") {
-  const LearningRate rate{.base = 2e-4};
-  for (const std::int64_t step : {0ll, 1ll, 1000000000000ll}) CHECK(rate.at(step) == 2e-4);
+namespace {
+
+struct Evaluate {
+  StepFunction f;
+  double* values;
+
+  KOKKOS_FUNCTION void operator()(int step) const { values[step] = f.at(step); }
+};
+
+}  // namespace
+
+TEST_CASE("a plain number is a constant function", "[core][step]") {
+  const StepFunction f = 2e-4;
+  for (const std::int64_t step : {0ll, 1ll, 1000000000000ll}) CHECK(f.at(step) == 2e-4);
+  CHECK(f.value() == 2e-4);
+  CHECK(StepFunction().at(7) == 0);
 }
 
-TEST_CASE("warm-up starts at zero and is linear", "[training][rate]") {
-  const LearningRate rate{.base = 2e-4, .warmup = 5000};
-  CHECK(rate.at(0) == 0);
-  CHECK(rate.at(1) == 2e-4 / 5000);
-  CHECK(rate.at(2500) == 1e-4);
-  CHECK(rate.at(4999) < 2e-4);
-  CHECK(rate.at(5000) == 2e-4);
-  CHECK(rate.at(600000) == 2e-4);
+TEST_CASE("a warm-up starts at zero and is linear", "[core][step]") {
+  const auto f = StepFunction::warmup(2e-4, 5000);
+  CHECK(f.value() == 2e-4);
+  CHECK(f.at(0) == 0);
+  CHECK(f.at(1) == 2e-4 / 5000);
+  CHECK(f.at(2500) == 1e-4);
+  CHECK(f.at(4999) < 2e-4);
+  CHECK(f.at(5000) == 2e-4);
+  CHECK(f.at(600000) == 2e-4);
+  CHECK(StepFunction::warmup(3, 0).at(0) == 3);
 }
 
-TEST_CASE("cosine falls from the base to its floor and stays there", "[training][rate]") {
-  const LearningRate rate{
-      .base = 4, .warmup = 10, .decay = Decay::cosine, .total = 110, .floor = 0.25};
-  CHECK(rate.at(0) == 0);
-  CHECK(rate.at(5) == 2);
-  CHECK(rate.at(10) == 4);
-  CHECK(std::fabs(rate.at(60) - (1 + 4) / 2.0) <= 8 * epsilon<double>);
-  CHECK(std::fabs(rate.at(35) - (1 + 3 * (1 + std::sqrt(0.5)) / 2)) <= 16 * epsilon<double>);
-  CHECK(rate.at(110) == 1);
-  CHECK(rate.at(111) == 1);
-  CHECK(rate.at(1000000) == 1);
-  for (std::int64_t step = 10; step < 110; ++step) CHECK(rate.at(step + 1) < rate.at(step));
+TEST_CASE("a cosine falls from its value to its floor and stays there", "[core][step]") {
+  const auto f = StepFunction::cosine(4, 10, 110, 0.25);
+  CHECK(f.at(0) == 0);
+  CHECK(f.at(5) == 2);
+  CHECK(f.at(10) == 4);
+  CHECK(std::fabs(f.at(60) - (1 + 4) / 2.0) <= 8 * epsilon<double>);
+  CHECK(std::fabs(f.at(35) - (1 + 3 * (1 + std::sqrt(0.5)) / 2)) <= 16 * epsilon<double>);
+  CHECK(f.at(110) == 1);
+  CHECK(f.at(111) == 1);
+  CHECK(f.at(1000000) == 1);
+  for (std::int64_t step = 10; step < 110; ++step) CHECK(f.at(step + 1) < f.at(step));
+  CHECK(StepFunction::cosine(4, 0, 10).at(10) == 0);
 }
 
-TEST_CASE("impossible schedules are refused", "[training][rate]") {
-  const auto refusal = [](const LearningRate& rate) {
-    return thrown<std::invalid_argument>([&] { rate.check(); });
+TEST_CASE("a cycle is a ramp and a plateau, again and again", "[core][step]") {
+  const auto f = StepFunction::cyclic(4, 100, 0.25);
+  for (const std::int64_t first : {0ll, 100ll, 1000000000000ll}) {
+    CHECK(f.at(first) == 0);
+    CHECK(std::fabs(f.at(first + 1) - 0.16) <= 4 * epsilon<double>);
+    CHECK(std::fabs(f.at(first + 20) - 3.2) <= 16 * epsilon<double>);
+    CHECK(f.at(first + 25) == 4);
+    CHECK(f.at(first + 99) == 4);
+  }
+  CHECK(StepFunction::cyclic(4, 10).at(4) < 4);
+  CHECK(StepFunction::cyclic(4, 10).at(5) == 4);
+  CHECK(StepFunction::cyclic(4, 10, 1).at(9) < 4);
+}
+
+TEMPLATE_LIST_TEST_CASE("kernels get the host's values", "[core][step]", vrfm::test::Spaces) {
+  constexpr int steps = 150;
+  for (const auto& f : {StepFunction(2), StepFunction::warmup(2, 100),
+                        StepFunction::cosine(2, 10, 120, 0.1), StepFunction::cyclic(2, 40)}) {
+    const vrfm::Array<double, TestType> values("vrfm::test::values", steps);
+    Kokkos::parallel_for(Kokkos::RangePolicy<TestType>(0, steps), Evaluate{f, values.data()});
+    Kokkos::fence();
+    const auto host = Kokkos::create_mirror_view(values);
+    Kokkos::deep_copy(host, values);
+    std::vector<double> expected;
+    for (int step = 0; step < steps; ++step) expected.push_back(f.at(step));
+    CHECK(difference({host.data(), host.data() + steps}, expected, 8 * epsilon<double> * 2) == "");
+  }
+}
+
+TEST_CASE("impossible functions of the step are refused", "[core][step]") {
+  const auto refusal = [](const StepFunction& f) {
+    return thrown<std::invalid_argument>([&] { f.check("beta"); });
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK_NOTHROW(LearningRate{}.check());
-  CHECK(refusal({.base = 0}) == "vrfm: learning rate must be positive, got 0");
-  CHECK(contains(refusal({.base = nan}), "learning rate must be positive, got "));
-  CHECK(contains(refusal({.base = std::numeric_limits<double>::infinity()}),
-                 "learning rate must be positive, got inf"));
-  CHECK(refusal({.warmup = -1}) == "vrfm: warm-up must be >= 0 steps, got -1");
-  CHECK(refusal({.warmup = 10, .decay = Decay::cosine, .total = 10}) ==
-        "vrfm: cosine decay needs total > warm-up (10 steps), got 10");
-  CHECK(refusal({.decay = Decay::cosine}) ==
-        "vrfm: cosine decay needs total > warm-up (0 steps), got 0");
-  CHECK(refusal({.floor = 1.5}) == "vrfm: the cosine's floor must be in [0, 1], got 1.5");
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const auto& f : {StepFunction(), StepFunction(1e-3), StepFunction::warmup(1, 0),
+                        StepFunction::cosine(1, 0, 1), StepFunction::cyclic(1, 1, 1)})
+    CHECK_NOTHROW(f.check("beta"));
+  CHECK(refusal(-1) == "vrfm: beta must be a finite number >= 0, got -1");
+  CHECK(contains(refusal(nan), "beta must be a finite number >= 0, got "));
+  CHECK(refusal(infinity) == "vrfm: beta must be a finite number >= 0, got inf");
+  CHECK(refusal(StepFunction::warmup(1, -1)) ==
+        "vrfm: the warm-up of beta must be >= 0 steps, got -1");
+  CHECK(refusal(StepFunction::cosine(1, 10, 10)) ==
+        "vrfm: the cosine of beta needs total > warm-up (10 steps), got 10");
+  CHECK(refusal(StepFunction::cosine(1, 0, 10, 1.5)) ==
+        "vrfm: the cosine's floor of beta must be in [0, 1], got 1.5");
+  CHECK(contains(refusal(StepFunction::cosine(1, 0, 10, nan)), "floor of beta must be in [0, 1]"));
+  CHECK(refusal(StepFunction::cyclic(1, 0)) ==
+        "vrfm: a cycle of beta must have at least 1 step, got 0");
+  for (const double ramp : {0.0, -0.5, 1.5, nan})
+    CHECK(contains(refusal(StepFunction::cyclic(1, 10, ramp)),
+                   "vrfm: the ramp of a cycle of beta must be a fraction in (0, 1], got "));
 }
