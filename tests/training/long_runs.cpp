@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,8 @@
 #include "support.hpp"
 
 #include <vrfm/training/checkpoint_folder.hpp>
+#include <vrfm/training/held_out_loss.hpp>
 #include <vrfm/training/long_run.hpp>
-#include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/stop_signal.hpp>
 
 using namespace vrfm::test;
@@ -180,26 +181,32 @@ TEST_CASE("signals are noted while someone asks", "[training][stop_signal]") {
   ::signal(SIGTERM, before);
 }
 
-TEST_CASE("held-out losses are those of a step", "[training][mean_losses]") {
+TEST_CASE("held-out losses are the objective's, on draws of their own",
+          "[training][held_out_loss]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   for (const int latent : {0, 2}) {
     const vrfm::Flow<double> flow(Exec(), tiny_flow(latent), 1);
     const auto pairs = tiny_coupling<double>(Exec());
-    const vrfm::TrainerOptions options{.batch = 50, .seed = 5, .execution = vrfm::Execution::batch};
     const auto check = [&](const auto& objective) {
-      // Steps 0 and 1 with a rate that moves nothing: the losses at the same weights.
-      vrfm::Trainer trainer(flow, objective, vrfm::Adam{.learning_rate = {.base = 1e-300}}, pairs,
-                            options);
-      trainer.run(2, 2, [&](const vrfm::TrainingReport& report) {
-        for (std::uint32_t step = 0; step < 2; ++step) {
-          for (const int batch : {0, 7}) {
-            const auto losses = vrfm::mean_losses(
-                flow, objective, pairs, {.count = 50, .batch = batch, .seed = 5, .step = step});
-            const double bound = 1e3 * std::numeric_limits<double>::epsilon();
-            CHECK(std::abs(losses.velocity - report.losses[step].velocity) <=
-                  bound * report.losses[step].velocity);
-            CHECK(std::abs(losses.kl - report.losses[step].kl) <= bound);
-          }
+      const auto losses = [&](int batch, std::uint32_t step) {
+        return vrfm::held_out_losses(
+            flow, objective, pairs,
+            {.count = 500, .seed = 5, .step = step, .launch = {.batch = batch}});
+      };
+      const auto whole = losses(0, 0);
+      for (const char* term : objective.terms) {
+        // Added in another order, the same; at another step, and in training, other samples.
+        const double bound = 1e3 * std::numeric_limits<double>::epsilon() * whole.mean(term);
+        CHECK(std::abs(losses(7, 0).mean(term) - whole.mean(term)) <= bound);
+        CHECK(losses(7, 0).mean(term) == losses(7, 0).mean(term));
+        CHECK(std::abs(losses(0, 1).mean(term) - whole.mean(term)) > bound);
+      }
+      vrfm::Trainer trainer(flow, objective, vrfm::Adam{.learning_rate = 1e-300}, pairs,
+                            {.batch = 500, .seed = 5});
+      trainer.run(1, 1, [&](const vrfm::TrainingReport& report) {
+        for (const char* term : objective.terms) {
+          CHECK(report.mean(term) != whole.mean(term));
+          CHECK(std::abs(report.mean(term) - whole.mean(term)) < 0.2 * whole.mean(term));
         }
       });
     };
@@ -207,11 +214,10 @@ TEST_CASE("held-out losses are those of a step", "[training][mean_losses]") {
       check(vrfm::Elbo{.beta = 0.1});
     } else {
       check(vrfm::VelocityLoss{});
-      const auto early =
-          vrfm::mean_losses(flow, vrfm::VelocityLoss{}, pairs, {.count = 50}, vrfm::FixedTime{0.1});
-      const auto late =
-          vrfm::mean_losses(flow, vrfm::VelocityLoss{}, pairs, {.count = 50}, vrfm::FixedTime{0.9});
-      CHECK(early.velocity != late.velocity);
+      using AtTime = vrfm::BasicVelocityLoss<vrfm::LinearSchedule, vrfm::FixedTime>;
+      const auto early = vrfm::held_out_losses(flow, AtTime{.times = {0.1}}, pairs, {.count = 50});
+      const auto late = vrfm::held_out_losses(flow, AtTime{.times = {0.9}}, pairs, {.count = 50});
+      CHECK(early.mean("velocity") != late.mean("velocity"));
     }
   }
 }

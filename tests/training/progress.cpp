@@ -4,6 +4,7 @@
 // one at the end, with the loss, the speed and the time.
 #include <cstdio>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,17 @@ namespace {
 
 /// The lines that a bar writes about a run from `first` to `last`, reporting every `every` steps.
 std::vector<std::string> lines_of_run(std::int64_t first, std::int64_t last, std::int64_t every,
-                                      double kl = 0.5, double speed = 2000) {
+                                      bool variational = true, double speed = 2000) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
   REQUIRE(file != nullptr);
   vrfm::ProgressBar bar("toy", file.get());
   const std::vector<StepLosses> losses(static_cast<std::size_t>(every));
   for (std::int64_t step = first + every; step <= last; step += every) {
     // One second a step.
-    bar({step, last, losses, 1.25, kl, static_cast<double>(step - first), speed});
+    TrainingReport report{step, last, {}, losses, {1.25, 0.5}, double(step - first), speed};
+    static constexpr const char* terms[] = {"velocity", "kl"};
+    report.terms = std::span(terms, variational ? 2 : 1);
+    bar(report);
   }
   std::rewind(file.get());
   std::vector<std::string> lines(1);
@@ -49,11 +53,11 @@ TEST_CASE("a run is told in ten lines", "[training][progress]") {
   const auto lines = lines_of_run(0, 10000, 10);
   REQUIRE(lines.size() == 10);
   CHECK(lines[0] ==
-        "toy  10 %  step 1000/10000  loss 1.2500  KL 0.5000  2000 samples/s  2:30:00 left");
+        "toy  10 %  step 1000/10000  velocity 1.2500  kl 0.5000  2000 samples/s  2:30:00 left");
   CHECK(lines[8] ==
-        "toy  90 %  step 9000/10000  loss 1.2500  KL 0.5000  2000 samples/s  16:40 left");
+        "toy  90 %  step 9000/10000  velocity 1.2500  kl 0.5000  2000 samples/s  16:40 left");
   CHECK(lines[9] ==
-        "toy 100 %  step 10000/10000  loss 1.2500  KL 0.5000  2000 samples/s  2:46:40 in all");
+        "toy 100 %  step 10000/10000  velocity 1.2500  kl 0.5000  2000 samples/s  2:46:40 in all");
 }
 
 TEST_CASE("a continued run estimates from its own steps", "[training][progress]") {
@@ -73,6 +77,7 @@ TEST_CASE("a single report is a single line", "[training][progress]") {
 }
 
 TEST_CASE("without a latent variable there is no KL divergence", "[training][progress]") {
-  CHECK(lines_of_run(0, 5, 5, 0, 1.26) ==
-        std::vector<std::string>{"toy 100 %  step 5/5  loss 1.2500  1.3 samples/s  0:05 in all"});
+  CHECK(
+      lines_of_run(0, 5, 5, false, 1.26) ==
+      std::vector<std::string>{"toy 100 %  step 5/5  velocity 1.2500  1.3 samples/s  0:05 in all"});
 }

@@ -130,20 +130,18 @@ auto image_trainer(const typename Networks::Options& options) {
   const auto noise = standard_normal<float>(exec, 64);
   return Trainer(flow, Elbo{.beta = 0.1}, tiny_optimizer(), independent(noise, noise),
                  {.batch = 3,
-                  .micro_batch = 2,
                   .clip_norm = 0.5,
                   .ema_decay = 0.9,
-                  .execution = Execution::batch});
+                  .launch = {.execution = Execution::batch, .batch = 2}});
 }
 
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("a step neither allocates nor waits", "[training][trainer]", Spaces) {
   for (const auto execution : {Execution::tiles, Execution::batch}) {
-    auto options = tiny_options();
-    options.execution = execution;
     check_events<TestType>(
-        tiny_trainer(Flow<float, TestType>(TestType(), tiny_flow(), 1), options));
+        tiny_trainer(Flow<float, TestType>(TestType(), tiny_flow(), 1),
+                     in_launch(tiny_options(), {.execution = execution, .batch = 100})));
   }
 }
 

@@ -6,9 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/mixture.hpp>
+#include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/velocity_loss.hpp>
+#include <vrfm/training/adam.hpp>
 #include <vrfm/training/trainer.hpp>
 
 namespace vrfm::test {
@@ -40,12 +45,7 @@ auto tiny_coupling(const Exec& exec) {
 
 /// All that a recipe may have: weight decay, warm-up and cosine.
 inline AdamW tiny_optimizer() {
-  return {.learning_rate = {.base = 1e-2,
-                            .warmup = 3,
-                            .decay = LearningRate::Decay::cosine,
-                            .total = 40,
-                            .floor = 0.1},
-          .weight_decay = 0.1};
+  return {.learning_rate = StepFunction::cosine(1e-2, 3, 40, 0.1), .weight_decay = 0.1};
 }
 
 /// A batch that is no multiple of the tile, clipping that bites, and a moving average.
@@ -53,24 +53,42 @@ inline TrainerOptions tiny_options() {
   return {.batch = 450, .seed = 5, .clip_norm = 0.5, .ema_decay = 0.9};
 }
 
-template <class T, class Exec>
+/// The same options in another kind of launch.
+inline TrainerOptions in_launch(TrainerOptions options, const Launch& launch) {
+  options.launch = launch;
+  return options;
+}
+
+template <class T, class Exec, class O = AdamW, class Comm = SelfCommunicator>
 auto tiny_trainer(const Flow<T, Exec>& flow, const TrainerOptions& options = tiny_options(),
-                  const AdamW& optimizer = tiny_optimizer()) {
-  return Trainer(flow, Elbo{.beta = 0.1}, optimizer, tiny_coupling<T>(flow.exec()), options);
+                  const O& optimizer = tiny_optimizer(), const Comm& communicator = {}) {
+  return Trainer(flow, Elbo{.beta = 0.1}, optimizer, tiny_coupling<T>(flow.exec()), options,
+                 communicator);
 }
 
 /// Everything that training changes.
 struct State {
   std::int64_t step;
-  std::vector<double> values, first_moment, second_moment, average;
+  std::vector<double> values;
+  std::vector<std::vector<double>> arrays;
 
   bool operator==(const State&) const = default;
 };
 
 template <class TrainerType>
 State state_of(const TrainerType& trainer) {
-  return {trainer.step(), host_numbers(trainer.values()), host_numbers(trainer.first_moment()),
-          host_numbers(trainer.second_moment()), host_numbers(trainer.average())};
+  State state{trainer.step(), host_numbers(trainer.values()), {}};
+  for (const auto& array : trainer.state()) state.arrays.push_back(host_numbers(array.values));
+  return state;
+}
+
+/// The array of the trainer's state called `name`.
+template <class TrainerType>
+std::vector<double> state_array(const TrainerType& trainer, const std::string& name) {
+  for (const auto& array : trainer.state()) {
+    if (array.name == name) return host_numbers(array.values);
+  }
+  return {};
 }
 
 }  // namespace vrfm::test

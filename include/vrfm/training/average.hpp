@@ -37,14 +37,18 @@ struct AveragedStep {
   }
 };
 
+/// The names of an average's arrays in checkpoints.
+inline constexpr const char* average_name = "ema";
+inline constexpr const char* average_compensation_name = "ema_compensation";
+
 namespace detail {
 
 template <class O>
 constexpr auto with_average() {
   std::array<const char*, O::state.size() + 2> names{};
   for (std::size_t i = 0; i < O::state.size(); ++i) names[i] = O::state[i];
-  names[O::state.size()] = "ema";
-  names[O::state.size() + 1] = "ema_compensation";
+  names[O::state.size()] = average_name;
+  names[O::state.size() + 1] = average_compensation_name;
   return names;
 }
 

@@ -93,7 +93,9 @@ class StepLog {
         terms_(terms),
         counter_("vrfm::StepLog::counter", 1),
         bad_step_("vrfm::StepLog::bad_step", 1),
-        host_bad_step_(Kokkos::create_mirror_view(bad_step_)) {}
+        host_bad_step_(Kokkos::create_mirror_view(bad_step_)) {
+    reserve(100);
+  }
 
   /// The counter that draws are addressed by.
   const std::int64_t* counter() const { return counter_.data(); }

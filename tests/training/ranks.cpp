@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Many ranks: threads of one process that share a batch make the steps of one rank alone, to the bit.
+#include <limits>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <tests/extension/communicator.hpp>
+#include <tests/io/support.hpp>
+#include <tests/support/catch.hpp>
+#include <tests/support/thrown.hpp>
+
+#include "support.hpp"
+
+#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/long_run.hpp>
+
+#if defined(KOKKOS_ENABLE_SERIAL)
+
+using namespace vrfm::test;
+using extension::ThreadCommunicator;
+using extension::ThreadTeam;
+using vrfm::Execution;
+using vrfm::Launch;
+using Exec = Kokkos::Serial;
+using TinyFlow = vrfm::Flow<float, Exec>;
+
+namespace {
+
+using RankTrainer = decltype(tiny_trainer(std::declval<TinyFlow>(), tiny_options(),
+                                          tiny_optimizer(), std::declval<ThreadCommunicator>()));
+
+/// The trainers of `size` ranks. Kokkos lets the main thread alone allocate, so they are made, saved and
+/// compared there; their steps are made by a thread each.
+class Ranks {
+ public:
+  Ranks(int size, const vrfm::TrainerOptions& options, std::uint32_t seed) : team_(size) {
+    for (int rank = 0; rank < size; ++rank) {
+      trainers_.push_back(std::make_unique<RankTrainer>(
+          tiny_trainer(TinyFlow(Exec(), tiny_flow(), seed), options, tiny_optimizer(),
+                       ThreadCommunicator(team_, rank))));
+    }
+  }
+
+  std::vector<std::unique_ptr<RankTrainer>>& trainers() { return trainers_; }
+
+  template <class Body>
+  void each(const Body& body) {
+    std::vector<std::thread> threads;
+    for (auto& trainer : trainers_) threads.emplace_back([&] { body(*trainer); });
+    for (auto& thread : threads) thread.join();
+  }
+
+ private:
+  ThreadTeam team_;
+  std::vector<std::unique_ptr<RankTrainer>> trainers_;
+};
+
+}  // namespace
+
+TEST_CASE("any number of ranks makes the steps of one", "[training][ranks]") {
+  static_assert(vrfm::Communicator<ThreadCommunicator>);
+  // 450 samples: 4 leaves in tiles; 5 of 90 and 450 of one otherwise. Neither divides by all sizes, and
+  // 16 ranks are more than the leaves of the first two.
+  for (const Launch& launch :
+       {Launch{Execution::tiles, 0}, Launch{Execution::batch, 100}, Launch{Execution::batch, 1}}) {
+    const auto options = in_launch(tiny_options(), launch);
+    const std::int64_t steps = launch.batch == 1 ? 2 : 8;
+    auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+    alone.run(steps);
+    for (const int size : {1, 2, 3, 4, 8, 16}) {
+      INFO(size << " ranks, leaves of " << launch.batch);
+      Ranks ranks(size, options, 1);
+      ranks.each([&](RankTrainer& trainer) { trainer.run(steps); });
+      for (const auto& trainer : ranks.trainers()) {
+        CHECK((state_of(*trainer) == state_of(alone)));
+      }
+    }
+  }
+}
+
+TEST_CASE("a run goes on with another number of ranks", "[training][ranks]") {
+  const TemporaryFolder folder;
+  const auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  auto whole = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+  whole.run(9);
+  vrfm::save_checkpoint(folder / "c", tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options), {});
+  for (const auto& [size, last] : {std::pair{3, 2}, std::pair{1, 5}, std::pair{8, 9}}) {
+    Ranks ranks(size, options, 99);
+    for (auto& trainer : ranks.trainers()) vrfm::load_checkpoint(folder / "c", *trainer, {});
+    ranks.each([last = last](RankTrainer& trainer) { trainer.run(last); });
+    // All offer to write; the root does.
+    for (auto& trainer : ranks.trainers()) vrfm::save_checkpoint(folder / "c", *trainer, {});
+  }
+  auto last = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options);
+  vrfm::load_checkpoint(folder / "c", last, {});
+  CHECK((state_of(last) == state_of(whole)));
+}
+
+TEST_CASE("a stop signal of one rank stops all at the same step", "[training][ranks]") {
+  Ranks ranks(3, tiny_options(), 1);
+  ranks.each([](RankTrainer& trainer) {
+    vrfm::long_run(trainer, 10, {}, {},
+                   [&] { return trainer.communicator().rank() == 2 && trainer.step() == 4; });
+  });
+  for (const auto& trainer : ranks.trainers()) CHECK(trainer->step() == 4);
+}
+
+TEST_CASE("a number that is not finite is seen by all ranks", "[training][ranks]") {
+  Ranks ranks(4, tiny_options(), 1);
+  for (auto& trainer : ranks.trainers()) {
+    trainer->values()(3) = std::numeric_limits<float>::quiet_NaN();
+  }
+  std::vector<std::string> errors(4);
+  ranks.each([&](RankTrainer& trainer) {
+    errors[static_cast<std::size_t>(trainer.communicator().rank())] =
+        thrown<vrfm::NotFiniteError>([&] { trainer.run(5); });
+  });
+  for (const auto& error : errors) CHECK(contains(error, "step 0 is not finite"));
+}
+
+#endif
