@@ -46,9 +46,10 @@ namespace detail {
 template <class O>
 constexpr auto with_average() {
   std::array<const char*, O::state.size() + 2> names{};
-  for (std::size_t i = 0; i < O::state.size(); ++i) names[i] = O::state[i];
-  names[O::state.size()] = average_name;
-  names[O::state.size() + 1] = average_compensation_name;
+  std::size_t n = 0;
+  for (const char* name : O::state) names[n++] = name;
+  names[n++] = "ema";
+  names[n] = "ema_compensation";
   return names;
 }
 

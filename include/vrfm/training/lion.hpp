@@ -22,7 +22,7 @@ struct LionStep {
     T& m = state.value[0];
     const T direction = beta1 * m + keep1 * gradient;
     m = beta2 * m + keep2 * gradient;
-    const T sign = direction > T(0) ? T(1) : (direction < T(0) ? T(-1) : T(0));
+    const T sign = static_cast<T>(direction > T(0)) - static_cast<T>(direction < T(0));
     return parameter * decay - rate * sign;
   }
 };

@@ -57,11 +57,14 @@ concept HasStateNames = requires {
 };
 
 template <class O>
-concept HasDistinctNames = HasStateNames<O> && [] {
+constexpr bool distinct_names() {
   for (int i = 0; i < state_count<O>; ++i)
     if (state_index<O>(O::state[static_cast<std::size_t>(i)]) != i) return false;
   return true;
-}();
+}
+
+template <class O>
+concept HasDistinctNames = HasStateNames<O> && distinct_names<O>();
 
 template <class O>
 concept HasCheck = requires(const O& o) { o.check(); };
