@@ -13,9 +13,7 @@ namespace extension {
 
 /// What the ranks share; must outlive them.
 struct ThreadTeam {
-  explicit ThreadTeam(int size)
-      : barrier(size), roots(static_cast<std::size_t>(size)), flags(roots.size()) {}
-
+  explicit ThreadTeam(int n) : barrier(n), roots(std::size_t(n)), flags(roots.size()) {}
   std::barrier<> barrier;
   std::vector<std::vector<void*>> roots;  // of each rank, while it is in sum or broadcast
   std::vector<char> flags;
@@ -68,7 +66,7 @@ class ThreadCommunicator {
     mine().assign(1, values.data());
     team_->barrier.arrive_and_wait();
     const auto* from = static_cast<typename View::value_type*>(team_->roots[0][0]);
-    if (!is_root()) std::copy(from, from + values.size(), values.data());
+    std::copy(from, from + (is_root() ? 0 : values.size()), values.data());
     team_->barrier.arrive_and_wait();
   }
 

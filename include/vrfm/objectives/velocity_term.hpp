@@ -34,6 +34,20 @@ struct VelocityError {
   }
 };
 
+/// Row function: d *= weight at the step that the kernel runs in: how a gradient gets a weight that varies
+/// over the training.
+template <class T>
+struct ScaleByStep {
+  StepFunction weight;
+  StepNumber step;
+  Matrix<T> d;
+
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const T scale = static_cast<T>(weight.at(std::uint32_t(step)));
+    for (int j = 0; j < d.cols; ++j) d(i, j) *= scale;
+  }
+};
+
 /// One evaluation of a velocity network, in memory of the arena.
 template <VelocityModel Model, class T>
 struct VelocityPass {
