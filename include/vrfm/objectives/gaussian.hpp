@@ -2,33 +2,18 @@
 //
 // The diagonal Gaussian posterior q = N(mu, diag(exp(s))), s = ln sigma^2: its reparameterised draw
 // z = mu + exp(s/2) e (Kingma and Welling 2014) and KL(q || p) = 1/2 sum_j (ln(sp^2 / sq^2) +
-// (sq^2 + (mq - mp)^2) / sp^2 - 1), p = N(0, I) or a learned prior, each with its gradient. s is limited
-// to [-20, 20], so sigma stays within [4.5e-5, 2.2e4]; outside, s passes no gradient.
+// (sq^2 + (mq - mp)^2) / sp^2 - 1), p = N(0, I) or a learned prior, each with its gradient. s counts
+// within the limits of models/log_variance.hpp.
 #pragma once
 
 #include <vrfm/core/matrix.hpp>
 #include <vrfm/core/random.hpp>
 #include <vrfm/core/step_function.hpp>
+#include <vrfm/models/log_variance.hpp>
 
 namespace vrfm {
 
-/// The largest |ln sigma^2|.
-inline constexpr double log_variance_limit = 20.0;
-
 namespace detail {
-
-/// s within the limits; NaN stays NaN (s is the first argument), so that it is seen in the loss.
-template <class T>
-KOKKOS_INLINE_FUNCTION T limited_log_variance(T s) {
-  const T limit = T(log_variance_limit);
-  return math::max(math::min(s, limit), -limit);
-}
-
-/// True where the limit passes gradients; NaN passes, so that it is seen and not hidden.
-template <class T>
-KOKKOS_INLINE_FUNCTION bool log_variance_inside(T s) {
-  return !(s < -T(log_variance_limit)) && !(s > T(log_variance_limit));
-}
 
 /// Twice the KL of dimension j: ln(sp^2 / sq^2) + (sq^2 + (mq - mp)^2) / sp^2 - 1.
 template <class T, class Draw>

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The limits of s = ln sigma^2, which a LatentModel tells: s counts within [-20, 20], so sigma stays
+// within [4.5e-5, 2.2e4] and neither it nor 1 / sigma overflows. Outside, s passes no gradient.
+#pragma once
+
+#include <vrfm/core/compat.hpp>
+
+namespace vrfm {
+
+/// The largest |ln sigma^2|.
+inline constexpr double log_variance_limit = 20.0;
+
+namespace detail {
+
+/// s within the limits; NaN stays NaN (s is the first argument), so that it is seen in the loss.
+template <class T>
+KOKKOS_INLINE_FUNCTION T limited_log_variance(T s) {
+  const T limit = T(log_variance_limit);
+  return math::max(math::min(s, limit), -limit);
+}
+
+/// True where the limit passes gradients; NaN passes, so that it is seen and not hidden.
+template <class T>
+KOKKOS_INLINE_FUNCTION bool log_variance_inside(T s) {
+  return !(s < -T(log_variance_limit)) && !(s > T(log_variance_limit));
+}
+
+}  // namespace detail
+
+}  // namespace vrfm
