@@ -7,23 +7,9 @@
 
 #include <vrfm/integrators/detail/adaptive_rows.hpp>
 #include <vrfm/integrators/detail/fixed_rows.hpp>
+#include <vrfm/integrators/solver.hpp>
 
 namespace vrfm {
-
-/// A solver of fixed steps: see RungeKutta, EulerMaruyama.
-template <class S>
-concept FixedSolver = requires(const S& solver, const GridView& grid, const StepPlan& plan) {
-  { solver.plan(grid) } -> std::same_as<StepPlan>;
-  { solver.evaluations(plan) } -> std::same_as<int>;
-};
-
-/// A solver that chooses its steps: see AdaptiveRungeKutta.
-template <class S>
-concept AdaptiveSolver = requires(const S& solver) {
-  solver.norm;
-  S::Tableau::error;
-  S::Tableau::dense;
-};
 
 /// Moves x (block.count x field.dimension()) from the beginning to the end of `grid` by fixed steps
 /// and adds to status[0 ... block.count).
@@ -31,6 +17,7 @@ template <class Ctx, Velocity Field, FixedSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
                                const S& saver, Status* status, Arena<T>& arena) {
+  static_assert(RequireSolver<Solver, Field>::ok);
   const auto mark = arena.used();
   const StepPlan plan = solver.plan(grid);
   const int count = plan.count();
@@ -55,6 +42,7 @@ template <class Ctx, Velocity Field, AdaptiveSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
                                const S& saver, Status* status, Arena<T>& arena) {
+  static_assert(RequireSolver<Solver, Field>::ok);
   using Tableau = typename Solver::Tableau;
   using Memory = detail::StageMemory<T, Tableau::stages>;
   static_assert(Tableau::first_same_as_last);

@@ -16,7 +16,7 @@ template <class S, class T>
 concept Saver = std::is_trivially_copyable_v<S> &&
                 requires(const S& saver, const T* x) { saver(0, 0, T(0), x, 0); };
 
-/// Keeps nothing.
+/// Saves nothing.
 struct NoSaver {
   template <class T>
   KOKKOS_INLINE_FUNCTION void operator()(int, int, T, const T*, int) const {}

@@ -2,10 +2,9 @@
 //
 // Solvers of dx = f(x, t) dt + g(t) dW (Kloeden and Platen, "Numerical Solution of Stochastic
 // Differential Equations", chapters 10 and 15), for a StochasticVelocity. The noise is a pure
-// function of (seed, sample, step).
+// function of (seed, use, sample, step).
 #pragma once
 
-#include <vrfm/core/random.hpp>
 #include <vrfm/integrators/step_plan.hpp>
 #include <vrfm/integrators/stochastic_velocity.hpp>
 
@@ -22,7 +21,7 @@ struct DrawIncrement {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
     const int first = 4 * k, count = math::min(4, dw.cols - first);
     T* out = dw.row(i) + first;
-    RandomStream(address.block.seed, Purpose::diffusion)
+    address.block.stream(Purpose::diffusion)
         .normal(address.block.id(i), address.step, static_cast<std::uint32_t>(first), count, out);
     const T scale = math::sqrt(h(i, 0));
     for (int j = 0; j < count; ++j) out[j] *= scale;
@@ -87,6 +86,8 @@ inline void check_stochastic(int steps, double last_step, const TimeGrid& grid) 
 /// Euler-Maruyama: weak and, the noise being additive, strong order 1. With last_step > 0 the noise
 /// ends that long before the grid, and one step of the drift alone follows.
 struct EulerMaruyama {
+  static constexpr bool stochastic = true;
+
   int steps = 1;  ///< in each interval of the time grid, the last drift step not counted
   double last_step = 0;
 
@@ -117,6 +118,8 @@ struct EulerMaruyama {
 
 /// Heun's predictor and corrector: weak order 2 where g is constant, strong order 1.
 struct StochasticHeun {
+  static constexpr bool stochastic = true;
+
   int steps = 1;         ///< as in EulerMaruyama
   double last_step = 0;  ///< as in EulerMaruyama; this one step is Euler's
 

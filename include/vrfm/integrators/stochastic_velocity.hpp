@@ -8,6 +8,7 @@
 #pragma once
 
 #include <vrfm/integrators/velocity.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/paths/affine_path.hpp>
 
 namespace vrfm {
@@ -76,6 +77,7 @@ struct ApplyDrift {
 /// A bound field whose values are f, with its system.
 template <Velocity Field, class System>
 struct BoundStochasticVelocity {
+  static constexpr bool stochastic = true;
   using value_type = typename Field::value_type;
   using T = value_type;
 
@@ -101,16 +103,21 @@ struct BoundStochasticVelocity {
 template <VelocityField Field, StochasticSystem<typename Field::value_type> System>
 class StochasticVelocity {
  public:
+  static constexpr bool stochastic = true;
+  static constexpr bool host_only = vrfm::host_only<Field>;
+  static constexpr Compute compute = compute_of<Field>;
   using value_type = typename Field::value_type;
 
   StochasticVelocity(const Field& field, const System& system) : field_(field), system_(system) {}
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return field_.dimension(); }
 
+  bool depends_on_start() const { return vrfm::depends_on_start(field_); }
+
   template <class Ctx>
-  KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block,
+  KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block, Matrix<const value_type> x,
                             Arena<value_type>& arena) const {
-    const auto bound = bind_velocity(ctx, field_, block, arena);
+    const auto bound = bind_velocity(ctx, field_, block, x, arena);
     return BoundStochasticVelocity<std::remove_const_t<decltype(bound)>, System>{bound, system_};
   }
 

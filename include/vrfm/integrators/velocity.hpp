@@ -11,29 +11,16 @@
 // and, if it came from `bind` and so has something for every row (BoundVelocity),
 //   keep_rows(ctx, selection)                   goes on with some rows: see RowSelection
 // and, where likelihoods are wanted (DifferentiableVelocity),
-//   Saved, linearize(ctx, t, x, v, saved, arena)   as above, keeping what tangent reads in `arena`
+//   Saved, linearize(ctx, t, x, v, saved, arena)   as above, saving what tangent reads in `arena`
 //   tangent(ctx, dx, dv, saved, arena)             dv = (dv/dx) dx at that point
+// A field with noise says so: see integrators/solver.hpp.
 #pragma once
 
-#include <cstdint>
-
+#include <vrfm/integrators/sample_block.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
-
-/// The samples whose trajectories one call integrates: row i is sample `first + i`.
-struct SampleBlock {
-  std::uint32_t seed = 0;   ///< of every random draw along the trajectories
-  std::uint64_t first = 0;  ///< global id of row 0
-  int first_row = 0;        ///< position of row 0 in the caller's tables
-  int count = 0;            ///< rows
-  std::uint32_t draw = 0;   ///< which trajectory of the same sample: a draw of z of its own
-
-  KOKKOS_INLINE_FUNCTION std::uint64_t id(int row) const {
-    return first + static_cast<std::uint64_t>(row);
-  }
-};
 
 /// A matrix of `rows` rows that are one, in memory.
 template <class T>
@@ -110,28 +97,40 @@ concept DifferentiableVelocity =
       field.tangent(ctx, in, out, saved, arena);
     };
 
-/// A field that becomes a BoundVelocity by `bind(ctx, block, arena)`; what that holds lives in the
-/// arena.
+/// A field that becomes a BoundVelocity by `bind(ctx, block, x, arena)`, where x (block.count x
+/// dimension()) is where the trajectories begin; what the bound field holds lives in the arena.
 template <class F>
 concept BindableVelocity =
     Real<typename F::value_type> &&
     requires(const F& field, const MeasureContext& ctx, const SampleBlock& block,
-             Arena<typename F::value_type>& arena) {
+             Matrix<const typename F::value_type> x, Arena<typename F::value_type>& arena) {
       { field.dimension() } -> std::same_as<int>;
-      { field.bind(ctx, block, arena) } -> BoundVelocity;
+      { field.bind(ctx, block, x, arena) } -> BoundVelocity;
     };
 
 template <class F>
 concept VelocityField = Velocity<F> || BindableVelocity<F>;
 
-/// The bound form of `field` for the trajectories of `block`.
+/// The bound form of `field` for the trajectories of `block`, which begin at the rows of x.
 template <class Ctx, VelocityField F>
 KOKKOS_FUNCTION auto bind_velocity(const Ctx& ctx, const F& field, const SampleBlock& block,
+                                   ConstMatrix<typename F::value_type> x,
                                    Arena<typename F::value_type>& arena) {
   if constexpr (BindableVelocity<F>) {
-    return field.bind(ctx, block, arena);
+    return field.bind(ctx, block, x, arena);
   } else {
     return field;
+  }
+}
+
+/// Whether what `field` draws for a trajectory depends on where that begins: field.depends_on_start(),
+/// false without one. A likelihood, which begins at the data, cannot take such a field.
+template <VelocityField F>
+bool depends_on_start(const F& field) {
+  if constexpr (requires { field.depends_on_start(); }) {
+    return field.depends_on_start();
+  } else {
+    return false;
   }
 }
 

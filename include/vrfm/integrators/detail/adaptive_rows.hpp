@@ -165,9 +165,9 @@ struct ControlStep {
     rows.accepted(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
     if (rows.active(i, 0) == T(0)) return;
-    Status& books = status[rows.place_of(i)];
-    books.steps += 1;
-    books.evaluations += Solver::Tableau::stages - 1;
+    Status& tally = status[rows.place_of(i)];
+    tally.steps += 1;
+    tally.evaluations += Solver::Tableau::stages - 1;
     rows.tries(i, 0) += T(1);
     const T error = math::sqrt(rows.error(i, 0));
     const bool ended = error <= T(1) ? accept(i, error) : reject(i, error);
@@ -221,8 +221,8 @@ struct ControlStep {
   KOKKOS_INLINE_FUNCTION void stop(int i, Reason reason) const {
     rows.active(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
-    Status& books = status[rows.place_of(i)];
-    if (books.reason < reason) books.reason = reason;
+    Status& tally = status[rows.place_of(i)];
+    if (tally.reason < reason) tally.reason = reason;
   }
 };
 

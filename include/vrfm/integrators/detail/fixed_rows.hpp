@@ -43,7 +43,7 @@ struct SaveFixed {
   }
 };
 
-/// Row: the books. A number that was ever not finite still is, since steps only add to x.
+/// Row: the tally. A number that was ever not finite still is, since steps only add to x.
 template <class T>
 struct FinishFixed {
   ConstMatrix<T> x;
