@@ -147,7 +147,7 @@ TEMPLATE_LIST_TEST_CASE("a sample's steps are its own", "[integrators][adaptive]
   SECTION("unless the batch is asked for: then all take the same steps") {
     const auto x = table<double, Exec>(70, 2, start);
     const DormandPrince solver{.norm = ErrorNorm::batch};
-    const Result batch = integrate_all(Exec(), field, x, solver, {.execution = Execution::batch});
+    const Result batch = integrate_all(Exec(), field, x, solver, {.launch = {Execution::batch}});
     CHECK(batch.finished());
     CHECK(batch.mean_steps == batch.max_steps);
     CHECK(batch.max_steps > fewest);
@@ -168,7 +168,7 @@ TEMPLATE_LIST_TEST_CASE("the batch norm is the root mean square over all rows",
       8, 2, {0.3, 20, 0.3, 20, 0.3, 20, 0.3, 20, 0.3, 20, 0.3, 20, 0.3, 20, 0.3, 20});
   const Result alone = integrate_all(Exec(), field, one, DormandPrince{});
   const Result batch = integrate_all(Exec(), field, eight, DormandPrince{.norm = ErrorNorm::batch},
-                                     {.execution = Execution::batch});
+                                     {.launch = {Execution::batch}});
   CHECK(alone.max_steps == batch.max_steps);
   for (int i = 0; i < 8; ++i)
     CHECK(numbers_of(one)[0] == numbers_of(eight)[static_cast<std::size_t>(2 * i)]);

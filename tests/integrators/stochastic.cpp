@@ -9,8 +9,8 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/thrown.hpp>
 
-#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/stochastic.hpp>
+#include <vrfm/sampling/sample.hpp>
 
 namespace vrfm::test {
 
@@ -43,7 +43,7 @@ inline constexpr std::uint32_t noise_seed = 11;
 /// The standard normal number behind column `j` of the increment of (sample, step).
 inline double normal_number(std::uint64_t sample, int step, std::uint32_t j = 0) {
   double pair[2];
-  RandomStream(noise_seed, Purpose::diffusion)
+  RandomStream(noise_seed, purpose_of(Use::sampling, Purpose::diffusion))
       .normal(sample, static_cast<std::uint32_t>(step), j / 2 * 2, 2, pair);
   return pair[j % 2];
 }
@@ -229,6 +229,17 @@ TEST_CASE("the score form keeps the marginals of the flow", "[integrators][stoch
   };
   check(EulerMaruyama{500});
   check(StochasticHeun{100});
+}
+
+TEST_CASE("noise needs a field and a solver that have it", "[integrators][stochastic]") {
+  using Field = PointwiseVelocity<double, Relaxation>;
+  using Noisy = StochasticVelocity<Field, AdditiveNoise<Constant>>;
+  CHECK(detail::SolverOf<Euler, Field>);
+  CHECK(detail::SolverOf<StochasticHeun, Noisy>);
+  CHECK(!detail::SolverOf<Euler, Noisy>);
+  CHECK(!detail::SolverOf<DormandPrince, Noisy>);
+  CHECK(!detail::SolverOf<EulerMaruyama, Field>);
+  CHECK(!detail::SolverOf<Relaxation, Field>);
 }
 
 TEST_CASE("stochastic solvers refuse what they cannot do", "[integrators][stochastic]") {

@@ -4,12 +4,13 @@
 #include <limits>
 
 #include <tests/integrators/fields.hpp>
-#include <tests/integrators/flows.hpp>
+#include <tests/sampling/flows.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/data/mixture_path.hpp>
+#include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/likelihood.hpp>
 
 namespace vrfm::test {
@@ -61,7 +62,7 @@ struct Drift {
     SampleBlock block;
     Matrix<T> z;
     KOKKOS_FUNCTION void operator()(int i) const {
-      RandomStream(block.seed, Purpose::prior).normal(block.id(i), block.draw, 0, 1, z.row(i));
+      block.stream(Purpose::prior).normal(block.id(i), block.draw, 0, 1, z.row(i));
     }
   };
   struct SetV {
@@ -77,7 +78,8 @@ struct Drift {
   }
 
   template <class Ctx>
-  KOKKOS_FUNCTION Drift bind(const Ctx& ctx, const SampleBlock& block, Arena<T>& arena) const {
+  KOKKOS_FUNCTION Drift bind(const Ctx& ctx, const SampleBlock& block, Matrix<const T>,
+                             Arena<T>& arena) const {
     const Drift bound{scale, arena.take(block.count, 1)};
     ctx.each_row(block.count, SetZ{block, bound.z});
     return bound;
@@ -113,7 +115,7 @@ using namespace vrfm;
 using namespace vrfm::test;
 
 TEMPLATE_LIST_TEST_CASE("the Gaussian flow's likelihood is exact in both directions",
-                        "[integrators][likelihood]", Spaces) {
+                        "[sampling][likelihood]", Spaces) {
   using Exec = TestType;
   const GaussianFlow flow{.m0 = 0, .s0 = 1, .m1 = 2, .s1 = 0.3};
   const auto field = pointwise<double>(flow, 3);
@@ -139,17 +141,16 @@ TEMPLATE_LIST_TEST_CASE("the Gaussian flow's likelihood is exact in both directi
   // Launches over the whole batch give the same bits.
   const auto x = table<double, Exec>(70, 3, Numbers(2).take(210));
   const auto tiles = log_density(Exec(), field, source, x, Heun{2});
-  const auto batch =
-      log_density(Exec(), field, source, x, Heun{2}, {.execution = Execution::batch});
+  const auto batch = log_density(Exec(), field, source, x, Heun{2}, {.launch = {Execution::batch}});
   CHECK(column(tiles.log_density) == column(batch.log_density));
-  const SampleOptions options{.count = 70, .execution = Execution::batch};
+  const SampleOptions options{.count = 70, .launch = {Execution::batch}};
   const auto sampled = sample_with_density(Exec(), field, source, Heun{2}, options);
   CHECK(column(sampled.log_density) ==
         column(sample_with_density(Exec(), field, source, Heun{2}, {.count = 70}).log_density));
 }
 
 TEST_CASE("the marginal velocity of mixtures carries one density to the other",
-          "[integrators][likelihood]") {
+          "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultHostExecutionSpace;
   const Exec exec;
   const auto source = mixture_on_circle<double>(exec, 3, 0.3, 0.5);
@@ -166,7 +167,7 @@ TEST_CASE("the marginal velocity of mixtures carries one density to the other",
   CHECK(difference(column(found.log_density), exact, [](std::size_t) { return 1e-5; }) == "");
 }
 
-TEMPLATE_LIST_TEST_CASE("estimated divergences", "[integrators][likelihood]", Spaces) {
+TEMPLATE_LIST_TEST_CASE("estimated divergences", "[sampling][likelihood]", Spaces) {
   using Exec = TestType;
   SECTION("are exact for a diagonal Jacobian and probes of signs") {
     const auto field = pointwise<double>(GaussianFlow{}, 3);
@@ -217,7 +218,7 @@ TEMPLATE_LIST_TEST_CASE("estimated divergences", "[integrators][likelihood]", Sp
   }
 }
 
-TEST_CASE("the likelihood is the mean over latents", "[integrators][likelihood]") {
+TEST_CASE("the likelihood is the mean over latents", "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const double scale = 1.5;
   const Drift<double> field{scale, {}};
@@ -236,7 +237,8 @@ TEST_CASE("the likelihood is the mean over latents", "[integrators][likelihood]"
     double sum = 0, squares = 0;
     for (int m = 0; m < draws; ++m) {
       double z;
-      RandomStream(12, Purpose::prior).normal(30 + i, static_cast<std::uint32_t>(m), 0, 1, &z);
+      RandomStream(12, purpose_of(Use::likelihood, Purpose::prior))
+          .normal(30 + i, static_cast<std::uint32_t>(m), 0, 1, &z);
       const double p = std::exp(log_normal(points[i], scale * z, 1));
       sum += p;
       squares += p * p;
@@ -275,15 +277,21 @@ TEST_CASE("the likelihood is the mean over latents", "[integrators][likelihood]"
   }
 }
 
-TEST_CASE("a network's likelihood", "[integrators][likelihood]") {
+TEST_CASE("a network's likelihood", "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const DormandPrince solver{.absolute = 1e-8, .relative = 1e-8};
   SECTION("forward and backward agree for the same z") {
     const auto flow = small_flow<double, Exec>(2);
     const auto s = sample_with_density(Exec(), velocity_of(flow), NormalSource{2}, solver,
                                        {.count = 30, .seed = 3, .first_id = 5});
-    const auto back = log_density(Exec(), velocity_of(flow), NormalSource{2}, s.x, solver,
-                                  {.seed = 3, .first_id = 5});
+    const auto same_z =
+        velocity_of(flow, {.latents = draw_latents(flow, 30, {.seed = 3, .first_id = 5})});
+    const auto back = log_density(Exec(), same_z, NormalSource{2}, s.x, solver);
+    // The z of a likelihood is not that of a sample, whatever the seed.
+    const auto own_z = log_density(Exec(), velocity_of(flow), NormalSource{2}, s.x, solver,
+                                   {.seed = 3, .first_id = 5});
+    CHECK(difference(column(own_z.log_density), column(s.log_density),
+                     [](std::size_t) { return 1e-2; }) != "");
     CHECK(difference(column(back.log_density), column(s.log_density),
                      [](std::size_t) { return 1e-5; }) == "");
     // The samples are those of sample().
@@ -320,15 +328,15 @@ TEST_CASE("a network's likelihood", "[integrators][likelihood]") {
     const DormandPrince coarse{.absolute = 1e-5, .relative = 1e-5};
     const auto s = sample_with_density(Exec(), velocity_of(flow), NormalSource{2}, coarse,
                                        {.count = 30, .seed = 3});
-    const auto back =
-        log_density(Exec(), velocity_of(flow), NormalSource{2}, s.x, coarse, {.seed = 3});
+    const auto same_z = velocity_of(flow, {.latents = draw_latents(flow, 30, {.seed = 3})});
+    const auto back = log_density(Exec(), same_z, NormalSource{2}, s.x, coarse);
     CHECK((s.result.finished() && back.result.finished()));
     CHECK(difference(column(back.log_density), column(s.log_density),
                      [](std::size_t) { return 1e-3; }) == "");
   }
 }
 
-TEST_CASE("densities of zero and failed trajectories", "[integrators][likelihood]") {
+TEST_CASE("densities of zero and failed trajectories", "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto x = table<double, Exec>(3, 1, {0.25, 40, nan});
@@ -343,7 +351,7 @@ TEST_CASE("densities of zero and failed trajectories", "[integrators][likelihood
   CHECK((found.result.failed == 1 && found.result.first_failed == 2));
 }
 
-TEST_CASE("impossible settings of likelihoods are refused", "[integrators][likelihood]") {
+TEST_CASE("impossible settings of likelihoods are refused", "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const auto field = pointwise<double>(GaussianFlow{}, 3);
   const auto x = table<double, Exec>(1, 3, {0, 0, 0});

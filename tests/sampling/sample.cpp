@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sampling: what the numbers depend on, the two ways to launch, latents, savers, a user's kernel.
+// Sampling: what the numbers depend on, the two ways to launch, savers, a user's kernel.
 #include <tests/integrators/fields.hpp>
-#include <tests/integrators/flows.hpp>
+#include <tests/sampling/flows.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
@@ -10,13 +10,6 @@
 #include <vrfm/sampling/sample.hpp>
 
 namespace vrfm::test {
-
-/// Rows [first, first + count) of numbers with `cols` columns.
-inline std::vector<double> rows_of(const std::vector<double>& numbers, std::size_t cols,
-                                   std::size_t first, std::size_t count) {
-  const auto begin = numbers.begin() + static_cast<std::ptrdiff_t>(first * cols);
-  return {begin, begin + static_cast<std::ptrdiff_t>(count * cols)};
-}
 
 /// Adds up how far each sample went between grid points.
 template <class T>
@@ -48,7 +41,7 @@ struct UserKernel {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
     Arena<T> arena(memory, count);
     const SampleBlock block{7, 0, 0, x.rows, 0};
-    const auto bound = bind_velocity(ctx, field, block, arena);
+    const auto bound = bind_velocity(ctx, field, block, x, arena);
     integrate(ctx, bound, Euler{3}, GridView{}, block, x, NoSaver{}, status, arena);
   }
 };
@@ -58,7 +51,7 @@ struct UserKernel {
 using namespace vrfm;
 using namespace vrfm::test;
 
-TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sample]", Spaces) {
+TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[sampling]", Spaces) {
   using Exec = TestType;
   using T = float;
   const auto flow = small_flow<T, Exec>(2);
@@ -74,9 +67,9 @@ TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sa
     }
     // One launch after the other over the whole batch: the same bits.
     CHECK(numbers_of(sample(flow, source, solver,
-                            {.count = 150, .seed = 5, .execution = Execution::batch})) == all);
+                            {.count = 150, .seed = 5, .launch = {Execution::batch}})) == all);
     // And some at a time.
-    const SampleOptions parts{.count = 150, .seed = 5, .execution = Execution::batch, .batch = 64};
+    const SampleOptions parts{.count = 150, .seed = 5, .launch = {Execution::batch, 64}};
     CHECK(numbers_of(sample(flow, source, solver, parts)) == all);
     CHECK(numbers_of(sample(flow, source, solver, {.count = 150, .seed = 6})) != all);
   };
@@ -85,7 +78,7 @@ TEMPLATE_LIST_TEST_CASE("samples depend on seed and id alone", "[integrators][sa
   check(DormandPrince{.absolute = 1e-3, .relative = 1e-3});
 }
 
-TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[integrators][sample]", Spaces) {
+TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[sampling]", Spaces) {
   using Exec = TestType;
   const auto flow = small_flow<float, Exec>(2);
   const auto field = velocity_of(flow);
@@ -96,8 +89,8 @@ TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[integrators][
     const detail::TransportSamples<std::remove_const_t<decltype(field)>, Begin, Euler, NoSaver,
                                    float>
         program{field, {source}, Euler{2}, {}, {}, matrix(x)};
-    CHECK(detail::run_trajectories<float>(Exec(), "test", program, 400, 1, 0, Execution::tiles, 0,
-                                          workers)
+    const SampleBlock all = detail::all_samples(400, 1, 0, Use::sampling);
+    CHECK(detail::run_trajectories<float>(Exec(), "test", program, all, {Execution::tiles}, workers)
               .finished());
     return numbers_of(x);
   };
@@ -107,7 +100,7 @@ TEMPLATE_LIST_TEST_CASE("the number of workers does not matter", "[integrators][
   CHECK(run(100) == one);
 }
 
-TEMPLATE_LIST_TEST_CASE("the closed-form flow carries source to target", "[integrators][sample]",
+TEMPLATE_LIST_TEST_CASE("the closed-form flow carries source to target", "[sampling]",
                         SpacesAndReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
@@ -124,58 +117,7 @@ TEMPLATE_LIST_TEST_CASE("the closed-form flow carries source to target", "[integ
   CHECK(difference(numbers_of(x), expected, [&](std::size_t) { return tolerance; }) == "");
 }
 
-TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[integrators][sample]", float,
-                   double) {
-  using Exec = Kokkos::DefaultExecutionSpace;
-  using T = TestType;
-  const auto flow = small_flow<T, Exec>(2);
-  // One Euler step is x0 + v(x0, 0, z), with z where the prior's stream has it.
-  const auto found =
-      numbers_of(sample(flow, NormalSource{2}, Euler{1}, {.count = 3, .seed = 9, .first_id = 40}));
-  std::vector<double> x0, z;
-  for (std::uint64_t id = 40; id < 43; ++id) {
-    T pair[2];
-    RandomStream(9, Purpose::source).normal(id, 0, 0, 2, pair);
-    x0.insert(x0.end(), pair, pair + 2);
-    RandomStream(9, Purpose::prior).normal(id, 0, 0, 2, pair);
-    z.insert(z.end(), pair, pair + 2);
-  }
-  const auto x = table<T, Exec>(3, 2, x0), latents = table<T, Exec>(3, 2, z);
-  const auto t = table<T, Exec>(3, 1, {0, 0, 0});
-  const Table<T, Exec> v("v", 3, 2);
-  const Array<T, Exec> memory("memory", 100000);
-  Arena<T> arena(memory.data(), memory.extent(0));
-  typename VelocityNetwork<Gelu>::template Saved<T> saved;
-  flow.networks().velocity.forward(BatchContext<Exec>(Exec()),
-                                   static_cast<const T*>(flow.values().data()), DrawAddress{},
-                                   Matrix<const T>(matrix(t)), Matrix<const T>(matrix(x)),
-                                   Matrix<const T>(matrix(latents)), matrix(v), saved, arena);
-  const auto step = numbers_of(v);
-  for (std::size_t i = 0; i < 6; ++i) {
-    CHECK(std::fabs(x0[i] + step[i] - found[i]) <= 100 * epsilon<T> * (1 + std::fabs(found[i])));
-  }
-
-  SECTION("given latents are used instead, one for all or round and round") {
-    const auto with = [&](const Table<T, Exec>& given) {
-      const auto start = table<T, Exec>(3, 2, x0);
-      CHECK(integrate_all(Exec(), velocity_of(flow, given), start, Euler{1}).finished());
-      return numbers_of(start);
-    };
-    CHECK(with(latents) == found);
-    const auto one = table<T, Exec>(1, 2, {z[0], z[1]});
-    const auto two = table<T, Exec>(2, 2, {z[0], z[1], z[2], z[3]});
-    CHECK(rows_of(with(one), 2, 0, 1) == rows_of(found, 2, 0, 1));
-    CHECK(rows_of(with(one), 2, 1, 1) != rows_of(found, 2, 1, 1));
-    CHECK(rows_of(with(two), 2, 0, 2) == rows_of(found, 2, 0, 2));
-    CHECK(rows_of(with(two), 2, 2, 1) == rows_of(with(one), 2, 2, 1));
-    CHECK(contains(thrown<std::invalid_argument>([&] {
-                     velocity_of(flow, table<T, Exec>(1, 3, {0, 0, 0}));
-                   }),
-                   "latents has 3 columns but the network's z has 2 columns"));
-  }
-}
-
-TEST_CASE("a flow without z", "[integrators][sample]") {
+TEST_CASE("a flow without z", "[sampling]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const auto flow = small_flow<float, Exec>(0);
   const NormalSource source{2};
@@ -184,7 +126,7 @@ TEST_CASE("a flow without z", "[integrators][sample]") {
   CHECK(numbers_of(tail) == rows_of(all, 2, 11, 9));
 }
 
-TEST_CASE("savers see every point of the grid", "[integrators][sample]") {
+TEST_CASE("savers see every point of the grid", "[sampling]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const auto flow = small_flow<double, Exec>(2);
   const auto field = velocity_of(flow);
@@ -238,8 +180,7 @@ TEST_CASE("savers see every point of the grid", "[integrators][sample]") {
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[integrators][sample]",
-                        Spaces) {
+TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[sampling]", Spaces) {
   using Exec = TestType;
   const auto flow = small_flow<float, Exec>(2);
   const auto field = velocity_of(flow);
@@ -259,7 +200,7 @@ TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[integrators
   CHECK(host(7).reason == Reason::finished);
 }
 
-TEST_CASE("mismatched arguments of sample are refused", "[integrators][sample]") {
+TEST_CASE("mismatched arguments of sample are refused", "[sampling]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const Exec exec;
   const auto field = pointwise<double>(GaussianFlow{}, 3);

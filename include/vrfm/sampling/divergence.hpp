@@ -7,9 +7,9 @@
 // 1990; Grathwohl et al. 2019), one derivative a probe, the probes fixed along a trajectory.
 #pragma once
 
-#include <vrfm/core/random.hpp>
 #include <vrfm/integrators/velocity.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/linalg/execution.hpp>
 
 namespace vrfm {
 
@@ -37,7 +37,7 @@ struct DrawProbe {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
     const int first = 4 * k, count = math::min(4, probe.cols - first);
     T* out = probe.row(i) + first;
-    const RandomStream stream(block.seed, Purpose::probe);
+    const RandomStream stream = block.stream(Purpose::probe);
     if (kind == Divergence::gaussian) {
       stream.normal(block.id(i), step, static_cast<std::uint32_t>(first), count, out);
       return;
@@ -108,6 +108,8 @@ struct BoundDivergenceVelocity {
 template <VelocityField Field>
 class DivergenceVelocity {
  public:
+  static constexpr bool host_only = vrfm::host_only<Field>;
+  static constexpr Compute compute = compute_of<Field>;
   using value_type = typename Field::value_type;
 
   /// Throws std::invalid_argument unless probes >= 1 where there are probes.
@@ -119,12 +121,14 @@ class DivergenceVelocity {
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return field_.dimension() + 1; }
 
+  bool depends_on_start() const { return vrfm::depends_on_start(field_); }
+
   template <class Ctx>
-  KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block,
+  KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block, Matrix<const value_type> x,
                             Arena<value_type>& arena) const {
     using T = value_type;
-    const auto bound = bind_velocity(ctx, field_, block, arena);
     const int dimension = field_.dimension();
+    const auto bound = bind_velocity(ctx, field_, block, x.col_range(0, dimension), arena);
     const Matrix<T> probes = arena.take(block.count, probes_ * dimension);
     for (int k = 0; k < probes_; ++k) {
       const std::uint32_t step =

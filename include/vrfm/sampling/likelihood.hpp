@@ -5,20 +5,15 @@
 // a given point comes from integrating it back to the source, and that of a sample comes along with
 // it. Where trajectories have a latent z, the density of a point is the mean over draws of z,
 //   log p(x) = log 1/M sum_m p(x | z_m),
-// whose effective number of draws is (sum p)^2 / sum p^2, between 1 and M.
+// whose effective number of draws is (sum p)^2 / sum p^2, between 1 and M. Where the divergence is
+// estimated, each log p(x | z_m) is noisy, and the mean of their exponentials is biased upwards; the
+// exact divergence has no such bias.
 #pragma once
 
 #include <vrfm/sampling/detail/density_programs.hpp>
 #include <vrfm/sampling/sample.hpp>
 
 namespace vrfm {
-
-/// A distribution whose log density, in nats, can be computed inside a kernel.
-template <class D, class T>
-concept LogDensity = requires(const D& density, const T* x) {
-  { density.dimension() } -> std::convertible_to<int>;
-  { density.log_density(x) } -> std::convertible_to<T>;
-};
 
 struct LikelihoodOptions {
   double source_time = 0;
@@ -28,8 +23,7 @@ struct LikelihoodOptions {
   int draws = 1;               ///< M: draws of z; each is a trajectory
   std::uint32_t seed = 0;      ///< of z and of the probes
   std::uint64_t first_id = 0;  ///< id of row 0
-  Execution execution = Execution::automatic;
-  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
+  Launch launch = {};
 };
 
 /// A number for each point; NaN where a trajectory failed.
@@ -49,62 +43,71 @@ struct SamplesWithDensity {
 };
 
 /// Log densities of `points` (points x field.dimension(), row-major) at options.data_time under the
-/// flow that begins as `source` at options.source_time. Waits for the end. Throws
-/// std::invalid_argument for impossible settings and extents.
-template <ExecutionSpace Exec, VelocityField Field, LogDensity<typename Field::value_type> Source,
-          class View, class Solver>
+/// flow that begins as `source` at options.source_time. z and probes are drawn at Use::likelihood, so
+/// they are not those that a sample was drawn with under the same seed. Waits for the end. Throws
+/// std::invalid_argument for impossible settings and extents, and if z depends on x0.
+template <ExecutionSpace Exec, VelocityField Field, class Source, class View, class Solver>
 Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const Field& field,
                                                          const Source& source, const View& points,
                                                          const Solver& solver,
                                                          const LikelihoodOptions& options = {}) {
   using T = typename Field::value_type;
-  const TimeGrid grid{options.data_time, options.source_time};
-  detail::check_solver(solver, grid, options.execution);
-  expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
-  expect_same("the table of points", points.extent(1), "the velocity field",
-              static_cast<std::size_t>(field.dimension()), "columns");
-  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
-              static_cast<std::size_t>(field.dimension()), "columns");
   Likelihood<T, Exec> out;
-  out.log_density = Array<T, Exec>("vrfm::log_density", points.extent(0));
-  out.effective_draws = Array<T, Exec>("vrfm::log_density::effective_draws", points.extent(0));
-  const detail::EvaluateDensities<Field, Source, Solver, T> program{
-      {field, options.divergence, options.probes},
-      source,
-      solver,
-      GridView{grid.begin(), grid.end(), grid.intervals()},
-      matrix(points),
-      options.draws,
-      out.log_density.data(),
-      out.effective_draws.data()};
-  out.result =
-      detail::run_trajectories<T>(exec, "vrfm::log_density", program, points.extent(0),
-                                  options.seed, options.first_id, options.execution, options.batch);
+  if constexpr (RequireDensity<Source, T>::ok && RequireSolver<Solver, Field>::ok &&
+                RequireDifferentiable<Field>::ok) {
+    const TimeGrid grid{options.data_time, options.source_time};
+    detail::check_solver(solver, grid, options.launch);
+    expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
+    expect(!depends_on_start(field), "a likelihood integrates from the data back to the source, ",
+           "but this field's z depends on x0, which is not known before the end");
+    expect_same("the table of points", points.extent(1), "the velocity field",
+                static_cast<std::size_t>(field.dimension()), "columns");
+    detail::check_source(source, field);
+    out.log_density = Array<T, Exec>("vrfm::log_density", points.extent(0));
+    out.effective_draws = Array<T, Exec>("vrfm::log_density::effective_draws", points.extent(0));
+    const detail::EvaluateDensities<Field, Source, Solver, T> program{
+        {field, options.divergence, options.probes},
+        source,
+        solver,
+        GridView{grid.begin(), grid.end(), grid.intervals()},
+        matrix(points),
+        options.draws,
+        out.log_density.data(),
+        out.effective_draws.data()};
+    const SampleBlock all =
+        detail::all_samples(points.extent(0), options.seed, options.first_id, Use::likelihood);
+    out.result =
+        detail::run_trajectories<T>(exec, "vrfm::log_density", program, all, options.launch);
+  }
   return out;
 }
 
-/// `options.count` samples with their log densities at the end of the grid. Failures as in Likelihood.
+/// `options.count` samples with their log densities at the end of the grid: those of sample(), drawn at
+/// Use::sampling. Failures as in Likelihood; throws as log_density does.
 template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver>
-  requires Distribution<Source, typename Field::value_type> &&
-           LogDensity<Source, typename Field::value_type>
 SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
     const Exec& exec, const Field& field, const Source& source, const Solver& solver,
     const SampleOptions& options, Divergence divergence = Divergence::exact, int probes = 1) {
   using T = typename Field::value_type;
-  detail::check_solver(solver, options.grid, options.execution);
-  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
-              static_cast<std::size_t>(field.dimension()), "columns");
   SamplesWithDensity<T, Exec> out;
-  out.x = Table<T, Exec>("vrfm::sample_with_density", options.count,
-                         static_cast<std::size_t>(field.dimension()));
-  out.log_density = Array<T, Exec>("vrfm::sample_with_density::log_density", options.count);
-  const DeviceGrid<Exec> grid(exec, options.grid);
-  const detail::SampleDensities<Field, Source, Solver, T> program{
-      {field, divergence, probes}, source, solver, grid.view(), matrix(out.x),
-      out.log_density.data()};
-  out.result =
-      detail::run_trajectories<T>(exec, "vrfm::sample_with_density", program, options.count,
-                                  options.seed, options.first_id, options.execution, options.batch);
+  if constexpr (RequireSource<Source, T>::ok && RequireDensity<Source, T>::ok &&
+                RequireSolver<Solver, Field>::ok && RequireDifferentiable<Field>::ok) {
+    detail::check_solver(solver, options.grid, options.launch);
+    expect(!depends_on_start(field), "a sample's density under its z needs a z that is ",
+           "independent of x0, but this field's z depends on it");
+    detail::check_source(source, field);
+    out.x = Table<T, Exec>("vrfm::sample_with_density", options.count,
+                           static_cast<std::size_t>(field.dimension()));
+    out.log_density = Array<T, Exec>("vrfm::sample_with_density::log_density", options.count);
+    const DeviceGrid<Exec> grid(exec, options.grid);
+    const detail::SampleDensities<Field, Source, Solver, T> program{
+        {field, divergence, probes}, source, solver, grid.view(), matrix(out.x),
+        out.log_density.data()};
+    const SampleBlock all =
+        detail::all_samples(options.count, options.seed, options.first_id, Use::sampling);
+    out.result = detail::run_trajectories<T>(exec, "vrfm::sample_with_density", program, all,
+                                             options.launch);
+  }
   return out;
 }
 

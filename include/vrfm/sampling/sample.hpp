@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Sampling: draws x0 from a source and moves it along a velocity field; or moves a caller's own
-// samples. The numbers depend on (seed, id of the sample) alone: not on threads, nor on how samples
-// are split over calls.
+// samples. The elements depend on (seed, id of the sample) alone: not on threads, nor on how samples
+// are split over calls. Everything is drawn at Use::sampling.
 #pragma once
 
-#include <vrfm/couplings/coupling.hpp>
-#include <vrfm/sampling/bound_velocity.hpp>
 #include <vrfm/sampling/detail/sample_programs.hpp>
 #include <vrfm/sampling/detail/trajectories.hpp>
+#include <vrfm/sampling/model_velocity.hpp>
+#include <vrfm/sampling/require.hpp>
 
 namespace vrfm {
 
@@ -16,8 +16,7 @@ struct IntegrationOptions {
   TimeGrid grid = {};          ///< from 0 to 1
   std::uint32_t seed = 0;      ///< of z and of diffusion
   std::uint64_t first_id = 0;  ///< id of row 0
-  Execution execution = Execution::automatic;
-  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
+  Launch launch = {};
 };
 
 struct SampleOptions {
@@ -25,32 +24,39 @@ struct SampleOptions {
   TimeGrid grid = {};          ///< from 0 to 1
   std::uint32_t seed = 0;      ///< of x0, z and diffusion
   std::uint64_t first_id = 0;  ///< id of the first sample: continue a series with the next call
-  Execution execution = Execution::automatic;
-  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
+  Launch launch = {};
 };
 
 namespace detail {
 
 template <class Solver>
-void check_solver(const Solver& solver, const TimeGrid& grid, Execution execution) {
+void check_solver(const Solver& solver, const TimeGrid& grid, const Launch& launch) {
   solver.check(grid);
   if constexpr (AdaptiveSolver<Solver>) {
-    expect(solver.norm == ErrorNorm::sample || execution == Execution::batch,
+    expect(solver.norm == ErrorNorm::sample || launch.execution == Execution::batch,
            "an error norm over the batch needs Execution::batch");
   }
+}
+
+/// "the source has 2 columns but the velocity field has 3 columns"
+template <class Source, class Field>
+void check_source(const Source& source, const Field& field) {
+  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
+              static_cast<std::size_t>(field.dimension()), "columns");
 }
 
 template <class Exec, class Field, class Begin, class Solver, class S, class T, class Options>
 Result transport(const Exec& exec, const Field& field, const Begin& begin, const Solver& solver,
                  const S& saver, Matrix<T> x, const Options& options) {
-  check_solver(solver, options.grid, options.execution);
+  check_solver(solver, options.grid, options.launch);
   expect_same("the table of samples", static_cast<std::size_t>(x.cols), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
   const DeviceGrid<Exec> grid(exec, options.grid);
   const TransportSamples<Field, Begin, Solver, S, T> program{field,       begin, solver,
                                                              grid.view(), saver, x};
-  return run_trajectories<T>(exec, "vrfm::integrate", program, static_cast<std::size_t>(x.rows),
-                             options.seed, options.first_id, options.execution, options.batch);
+  const SampleBlock all =
+      all_samples(static_cast<std::size_t>(x.rows), options.seed, options.first_id, Use::sampling);
+  return run_trajectories<T>(exec, "vrfm::integrate", program, all, options.launch);
 }
 
 }  // namespace detail
@@ -64,29 +70,36 @@ template <ExecutionSpace Exec, VelocityField Field, class View, class Solver,
                                    const Solver& solver, const IntegrationOptions& options = {},
                                    const S& saver = {}) {
   using T = typename Field::value_type;
-  const Matrix<T> table = matrix(x);
-  return detail::transport(exec, field, detail::BeginAtTable<T>{table}, solver, saver, table,
-                           options);
+  if constexpr (RequireSolver<Solver, Field>::ok) {
+    const Matrix<T> table = matrix(x);
+    return detail::transport(exec, field, detail::BeginAtTable<T>{table}, solver, saver, table,
+                             options);
+  } else {
+    return {};
+  }
 }
 
 /// Writes one sample to every row of `x`: a draw of `source`, moved to the end of the grid.
 /// As integrate_all, and options.count must be the number of rows.
-template <ExecutionSpace Exec, VelocityField Field, Distribution<typename Field::value_type> Source,
-          class View, class Solver, Saver<typename Field::value_type> S = NoSaver>
+template <ExecutionSpace Exec, VelocityField Field, class Source, class View, class Solver,
+          Saver<typename Field::value_type> S = NoSaver>
 [[nodiscard]] Result sample_into(const Exec& exec, const Field& field, const Source& source,
                                  const View& x, const Solver& solver, const SampleOptions& options,
                                  const S& saver = {}) {
   using T = typename Field::value_type;
-  expect_same("the source", static_cast<std::size_t>(source.dimension()), "the velocity field",
-              static_cast<std::size_t>(field.dimension()), "columns");
-  expect_same("the table of samples", x.extent(0), "the call", options.count, "rows");
-  return detail::transport(exec, field, detail::BeginAtSource<Source, T>{source}, solver, saver,
-                           matrix(x), options);
+  if constexpr (RequireSource<Source, T>::ok && RequireSolver<Solver, Field>::ok) {
+    detail::check_source(source, field);
+    expect_same("the table of samples", x.extent(0), "the call", options.count, "rows");
+    return detail::transport(exec, field, detail::BeginAtSource<Source, T>{source}, solver, saver,
+                             matrix(x), options);
+  } else {
+    return {};
+  }
 }
 
 /// options.count samples, one a row. Throws std::runtime_error if a trajectory did not finish.
-template <ExecutionSpace Exec, VelocityField Field, Distribution<typename Field::value_type> Source,
-          class Solver, Saver<typename Field::value_type> S = NoSaver>
+template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver,
+          Saver<typename Field::value_type> S = NoSaver>
 Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& field,
                                                const Source& source, const Solver& solver,
                                                const SampleOptions& options, const S& saver = {}) {
@@ -97,9 +110,8 @@ Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& fi
   return x;
 }
 
-/// Samples of a flow; each draws its own z.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products, Distribution<T> Source,
-          class Solver>
+/// Samples of a flow without a condition; each draws its own z.
+template <Real T, ExecutionSpace Exec, class Networks, Compute products, class Source, class Solver>
 Table<T, Exec> sample(const Flow<T, Exec, Networks, products>& flow, const Source& source,
                       const Solver& solver, const SampleOptions& options) {
   return sample(flow.exec(), velocity_of(flow), source, solver, options);

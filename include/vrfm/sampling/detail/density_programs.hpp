@@ -15,7 +15,7 @@ inline constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();
 template <class T>
 inline constexpr T minus_infinity = -std::numeric_limits<T>::infinity();
 
-/// A running sum of exp(l), kept as a largest l and sums relative to it.
+/// A running sum of exp(l), held as a largest l and sums relative to it.
 template <class T>
 struct LogSums {
   Matrix<T> largest, sum, squares;
@@ -77,6 +77,7 @@ struct FinishDensity {
 /// The program of run_trajectories that integrates points back, once for each draw of z.
 template <class Field, class Base, class Solver, class T>
 struct EvaluateDensities {
+  static constexpr bool host_only = vrfm::host_only<Field>;
   static constexpr Compute compute = compute_of<Field>;
 
   DivergenceVelocity<Field> field;
@@ -100,7 +101,7 @@ struct EvaluateDensities {
       block.draw = static_cast<std::uint32_t>(draw);
       ctx.map(block.count, points.cols, ReadBlock<T>{points, block, x});
       ctx.map(block.count, 1, Fill<T>{a, T(0)});
-      const auto bound = bind_velocity(ctx, field, block, arena);
+      const auto bound = bind_velocity(ctx, field, block, state, arena);
       integrate(ctx, bound, solver, grid, block, state, NoSaver{}, status, arena);
       ctx.each_row(block.count, AddDensity<T, Base>{base, state, sums, status, draw});
       arena.rewind(before);
@@ -136,9 +137,10 @@ struct FinishSample {
   }
 };
 
-/// The program of run_trajectories that samples and keeps the density.
+/// The program of run_trajectories that samples and tells the density.
 template <class Field, class Source, class Solver, class T>
 struct SampleDensities {
+  static constexpr bool host_only = vrfm::host_only<Field>;
   static constexpr Compute compute = compute_of<Field>;
 
   DivergenceVelocity<Field> field;
@@ -158,7 +160,7 @@ struct SampleDensities {
     ctx.each_row(block.count, DrawSource<Source, T>{source, block, x});
     ctx.each_row(block.count, SourceDensity<T, Source>{source, x, source_density});
     ctx.map(block.count, 1, Fill<T>{a, T(0)});
-    const auto bound = bind_velocity(ctx, field, block, arena);
+    const auto bound = bind_velocity(ctx, field, block, state, arena);
     integrate(ctx, bound, solver, grid, block, state, NoSaver{}, status, arena);
     ctx.each_row(block.count, FinishSample<T>{state, source_density, status,
                                               result.row_range(block.first_row, block.count),

@@ -3,7 +3,6 @@
 // The program of sample.hpp: what one tile or one batch of samples runs.
 #pragma once
 
-#include <vrfm/core/random.hpp>
 #include <vrfm/integrators/integrate.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/linalg/execution.hpp>
@@ -17,7 +16,7 @@ struct DrawSource {
   SampleBlock block;
   Matrix<T> x;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    source.draw(block.id(i), 0, RandomStream(block.seed, Purpose::source), x.row(i));
+    source.draw(block.id(i), 0, block.stream(Purpose::source), x.row(i));
   }
 };
 
@@ -71,7 +70,7 @@ struct TransportSamples {
     const auto mark = arena.used();
     const Matrix<T> x = arena.take(block.count, field.dimension());
     begin(ctx, block, x);
-    const auto bound = bind_velocity(ctx, field, block, arena);
+    const auto bound = bind_velocity(ctx, field, block, x, arena);
     integrate(ctx, bound, solver, grid, block, x, saver, status, arena);
     ctx.map(block.count, x.cols, Copy<T>{x, result.row_range(block.first_row, block.count)});
     arena.rewind(mark);

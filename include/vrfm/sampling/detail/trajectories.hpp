@@ -1,70 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Runs a program of trajectories on a number of samples: in tiles, one kernel in all, or as launches
-// over the whole batch. The program is measured on a dry run, so it states nowhere what memory it
-// needs. A row's bits do not depend on its neighbours or its place, so neither do a sample's on the
-// tile it falls into.
+// Runs a program of trajectories on a number of samples and tallies how they ended.
 #pragma once
 
-#include <vrfm/integrators/grid.hpp>
 #include <vrfm/integrators/status.hpp>
-#include <vrfm/integrators/velocity.hpp>
-#include <vrfm/linalg/batch_context.hpp>
-#include <vrfm/linalg/execution.hpp>
-#include <vrfm/linalg/tile_context.hpp>
+#include <vrfm/sampling/detail/run_blocks.hpp>
 
-namespace vrfm {
+namespace vrfm::detail {
 
-namespace detail {
+/// A program of trajectories, program(ctx, block, status, arena), as one of blocks.
+template <class Program>
+struct WithStatus {
+  static constexpr bool host_only = vrfm::host_only<Program>;
+  static constexpr Compute compute = compute_of<Program>;
 
-/// Rows of a tile. On hosts as many as keep the packing of weights a small part of the work, unless
-/// some of the `concurrent` threads would have none; on devices as many as one team's product takes at a
-/// time, or fewer for the same reason.
-template <ExecutionSpace Exec>
-int trajectory_tile_rows(int samples, int concurrent) {
-  const int share = (samples + concurrent - 1) / concurrent;
-  if constexpr (is_host_space<Exec>) {
-    return math::min(192, math::max(24, share));
-  } else {
-    constexpr int unit = team_low_rows;
-    return math::min(team_tile_rows, (share + unit - 1) / unit * unit);
-  }
-}
-
-/// Worker w runs tiles w, w + workers, ...
-template <class T, class Program>
-struct TileTrajectories {
   Program program;
-  std::uint32_t seed;
-  std::uint64_t first_id;
-  int samples;
-  int tile_rows;
-  int workers;
-  Status* status;
-  T* memory;  // workers x memory_each
-  std::size_t memory_each;
+  Status* status;  // of all samples
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
-    Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
-    for (int first = worker * tile_rows; first < samples; first += workers * tile_rows) {
-      const SampleBlock block{seed, first_id + static_cast<std::uint64_t>(first), first,
-                              math::min(tile_rows, samples - first), 0};
-      program(ctx, block, status + first, arena);
-    }
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Arena<T>& arena) const {
+    program(ctx, block, status + block.first_row, arena);
   }
 };
 
-/// The books of some trajectories that follow one another.
-struct Books {
+/// The tally of some trajectories that follow one another.
+struct Tally {
   std::int64_t steps = 0, evaluations = 0, failed = 0;
   std::int64_t first_failed = -1;  // -1: none
   int max_steps = 0, max_evaluations = 0;
   Reason reason = Reason::finished;
 
   /// Appends those that follow.
-  KOKKOS_INLINE_FUNCTION void append(const Books& next) {
+  KOKKOS_INLINE_FUNCTION void append(const Tally& next) {
     steps += next.steps;
     evaluations += next.evaluations;
     failed += next.failed;
@@ -75,40 +43,40 @@ struct Books {
   }
 };
 
-/// Block kernel: the books of `books_block` trajectories, so that few numbers leave a device.
-inline constexpr int books_block = 256;
-struct KeepBooks {
+/// Block kernel: the tally of `tally_block` trajectories, so that little leaves a device.
+inline constexpr int tally_block = 256;
+struct TallyBlock {
   const Status* statuses;
   int samples;
-  Books* books;
+  Tally* tallies;
 
   KOKKOS_FUNCTION void operator()(int block) const {
-    Books sum;
-    const int first = block * books_block;
-    for (int i = first; i < math::min(first + books_block, samples); ++i) {
+    Tally sum;
+    const int first = block * tally_block;
+    for (int i = first; i < math::min(first + tally_block, samples); ++i) {
       const Status& status = statuses[i];
       const bool failed = status.reason != Reason::finished;
       sum.append({status.steps, status.evaluations, failed ? 1 : 0, failed ? i : -1, status.steps,
                   status.evaluations, status.reason});
     }
-    books[block] = sum;
+    tallies[block] = sum;
   }
 };
 
-/// The books of all trajectories. Waits for them.
+/// The tally of all trajectories. Waits for them.
 template <ExecutionSpace Exec>
 Result summarize(const Exec& exec, const std::string& label, const Array<Status, Exec>& statuses,
                  std::uint64_t first_id) {
   const int samples = static_cast<int>(statuses.extent(0));
-  const int blocks = (samples + books_block - 1) / books_block;
-  const Array<Books, Exec> books(label + "::books", static_cast<std::size_t>(blocks));
-  Kokkos::parallel_for(label + "::books",
+  const int blocks = (samples + tally_block - 1) / tally_block;
+  const Array<Tally, Exec> tallies(label + "::tally", static_cast<std::size_t>(blocks));
+  Kokkos::parallel_for(label + "::tally",
                        Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, blocks),
-                       KeepBooks{statuses.data(), samples, books.data()});
-  const auto on_host = Kokkos::create_mirror_view(books);
-  Kokkos::deep_copy(exec, on_host, books);
+                       TallyBlock{statuses.data(), samples, tallies.data()});
+  const auto on_host = Kokkos::create_mirror_view(tallies);
+  Kokkos::deep_copy(exec, on_host, tallies);
   exec.fence();
-  Books all;
+  Tally all;
   for (int block = 0; block < blocks; ++block) all.append(on_host(block));
   Result result;
   result.reason = all.reason;
@@ -122,47 +90,15 @@ Result summarize(const Exec& exec, const std::string& label, const Array<Status,
   return result;
 }
 
-/// Calls program(ctx, block, status, arena) until every one of `samples` samples was in one block.
-/// Waits for the end. `batch`: samples at a time that are not in tiles; 0: all. `most_workers` > 0
-/// bounds how many tiles run, and hold memory, at a time.
+/// Calls program(ctx, block, status, arena) until every sample of `all` was in one block. Waits for
+/// the end. `most_workers`: as in run_blocks.
 template <class T, ExecutionSpace Exec, class Program>
 Result run_trajectories(const Exec& exec, const std::string& label, const Program& program,
-                        std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
-                        Execution execution, int batch = 0, int most_workers = 0) {
-  expect(samples <= static_cast<std::size_t>(std::numeric_limits<int>::max() / 2),
-         "one call integrates at most ", std::numeric_limits<int>::max() / 2, " samples, got ",
-         samples);
-  expect(batch >= 0, "samples at a time must be >= 0 (0: all), got ", batch);
-  expect(!host_only<Program> || execution != Execution::tiles,
-         "this velocity field is too large for tiles: expected Execution::batch");
-  if (samples == 0) return {};
-  const int count = static_cast<int>(samples);
-  const int concurrent = most_workers > 0 ? most_workers : tile_concurrency(exec);
-  const bool tiled = !host_only<Program> && execution != Execution::batch;
-  const int rows = math::min(count, tiled       ? trajectory_tile_rows<Exec>(count, concurrent)
-                                    : batch > 0 ? batch
-                                                : count);
-  const int tiles = (count + rows - 1) / rows;
-  const int workers = tiled ? math::min(tiles, concurrent) : 1;
-
-  Arena<T> measured = Arena<T>::measure();
-  program(MeasureContext{tiled ? 1 : tile_concurrency(exec)},
-          SampleBlock{seed, first_id, 0, rows, 0}, static_cast<Status*>(nullptr), measured);
-  const std::size_t memory_each = measured.peak();
-  const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
-                              memory_each * static_cast<std::size_t>(workers));
-  const Array<Status, Exec> statuses(label + "::status", samples);
-
-  const TileTrajectories<T, Program> trajectories{
-      program, seed, first_id, count, rows, workers, statuses.data(), memory.data(), memory_each};
-  constexpr Compute compute = compute_of<Program>;
-  if (!tiled) trajectories(BatchContext<Exec, compute>(exec), 0);
-  if constexpr (!host_only<Program>) {
-    if (tiled) launch_tiles<compute>(exec, label, workers, trajectories);
-  }
-  return summarize(exec, label, statuses, first_id);
+                        const SampleBlock& all, const Launch& launch, int most_workers = 0) {
+  const Array<Status, Exec> statuses(label + "::status", static_cast<std::size_t>(all.count));
+  run_blocks<T>(exec, label, WithStatus<Program>{program, statuses.data()}, all, launch,
+                most_workers);
+  return all.count == 0 ? Result{} : summarize(exec, label, statuses, all.first);
 }
 
-}  // namespace detail
-
-}  // namespace vrfm
+}  // namespace vrfm::detail

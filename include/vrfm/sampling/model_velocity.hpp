@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The velocity field of a flow, v(x, t | z, c). A trajectory has one z, drawn from the flow's prior
+// p(z | x0, c) or given, and one condition c; what depends on them alone is computed once, by the
+// model's prepare (Guo and Schwing 2025). With guidance g it is v_null + g (v_c - v_null), where
+// v_null is the velocity without the condition and z is the same in both (Ho and Salimans 2022): g = 1
+// is the conditional field, g = 0 the one without. A flow map is integrated as u(x, t, t).
+#pragma once
+
+#include <cmath>
+
+#include <vrfm/integrators/velocity.hpp>
+#include <vrfm/linalg/execution.hpp>
+#include <vrfm/models/flow.hpp>
+#include <vrfm/sampling/detail/latents.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+/// Element: v = v_null + g (v - v_null)
+template <class T>
+struct Guide {
+  T guidance;
+  ConstMatrix<T> v_null;
+  Matrix<T> v;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    v(i, j) = v_null(i, j) + guidance * (v(i, j) - v_null(i, j));
+  }
+};
+
+}  // namespace detail
+
+/// A velocity model whose z and c are prepared.
+template <Real T, VelocityModel Model>
+struct BoundModelVelocity {
+  using value_type = T;
+
+  struct Saved {
+    typename Model::template Saved<T> given, null;
+  };
+
+  static constexpr bool tangents = DifferentiableModel<Model>;
+
+  /// Models that kernels cannot carry are referred to: the field that was bound outlives this one.
+  std::conditional_t<host_only<Model>, const Model&, Model> model;
+  const T* parameters;
+  Matrix<T> prepared;
+  Matrix<T> null_prepared;  ///< without the condition
+  bool guided;              ///< both are evaluated
+  T guidance;
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return model.dimension(); }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                  Arena<T>& arena) const {
+    const auto mark = arena.used();
+    evaluate(ctx, t, x, v, nullptr, arena);
+    arena.rewind(mark);
+  }
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const RowSelection<T>& selection) const {
+    selection.keep(ctx, prepared);
+    if (guided) selection.keep(ctx, null_prepared);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+    requires tangents
+  KOKKOS_FUNCTION void linearize(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                 Saved& saved, Arena<T>& arena) const {
+    evaluate(ctx, t, x, v, &saved, arena);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+    requires tangents
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, Matrix<const T> dx, Matrix<T> dv, const Saved& saved,
+                               Arena<T>& arena) const {
+    const auto mark = arena.used();
+    Query<T> rates{};
+    rates.x = dx;
+    model.tangent(ctx, parameters, rates, dv, saved.given, arena);
+    if (guided) {
+      const Matrix<T> dv_null = arena.take(dv.rows, dv.cols);
+      model.tangent(ctx, parameters, rates, dv_null, saved.null, arena);
+      ctx.map(dv.rows, dv.cols, detail::Guide<T>{guidance, dv_null, dv});
+    }
+    arena.rewind(mark);
+  }
+
+ private:
+  /// What is taken of the arena stays taken.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void evaluate(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
+                                Saved* saved, Arena<T>& arena) const {
+    const DrawAddress* const draws = nullptr;
+    Query<T> query{};
+    query.t = t;
+    query.x = x;
+    model.forward(ctx, parameters, query, prepared, draws, v,
+                  saved == nullptr ? nullptr : &saved->given, arena);
+    if (!guided) return;
+    const Matrix<T> v_null = arena.take(v.rows, v.cols);
+    model.forward(ctx, parameters, query, null_prepared, draws, v_null,
+                  saved == nullptr ? nullptr : &saved->null, arena);
+    ctx.map(v.rows, v.cols, detail::Guide<T>{guidance, v_null, v});
+  }
+};
+
+template <Real T, ExecutionSpace Exec>
+struct VelocityOptions {
+  Table<const T, Exec> latents = {};  ///< z of sample i is row i % rows; empty: from the prior
+  ConditionTables<T, Exec> condition = {};
+  double guidance = 1;  ///< 1: the conditional field; 0: without the condition
+};
+
+/// The field of a flow. It shares the flow's parameters and the tables.
+template <Real T, ExecutionSpace Exec, class Networks, Compute products>
+class ModelVelocity {
+ public:
+  using value_type = T;
+  using Model = VelocityOf<Networks>;
+  using Prior = PriorOf<Networks>;
+  static constexpr Compute compute = products;
+  static constexpr bool host_only = vrfm::host_only<Model> || vrfm::host_only<Prior>;
+
+  /// Throws std::invalid_argument unless the options give what the networks take, and nothing else.
+  ModelVelocity(const Flow<T, Exec, Networks, products>& flow,
+                const VelocityOptions<T, Exec>& options)
+      : model_(flow.networks().velocity),
+        prior_(flow.networks().prior),
+        values_(flow.values()),
+        latents_(options.latents),
+        condition_(options.condition),
+        guidance_(static_cast<T>(options.guidance)) {
+    const ModelInputs inputs = model_.inputs();
+    latent_given_ = detail::is_given(latents_);
+    inputs_ = latent_given_ ? inputs : detail::either(inputs, prior_.inputs());
+    if (latent_given_) {
+      expect_same("the table of latents", latents_.extent(1), "the flow's z",
+                  static_cast<std::size_t>(inputs.latent), "columns");
+      expect(latents_.extent(0) > 0, "the table of latents has no rows");
+      (void)matrix(latents_);
+    }
+    expect(std::isfinite(options.guidance), "guidance must be finite, got ", options.guidance);
+    expect(options.guidance == 1 || inputs.conditional(), "guidance is ", options.guidance,
+           ", but this flow takes no condition: expected 1");
+    detail::check_condition(flow.exec(), condition_, inputs_, "the flow", options.guidance != 0);
+  }
+
+  KOKKOS_INLINE_FUNCTION int dimension() const { return model_.dimension(); }
+
+  /// True if z is drawn from a prior that sees x0.
+  bool depends_on_start() const {
+    return model_.inputs().latent > 0 && !latent_given_ && !prior_.standard() &&
+           contains(prior_.input(), EncoderInput::x0);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION BoundModelVelocity<T, Model> bind(const Ctx& ctx, const SampleBlock& block,
+                                                    Matrix<const T> x, Arena<T>& arena) const {
+    const ModelInputs inputs = model_.inputs();
+    const T* const p = values_.data();
+    const bool guided = guidance_ != T(0) && guidance_ != T(1);
+    const Matrix<T> prepared = arena.take(block.count, model_.prepared_cols());
+    const Matrix<T> null_prepared = guided ? arena.take(block.count, prepared.cols) : Matrix<T>();
+    const auto mark = arena.used();
+    Condition<T> given =
+        detail::gather_condition(ctx, detail::rows_of(condition_), inputs_, block, arena);
+    Condition<T> null{};
+    if (guidance_ != T(1)) null = detail::dropped_condition(ctx, given, block.count, arena);
+    if (guidance_ == T(0)) given = null;
+    Matrix<T> z;
+    if (inputs.latent > 0) {
+      z = arena.take(block.count, inputs.latent);
+      if (latent_given_) {
+        ctx.map(z.rows, z.cols, detail::LookUpRound<T>{detail::rows_of(latents_), block, T(0), z});
+      } else {
+        detail::draw_from_prior(ctx, prior_, p, block, x, given, z, arena);
+      }
+    }
+    prepare(ctx, given, z, prepared, arena);
+    if (guided) prepare(ctx, null, z, null_prepared, arena);
+    arena.rewind(mark);
+    return {model_, p, prepared, null_prepared, guided, guidance_};
+  }
+
+ private:
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void prepare(const Ctx& ctx, const Condition<T>& c, Matrix<T> z,
+                               Matrix<T> prepared, Arena<T>& arena) const {
+    Condition<T> condition = detail::taken_of(c, model_.inputs());
+    condition.z = z;
+    typename Model::template PreparedSaved<T>* const unsaved = nullptr;
+    model_.prepare(ctx, static_cast<const T*>(values_.data()), condition, prepared, unsaved, arena);
+  }
+
+  Model model_;
+  Prior prior_;
+  Array<const T, Exec> values_;
+  Table<const T, Exec> latents_;
+  ConditionTables<T, Exec> condition_;
+  ModelInputs inputs_;  // what model and prior take of c
+  bool latent_given_ = false;
+  T guidance_;
+};
+
+/// The velocity field of `flow`. Throws std::invalid_argument as ModelVelocity does.
+template <Real T, ExecutionSpace Exec, class Networks, Compute products>
+ModelVelocity<T, Exec, Networks, products> velocity_of(
+    const Flow<T, Exec, Networks, products>& flow, const VelocityOptions<T, Exec>& options = {}) {
+  return {flow, options};
+}
+
+}  // namespace vrfm
