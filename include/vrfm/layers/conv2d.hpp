@@ -151,6 +151,13 @@ class Conv2d {
     multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
   }
 
+  /// dy += what tangent would write.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                                   Arena<T>& arena) const {
+    multiply(ctx, p, dx, dy, Update::accumulate, NoEpilogue{}, arena);
+  }
+
  private:
   template <class Ctx, class T, class Epilogue>
   KOKKOS_FUNCTION void multiply(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,

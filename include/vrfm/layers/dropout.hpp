@@ -80,7 +80,7 @@ class Dropout {
     const detail::DropElements<T> drop{
         x,
         y,
-        RandomStream(address.seed, Purpose::dropout),
+        address.stream(Purpose::dropout),
         address,
         pixels_,
         blocks(),

@@ -110,12 +110,20 @@ class GroupNorm {
     arena.rewind(mark);
   }
 
-  /// Scale and shift are constants here.
+  /// Scale and shift are constants here. dy may be dx.
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>& arena) const {
-    ctx.each_tile(dx.rows / pixels_, detail::NormTangentTile<T, Act>{saved.operands, dx, dy},
-                  arena);
+    tangent(ctx, p, dx, Matrix<const T>(), dy, saved, arena);
+  }
+
+  /// With rates of scale and shift, one row a sample; empty: they do not vary. dy may be dx.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx,
+                               ConstMatrix<T> dmodulation, Matrix<T> dy, const Saved<T>& saved,
+                               Arena<T>& arena) const {
+    ctx.each_tile(dx.rows / pixels_,
+                  detail::NormTangentTile<T, Act>{saved.operands, dx, dmodulation, dy}, arena);
   }
 
  private:
