@@ -10,10 +10,22 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/flow.hpp>
+#include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/unet/networks.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
+
+static_assert(FlowNetworks<MlpNetworks<>> && FlowNetworks<MlpNetworks<Silu>>);
+static_assert(FlowNetworks<ResidualNetworks> && FlowNetworks<UnetNetworks>);
+static_assert(DifferentiableModel<MlpVelocity<>> && DifferentiableModel<ResidualVelocity> &&
+              DifferentiableModel<UnetVelocity>);
+// Kernels carry those of few layers, and say so of what they make.
+static_assert(!host_only<MlpNetworks<>> && !host_only<GaussianPrior<MlpPosterior<>>>);
+static_assert(host_only<UnetNetworks> && host_only<GaussianPrior<UnetPosterior>> &&
+              host_only<UnetVelocity>);
 
 namespace {
 
@@ -74,6 +86,29 @@ TEST_CASE("a flow passes its options on", "[models][flow]") {
   options.encoder_input = EncoderInput{};
   CHECK(thrown<std::invalid_argument>([&] { Flow<double, Host>(Host(), options, 1); }) ==
         "vrfm: posterior network needs at least one input of {x0, x1, x_t, t}");
+}
+
+TEST_CASE("a flow with a condition and a learned prior", "[models][flow]") {
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  auto options = small(3);
+  options.classes = 4;
+  options.condition_columns = 2;
+  options.second_time = true;
+  options.learned_prior = true;
+  const Flow<double, Host> flow(Host(), options, 1);
+  CHECK(flow.networks().velocity.inputs() ==
+        ModelInputs{.latent = 3, .classes = 4, .condition_columns = 2, .second_time = true});
+  CHECK(flow.networks().posterior.inputs() ==
+        ModelInputs{.latent = 3, .classes = 4, .condition_columns = 2});
+  CHECK(flow.networks().prior.inputs() == flow.networks().posterior.inputs());
+  CHECK(count_prefix(flow.parameters(), "prior.x0_encoder.") == 4);
+  CHECK(count_prefix(flow.parameters(), "prior.label_emb.") == 1);
+  CHECK(count_prefix(flow.parameters(), "velocity.span_encoder.") == 4);
+  CHECK(Flow<double, Host>(Host(), small(3), 1).networks().prior.standard());
+
+  options.latent = 0;
+  CHECK(thrown<std::invalid_argument>([&] { Flow<double, Host>(Host(), options, 1); }) ==
+        "vrfm: a learned prior needs latent >= 1, got 0");
 }
 
 TEST_CASE("a flow can be seen in another precision of its products", "[models][flow]") {

@@ -41,10 +41,10 @@ MlpNetworks<Gelu> networks(ParameterList& list) {
   const EncoderOptions encoder{.features = 8, .width = 8};
   const auto all = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
   MlpNetworks<Gelu> networks;
-  networks.velocity = VelocityNetwork<Gelu>(
+  networks.velocity = MlpVelocity<Gelu>(
       list, "velocity",
       {.dimension = 2, .latent = 3, .encoder = encoder, .latent_width = 7, .decoder_width = 9});
-  networks.posterior = PosteriorNetwork<Gelu>(
+  networks.posterior = MlpPosterior<Gelu>(
       list, "posterior",
       {.dimension = 2, .latent = 3, .input = all, .encoder = encoder, .head_width = 10});
   return networks;
@@ -105,17 +105,31 @@ Named results(const Named& given) {
   const int enough = 20000;
   Padded<T, Exec> memory(1, enough);
   Arena<T> arena(memory.data(), enough);
-  typename VelocityNetwork<Gelu>::template Saved<T> velocity;
-  typename PosteriorNetwork<Gelu>::template Saved<T> posterior;
+  typename MlpVelocity<Gelu>::template PreparedSaved<T> prepared_saved;
+  typename MlpVelocity<Gelu>::template Saved<T> velocity;
+  typename MlpPosterior<Gelu>::template Saved<T> posterior;
   const Gradient<T> gradient{g.data(), false};
-  flow.velocity.forward(ctx, p.data(), DrawAddress{}, t.matrix(), x.matrix(), z.matrix(),
-                        v.matrix(), velocity, arena);
-  flow.velocity.backward(ctx, p.data(), gradient, dv.matrix(), dx.matrix(), dz.matrix(), velocity,
-                         arena);
-  flow.velocity.tangent(ctx, p.data(), tangent_x.matrix(), tangent_v.matrix(), velocity, arena);
-  const Pairs<T> pairs{x0.matrix(), x1.matrix(), x.matrix(), Matrix<T>(), t.matrix()};
-  flow.posterior.forward(ctx, p.data(), pairs, moments.matrix(), posterior, arena);
-  flow.posterior.backward(ctx, p.data(), gradient, dmoments.matrix(), posterior, arena);
+  const int cols = flow.velocity.prepared_cols();
+  const Matrix<T> prepared = arena.take(rows, cols), dprepared = arena.take(rows, cols);
+  ctx.map(rows, cols, Fill<T>{dprepared, T(0)});
+  Condition<T> condition{};
+  condition.z = z.matrix();
+  QueryGradient<T> dquery;
+  dquery.x = dx.matrix();
+  ConditionGradient<T> dcondition;
+  dcondition.z = dz.matrix();
+  flow.velocity.prepare(ctx, p.data(), condition, prepared, &prepared_saved, arena);
+  flow.velocity.forward(ctx, p.data(), Query<T>{t.matrix(), x.matrix(), {}}, prepared, nullptr,
+                        v.matrix(), &velocity, arena);
+  flow.velocity.backward(ctx, p.data(), gradient, dv.matrix(), dquery, dprepared, velocity, arena);
+  flow.velocity.prepare_backward(ctx, p.data(), gradient, dprepared, dcondition, prepared_saved,
+                                 arena);
+  flow.velocity.tangent(ctx, p.data(), Query<T>{{}, tangent_x.matrix(), {}}, tangent_v.matrix(),
+                        velocity, arena);
+  const LatentInputs<T> inputs{x0.matrix(), x1.matrix(), x.matrix(), t.matrix(), {}};
+  flow.posterior.moments(ctx, p.data(), inputs, moments.matrix(), &posterior, arena);
+  flow.posterior.backward(ctx, p.data(), gradient, dmoments.matrix(), ConditionGradient<T>{},
+                          posterior, arena);
 
   const std::string prefix = sizeof(T) == 4 ? "float32." : "float64.";
   Named named{{prefix + "v", {{rows, 2}, v.read()}},

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The networks of small images: the layers' conformance test on narrow ones, errors, and that a flow
-// of them trains and samples.
+// The networks of small images: the models' conformance test on narrow ones, and errors.
 #include <string>
 #include <vector>
 
-#include <tests/models/image_networks.hpp>
 #include <tests/support/catch.hpp>
-#include <tests/support/conformance.hpp>
+#include <tests/support/model_conformance.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
@@ -32,8 +30,7 @@ TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][r
   const auto check = [](const ResidualVelocityOptions& options) {
     ParameterList list;
     const ResidualVelocity network(list, "velocity", options);
-    conform<TestType>(ImageVelocityLayer<ResidualVelocity>{&network}, list.count(),
-                      Columns{1, network.dimension() + options.latent}, Columns{}, 64);
+    conform_velocity<TestType>(network, list.count(), {.roughness = 64});
   };
   SECTION("x and t") { check(small_velocity(0)); }
   SECTION("x, t and z") { check(small_velocity(2)); }
@@ -49,11 +46,26 @@ TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual
   const auto check = [](EncoderInput input) {
     ParameterList list;
     const ResidualPosterior network(list, "posterior", small_posterior(input));
-    conform<TestType>(ImagePosteriorLayer<ResidualPosterior>{&network, 30}, list.count(), Columns{},
-                      Columns{}, 64);
+    conform_latent<TestType>(network, list.count(), 30, 64);
   };
   SECTION("one image") { check(EncoderInput::x1); }
   SECTION("three images") { check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t); }
+}
+
+TEST_CASE("a learned prior of small images sees x0", "[models][residual]") {
+  ParameterList list;
+  const ResidualNetworks networks(list, {.height = 6,
+                                         .width = 5,
+                                         .latent = 2,
+                                         .features = 2,
+                                         .blocks = 1,
+                                         .posterior_features = 2,
+                                         .learned_prior = true});
+  CHECK_FALSE(networks.prior.standard());
+  CHECK((networks.prior.input() == EncoderInput::x0 && networks.prior.latent() == 2));
+  CHECK(list.slots().back().name == "prior.head.1.bias");
+  ParameterList other;
+  CHECK(ResidualNetworks(other, {.latent = 0}).prior.standard());
 }
 
 TEST_CASE("networks of small images name what is impossible", "[models][residual]") {
@@ -68,4 +80,8 @@ TEST_CASE("networks of small images name what is impossible", "[models][residual
   options.blocks = 65;
   CHECK(thrown<std::invalid_argument>([&] { ResidualVelocity(list, "velocity", options); }) ==
         "vrfm: a residual stack must have at most 64 blocks, got 65");
+  CHECK(thrown<std::invalid_argument>([&] {
+          ParameterList none;
+          ResidualNetworks(none, {.latent = 0, .learned_prior = true});
+        }) == "vrfm: a learned prior needs latent >= 1, got 0");
 }

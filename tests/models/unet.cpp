@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The U-Net and its posterior: parameter counts of the published models, torchcfm's answers
-// (tests/golden/make_unet.py), and the layers' conformance test on small ones.
+// (tests/golden/make_unet.py), the models' conformance test on small ones with every condition, and when
+// dropout is drawn.
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <zlib.h>
 
-#include <tests/models/image_networks.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
-#include <tests/support/conformance.hpp>
+#include <tests/support/model_conformance.hpp>
 #include <tests/support/numbers.hpp>
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
@@ -28,8 +30,8 @@ namespace {
 
 std::size_t velocity_parameters(Conditioning conditioning, int latent, Fusion fusion) {
   ParameterList list;
-  const Unet unet(list, "",
-                  {.path = {.conditioning = conditioning}, .latent = latent, .fusion = fusion});
+  const UnetVelocity unet(
+      list, "", {.path = {.conditioning = conditioning}, .latent = latent, .fusion = fusion});
   return list.count();
 }
 
@@ -72,15 +74,119 @@ TEST_CASE("the U-Nets have the published numbers of parameters", "[models][unet]
 }
 
 TEST_CASE("U-Nets conform", "[models][unet]") {
-  const auto check = [](Conditioning conditioning, int latent, Fusion fusion) {
+  const auto check = [](const UnetOptions& options, bool draws = false) {
     ParameterList list;
-    const Unet unet(list, "", small_unet(conditioning, latent, fusion));
-    conform<Kokkos::DefaultExecutionSpace>(ImageVelocityLayer<Unet>{&unet}, list.count(),
-                                           Columns{1, unet.dimension() + latent}, Columns{}, 1024);
+    const UnetVelocity unet(list, "", options);
+    conform_velocity<Kokkos::DefaultExecutionSpace>(unet, list.count(),
+                                                    {.roughness = 1024, .draws = draws});
   };
-  SECTION("time added") { check(Conditioning::additive, 0, Fusion::adaptive_norm); }
-  SECTION("z with time") { check(Conditioning::adaptive_norm, 3, Fusion::adaptive_norm); }
-  SECTION("z in the bottleneck") { check(Conditioning::adaptive_norm, 3, Fusion::bottleneck_sum); }
+  SECTION("time added") { check(small_unet(Conditioning::additive, 0, Fusion::adaptive_norm)); }
+  SECTION("z with time") {
+    check(small_unet(Conditioning::adaptive_norm, 3, Fusion::adaptive_norm));
+  }
+  SECTION("z in the bottleneck") {
+    check(small_unet(Conditioning::adaptive_norm, 3, Fusion::bottleneck_sum));
+  }
+  SECTION("dropout") {
+    auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
+    options.path.dropout = 0.25;
+    check(options, true);
+    check(options, false);
+  }
+  SECTION("a label") {
+    auto options = small_unet(Conditioning::additive, 0, Fusion::adaptive_norm);
+    options.classes = 2;
+    check(options);
+  }
+  SECTION("z and everything else") {
+    auto options = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
+    options.classes = 2;
+    options.condition_columns = 3;
+    options.field_channels = 1;
+    options.second_time = true;
+    check(options);
+  }
+  SECTION("z in the bottleneck, two channels, a vector and a field of two") {
+    auto options = small_unet(Conditioning::additive, 2, Fusion::bottleneck_sum);
+    options.path.channels = options.field_channels = 2;
+    options.condition_columns = 2;
+    check(options);
+  }
+  SECTION("a second time alone") {
+    auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
+    options.second_time = true;
+    check(options);
+  }
+}
+
+TEST_CASE("dropout is drawn where it is asked for, saved or not", "[models][unet]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
+  options.path.dropout = 0.5;
+  ParameterList list;
+  const UnetVelocity unet(list, "", options);
+  Numbers numbers(4);
+  Padded<float, Exec> p(1, static_cast<int>(list.count()), numbers.take(list.count())),
+      x(3, 16, numbers.take(48)), t(3, 1, numbers.take(3)), v(3, 16);
+  const DrawAddress address{.seed = 1}, other{.seed = 2};
+  const auto velocity = [&](const DrawAddress* draws, bool save) {
+    run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
+      UnetVelocity::Saved<float> saved;
+      unet.forward(ctx, p.data(), Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(), draws,
+                   v.matrix(), save ? &saved : nullptr, arena);
+    });
+    return v.read();
+  };
+  const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
+    return difference(a, b, 64 * epsilon<float> * largest(b)).empty();
+  };
+  const auto drawn = velocity(&address, true), plain = velocity(nullptr, true);
+  CHECK_FALSE(close(drawn, plain));
+  CHECK_FALSE(close(drawn, velocity(&other, true)));
+  CHECK(close(velocity(&address, false), drawn));
+  CHECK(close(velocity(nullptr, false), plain));
+}
+
+TEST_CASE("dropped rows see the null class and a field of zeros", "[models][unet]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
+  options.classes = 4;
+  options.condition_columns = 2;
+  options.field_channels = 1;
+  ParameterList list;
+  const UnetVelocity unet(list, "", options);
+  CHECK(unet.inputs() == ModelInputs{.classes = 4, .condition_columns = 2, .field_columns = 16});
+  CHECK(unet.prepared_cols() == 8 + 16);
+  Numbers numbers(4);
+  Padded<float, Exec> p(1, static_cast<int>(list.count()), numbers.take(list.count()));
+  Padded<float, Exec> vector(2, 2, numbers.take(4)), field(2, 16, numbers.take(32)),
+      prepared(2, unet.prepared_cols());
+  Kokkos::View<std::int32_t*, Exec> label("label", 2), dropped("dropped", 2);
+  Kokkos::deep_copy(dropped, 1);
+  const auto given = [&](std::int32_t l, bool drop) {
+    Kokkos::deep_copy(label, l);
+    run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
+      Condition<float> c{};
+      c.label = {label.data(), 2, 1, 1};
+      c.vector = vector.matrix();
+      c.field = field.matrix();
+      if (drop) c.dropped = {dropped.data(), 2, 1, 1};
+      UnetVelocity::PreparedSaved<float>* const unsaved = nullptr;
+      unet.prepare(ctx, p.data(), c, prepared.matrix(), unsaved, arena);
+    });
+    return prepared.read();
+  };
+  const auto null = given(1, true);
+  CHECK(given(3, true) == null);
+  for (std::size_t j = 0; j < 8; ++j) CHECK(null[j] == null[24 + j]);
+  for (std::size_t j = 8; j < 24; ++j) CHECK(null[j] == 0);
+  const auto one = given(1, false);
+  CHECK(one != given(2, false));
+  const auto expected = field.read();
+  for (std::size_t j = 0; j < 16; ++j) CHECK(one[8 + j] == expected[j]);
+  // No such class: seen by its result.
+  CHECK(std::isnan(given(5, false)[0]));
+  CHECK(std::isnan(given(-1, false)[0]));
 }
 
 TEST_CASE("U-Nets have room for 64 stages a path", "[models][unet]") {
@@ -88,24 +194,90 @@ TEST_CASE("U-Nets have room for 64 stages a path", "[models][unet]") {
     ParameterList list;
     auto options = small_unet(Conditioning::additive, 0, Fusion::adaptive_norm);
     options.path.blocks = blocks;
-    return thrown<std::invalid_argument>([&] { Unet(list, "", options); });
+    return thrown<std::invalid_argument>([&] { UnetVelocity(list, "", options); });
   };
   CHECK(error_of(31) == "(nothing thrown)");
   CHECK(contains(error_of(32), "at most 64 stages (blocks and convolutions), got more"));
 }
 
 TEST_CASE("posteriors of images conform", "[models][unet]") {
-  const auto check = [](EncoderInput input) {
+  const auto check = [](UnetPosteriorOptions options) {
+    const int dimension = 16 * options.path.channels;
     ParameterList list;
-    DownPathOptions path = small_unet(Conditioning::none, 0, Fusion::adaptive_norm).path;
-    const UnetPosterior posterior(list, "posterior", {.path = path, .latent = 2, .input = input});
-    conform<Kokkos::DefaultExecutionSpace>(ImagePosteriorLayer<UnetPosterior>{&posterior, 16},
-                                           list.count(), Columns{}, Columns{}, 1024);
+    const UnetPosterior posterior(list, "posterior", options);
+    conform_latent<Kokkos::DefaultExecutionSpace>(posterior, list.count(), dimension, 1024);
   };
-  SECTION("x1") { check(EncoderInput::x1); }
+  const UnetPosteriorOptions options{
+      .path = small_unet(Conditioning::none, 0, Fusion::adaptive_norm).path,
+      .latent = 2,
+      .input = EncoderInput::x1};
+  const auto all = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
+  SECTION("x1") { check(options); }
   SECTION("everything") {
-    check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t);
+    auto other = options;
+    other.input = all;
+    check(other);
   }
+  SECTION("x1 and a label") {
+    auto other = options;
+    other.classes = 2;
+    check(other);
+  }
+  SECTION("x1 and a field") {
+    auto other = options;
+    other.field_channels = 2;
+    check(other);
+  }
+  SECTION("everything and everything else") {
+    auto other = options;
+    other.path.channels = 2;
+    other.input = all;
+    other.classes = 2;
+    other.condition_columns = 3;
+    other.field_channels = 1;
+    check(other);
+  }
+}
+
+TEST_CASE("a learned prior of images sees x0 and the condition", "[models][unet]") {
+  auto velocity = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
+  velocity.classes = 3;
+  velocity.field_channels = 1;
+  ParameterList list;
+  const UnetNetworks networks(list,
+                              {.velocity = velocity, .posterior_base = 2, .learned_prior = true});
+  CHECK_FALSE(networks.prior.standard());
+  CHECK(networks.prior.input() == EncoderInput::x0);
+  CHECK(networks.prior.inputs() == ModelInputs{.latent = 2, .classes = 3, .field_columns = 16});
+  CHECK(networks.posterior.inputs() == networks.prior.inputs());
+  CHECK(list.slots().back().name == "prior.out.2.bias");
+  ParameterList other;
+  CHECK(UnetNetworks(other, {.velocity = small_unet(Conditioning::additive, 0, {})})
+            .prior.standard());
+}
+
+TEST_CASE("a U-Net's new parameters have names of their own", "[models][unet]") {
+  auto options = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
+  const auto names = [](const UnetOptions& o) {
+    ParameterList list;
+    UnetVelocity(list, "", o);
+    std::vector<std::string> result;
+    for (const auto& slot : list.slots()) result.push_back(slot.name);
+    return result;
+  };
+  const auto before = names(options);
+  options.classes = 2;
+  options.condition_columns = 3;
+  options.second_time = true;
+  std::vector<std::string> more;
+  for (const auto& name : names(options)) {
+    if (std::find(before.begin(), before.end(), name) == before.end()) more.push_back(name);
+  }
+  CHECK(more == std::vector<std::string>{"span_embed.0.weight", "span_embed.0.bias",
+                                         "span_embed.2.weight", "span_embed.2.bias",
+                                         "label_emb.weight", "vector_emb.0.weight",
+                                         "vector_emb.0.bias", "vector_emb.1.weight",
+                                         "vector_emb.1.bias", "vector_emb.null"});
 }
 
 TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
@@ -118,9 +290,9 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
   Padded<float, Exec> x(2, 16, Numbers(5).take(32), 0), moments(2, 4);
   run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
     UnetPosterior::Saved<float> saved;
-    Pairs<float> pairs;
-    pairs.x1 = x.matrix();
-    flow.networks().posterior.forward(ctx, flow.values().data(), pairs, moments.matrix(), saved,
+    LatentInputs<float> inputs{};
+    inputs.x1 = x.matrix();
+    flow.networks().posterior.moments(ctx, flow.values().data(), inputs, moments.matrix(), &saved,
                                       arena);
   });
   const auto values = moments.read();
@@ -208,18 +380,20 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
   load_weights(path, flow);
   std::filesystem::remove(path);
 
-  const Unet& unet = flow.networks().velocity;
+  const UnetVelocity& unet = flow.networks().velocity;
   constexpr int rows = 2, dimension = 192;
   Padded<float, Exec> x(rows, dimension, golden_numbers("x", rows * dimension)),
       dv(rows, dimension, golden_numbers("dv", rows * dimension)), t(rows, 1, {0.25, 0.875}),
       v(rows, dimension), dx(rows, dimension), g(1, static_cast<int>(flow.parameters().count()));
   run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
-    Unet::Saved<float> saved;
+    UnetVelocity::Saved<float> saved;
     const float* p = flow.values().data();
-    unet.forward(ctx, p, DrawAddress{}, t.matrix(), x.matrix(), Matrix<float>(), v.matrix(), saved,
-                 arena);
-    unet.backward(ctx, p, Gradient<float>{g.data(), false}, dv.matrix(), dx.matrix(),
-                  Matrix<float>(), saved, arena);
+    unet.forward(ctx, p, Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(), nullptr,
+                 v.matrix(), &saved, arena);
+    QueryGradient<float> dquery;
+    dquery.x = dx.matrix();
+    unet.backward(ctx, p, Gradient<float>{g.data(), false}, dv.matrix(), dquery, Matrix<float>(),
+                  saved, arena);
   });
 
   const auto expect_near = [&](const std::string& name, const std::vector<double>& actual) {

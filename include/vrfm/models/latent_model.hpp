@@ -154,11 +154,13 @@ class GaussianPrior {
   }
   KOKKOS_INLINE_FUNCTION bool standard() const { return standard_; }
 
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class T>
   KOKKOS_FUNCTION void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs,
                                Matrix<T> moments, Saved<T>* saved, Arena<T>& arena) const {
     network_.moments(ctx, p, inputs, moments, saved, arena);
   }
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class T>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
                                 const ConditionGradient<T>& dcondition, const Saved<T>& saved,

@@ -66,6 +66,20 @@ class AttentionBlock {
     arena.rewind(mark);
   }
 
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> dmixed = arena.take(dx.rows, channels_),
+                    dqkv = arena.take(dx.rows, 3 * channels_);
+    norm_.tangent(ctx, p, dx, dmixed, saved.norm, arena);
+    qkv_.tangent(ctx, p, dmixed, dqkv, {}, arena);
+    attention_.tangent(ctx, p, dqkv, dmixed, saved.attention, arena);
+    projection_.tangent(ctx, p, dmixed, dy, {}, arena);
+    ctx.map(dx.rows, channels_, AddScaled<T>{T(1), dx, dy});
+    arena.rewind(mark);
+  }
+
  private:
   int channels_ = 0;
   GroupNorm<> norm_;

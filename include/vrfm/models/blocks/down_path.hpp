@@ -2,7 +2,8 @@
 //
 // DownPath: the contracting half of a U-Net (Ronneberger, Fischer and Brox 2015; blocks of Dhariwal and
 // Nichol 2021): a convolution, then at every level residual blocks, with attention at chosen extents,
-// and between levels a convolution of stride 2. Every stage's output is kept for who comes across.
+// and between levels a convolution of stride 2. Every stage's output is saved for the stage of
+// the way up that it goes across to.
 // Names as in torchcfm: <name>.<stage>.0 (and .1 for attention), .0.op for the strided convolution.
 #pragma once
 
@@ -114,7 +115,7 @@ struct Stage {
   };
 
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> x,
+  void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> x,
                ConstMatrix<T> e, Matrix<T> y, Saved<T>* saved, Arena<T>& arena) const {
     if (is_conv) {
       conv.forward(ctx, p, x, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
@@ -146,6 +147,21 @@ struct Stage {
       dbetween = d;
     }
     block.backward(ctx, p, g, dbetween, dx, de, saved.block, arena);
+    arena.rewind(mark);
+  }
+
+  /// dy from the rates of x and e; an empty de does not vary.
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, ConstMatrix<T> de, Matrix<T> dy,
+               const Saved<T>& saved, Arena<T>& arena) const {
+    if (is_conv) {
+      conv.tangent(ctx, p, dx, dy, {}, arena);
+      return;
+    }
+    const auto mark = arena.used();
+    const Matrix<T> dbetween = attends ? arena.take(dy.rows, dy.cols) : dy;
+    block.tangent(ctx, p, dx, de, dbetween, saved.block, arena);
+    if (attends) attention.tangent(ctx, p, dbetween, dy, saved.attention, arena);
     arena.rewind(mark);
   }
 };
@@ -194,7 +210,7 @@ class DownPath {
 
   /// outputs[k]: where stage k writes, (samples pixels) x channels.
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> x,
+  void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> x,
                ConstMatrix<T> e, const PerStage<Matrix<T>>& outputs, Saved<T>* saved,
                Arena<T>& arena) const {
     for (std::size_t k = 0; k < stages_.size(); ++k) {
@@ -217,6 +233,16 @@ class DownPath {
       stages_[k].backward(ctx, p, g, ConstMatrix<T>(doutputs[k]), d, de, saved[k], arena);
       ctx.map(into.rows, into.cols, AddScaled<T>{T(1), d, into});
       arena.rewind(mark);
+    }
+  }
+
+  /// doutputs[k]: where the rate of output k goes, as in forward.
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, ConstMatrix<T> de,
+               const PerStage<Matrix<T>>& doutputs, const Saved<T>& saved, Arena<T>& arena) const {
+    for (std::size_t k = 0; k < stages_.size(); ++k) {
+      stages_[k].tangent(ctx, p, k == 0 ? dx : ConstMatrix<T>(doutputs[k - 1]), de, doutputs[k],
+                         saved[k], arena);
     }
   }
 

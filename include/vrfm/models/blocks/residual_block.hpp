@@ -56,11 +56,11 @@ class ResidualBlock {
   template <class T>
   struct Saved {
     ConstMatrix<T> x, e;
-    Matrix<T> first, h,
-        second;  ///< inputs of the first convolution, second norm, second convolution
-    Matrix<T> modulation;
+    /// Inputs of the first convolution, second norm, second convolution.
+    Matrix<T> first, h, second;
     typename GroupNorm<Silu>::template Saved<T> first_norm, second_norm;
     DrawAddress draws;
+    bool drew = false;  ///< whether dropout was, at `draws`
   };
 
   ResidualBlock() = default;
@@ -85,10 +85,10 @@ class ResidualBlock {
 
   const ResidualBlockOptions& options() const { return o_; }
 
-  /// x: (samples pixels) x inputs; e: samples x embedding, after its activation. With `saved`,
-  /// dropout draws at `draws`; without, there is none.
+  /// x: (samples pixels) x inputs; e: samples x embedding, after its activation. Dropout draws at
+  /// `draws`; null: there is none.
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const DrawAddress& draws,
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const DrawAddress* draws,
                                ConstMatrix<T> x, ConstMatrix<T> e, Matrix<T> y, Saved<T>* saved,
                                Arena<T>& arena) const {
     const auto mark = arena.used();
@@ -108,7 +108,7 @@ class ResidualBlock {
     }
     second_norm_.forward(ctx, p, h, adaptive ? modulation : Matrix<T>(), second,
                          saved != nullptr ? &saved->second_norm : nullptr, arena);
-    if (saved != nullptr) dropout_.forward(ctx, draws, second, second);
+    if (draws != nullptr) dropout_.forward(ctx, *draws, second, second);
     if (o_.inputs == o_.outputs) {
       ctx.map(x.rows, x.cols, Copy<T>{x, y});
     } else {
@@ -124,8 +124,8 @@ class ResidualBlock {
     saved->first = first;
     saved->h = h;
     saved->second = second;
-    saved->modulation = modulation;
-    saved->draws = draws;
+    saved->drew = draws != nullptr;
+    if (saved->drew) saved->draws = *draws;
   }
 
   /// dx unless empty; adds the gradient of e to `de`.
@@ -138,7 +138,7 @@ class ResidualBlock {
     const int rows = dy.rows, pixels = o_.height * o_.width;
     const Matrix<T> dh = arena.take(rows, o_.outputs), dfirst = arena.take(rows, o_.inputs);
     second_conv_.backward(ctx, p, g, saved.second, dy, dh, {}, arena);
-    dropout_.backward(ctx, saved.draws, dh, dh);
+    if (saved.drew) dropout_.backward(ctx, saved.draws, dh, dh);
     Matrix<T> dmodulation;
     if (o_.conditioning != Conditioning::none) {
       dmodulation = arena.take(rows / pixels, embedding_cols());
@@ -163,6 +163,34 @@ class ResidualBlock {
       skip_.backward(ctx, p, g, saved.x, dy, dx, {}, arena);
       if (!dx.empty()) ctx.map(rows, o_.inputs, AddScaled<T>{T(1), dfirst, dx});
     }
+    arena.rewind(mark);
+  }
+
+  /// dy from the rates of x and e; an empty de does not vary.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, ConstMatrix<T> de,
+                               Matrix<T> dy, const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> dfirst = arena.take(dx.rows, o_.inputs), dh = arena.take(dx.rows, o_.outputs);
+    first_norm_.tangent(ctx, p, dx, dfirst, saved.first_norm, arena);
+    first_conv_.tangent(ctx, p, dfirst, dh, {}, arena);
+    Matrix<T> dmodulation;
+    if (o_.conditioning != Conditioning::none && !de.empty()) {
+      dmodulation = arena.take(de.rows, embedding_cols());
+      embedding_.tangent(ctx, p, de, dmodulation, {}, arena);
+      if (o_.conditioning == Conditioning::additive) {
+        ctx.map(dh.rows, dh.cols, detail::AddToPixels<T>{dmodulation, dh, o_.height * o_.width});
+        dmodulation = Matrix<T>();
+      }
+    }
+    second_norm_.tangent(ctx, p, dh, dmodulation, dh, saved.second_norm, arena);
+    if (saved.drew) dropout_.forward(ctx, saved.draws, dh, dh);
+    if (o_.inputs == o_.outputs) {
+      ctx.map(dx.rows, dx.cols, Copy<T>{dx, dy});
+    } else {
+      skip_.tangent(ctx, p, dx, dy, {}, arena);
+    }
+    second_conv_.add_tangent(ctx, p, dh, dy, arena);
     arena.rewind(mark);
   }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include <vrfm/models/blocks/residual_block.hpp>
@@ -62,11 +63,9 @@ class ResidualStack {
     in_.forward(ctx, p, x, from, none, arena);
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
       if (k > 0 && saved != nullptr) to = arena.take(x.rows, in_.outputs());
-      blocks_[k].forward(ctx, p, DrawAddress{}, from, Matrix<const T>(), to,
+      blocks_[k].forward(ctx, p, nullptr, from, Matrix<const T>(), to,
                          saved != nullptr ? &saved->blocks[k] : nullptr, arena);
-      const Matrix<T> free = from;
-      from = to;
-      to = free;
+      std::swap(from, to);
     }
     out_.forward(ctx, p, from, y, none, arena);
     if (saved == nullptr) {
@@ -86,11 +85,23 @@ class ResidualStack {
     out_.backward(ctx, p, g, saved.last, dy, from, {}, arena);
     for (std::size_t k = blocks_.size(); k-- > 0;) {
       blocks_[k].backward(ctx, p, g, from, to, Matrix<T>(), saved.blocks[k], arena);
-      const Matrix<T> free = from;
-      from = to;
-      to = free;
+      std::swap(from, to);
     }
     in_.backward(ctx, p, g, saved.x, from, dx, {}, arena);
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy, const Saved<T>& saved,
+               Arena<T>& arena) const {
+    const auto mark = arena.used();
+    Matrix<T> from = arena.take(dx.rows, in_.outputs()), to = arena.take(dx.rows, in_.outputs());
+    in_.tangent(ctx, p, dx, from, {}, arena);
+    for (std::size_t k = 0; k < blocks_.size(); ++k) {
+      blocks_[k].tangent(ctx, p, from, Matrix<const T>(), to, saved.blocks[k], arena);
+      std::swap(from, to);
+    }
+    out_.tangent(ctx, p, from, dy, {}, arena);
     arena.rewind(mark);
   }
 

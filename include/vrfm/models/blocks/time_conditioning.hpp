@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// TimeConditioning: the embedding that conditions the blocks of an image network, e = silu(W2 silu(W1
-// s(t) + b1) + b2 + other), s the sinusoidal embedding of t with periods up to 1e4 and `other` what
-// else each sample has (its z). Names as in torchcfm: <name>.0 and <name>.2.
+// TimeConditioning: what conditions the blocks of an image network, e = silu(embedding of t + embedding
+// of s - t + other), each where there is one; `other` is what else each sample has (its z and c). The
+// embedding of s - t is zero at first, so that a network without it loads as a flow map's start.
+// Parameters: <prefix>time_embed as in torchcfm, <prefix>span_embed.
 #pragma once
 
-#include <vrfm/layers/dense.hpp>
-#include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/models/blocks/embedding.hpp>
+#include <vrfm/models/blocks/time_span.hpp>
 
 namespace vrfm {
 
@@ -27,65 +28,105 @@ struct SiluOfSum {
 
 }  // namespace detail
 
+struct TimeConditioningOptions {
+  int features = 128;  ///< of a time's sinusoidal encoding
+  int width = 512;     ///< of e
+  bool time = true;    ///< whether t is seen
+  bool span = false;   ///< whether s - t is
+};
+
 class TimeConditioning {
  public:
   template <class T>
   struct Saved {
-    Matrix<T> features, hidden, slope;
-    Dense<Silu>::Saved<T> first;
+    TimeEmbedding::Saved<T> time, span;
+    ConstMatrix<T> t;
+    Matrix<T> span_input, slope;
+    bool asked_s = false;  ///< for a second time
   };
 
   TimeConditioning() = default;
 
-  /// `features`: of the sinusoidal embedding; `width`: of e. Throws std::invalid_argument for
-  /// impossible extents.
-  TimeConditioning(ParameterList& list, const std::string& name, int features, int width)
-      : embedding_(1, features, 1, 1e4),
-        first_(list, name + ".0", features, width),
-        last_(list, name + ".2", width, width) {}
+  /// Throws std::invalid_argument for impossible extents.
+  TimeConditioning(ParameterList& list, const std::string& prefix, const TimeConditioningOptions& o)
+      : o_(o) {
+    if (o.time) time_ = make_time_embedding(list, prefix + "time_embed", o.features, o.width);
+    if (o.span) span_ = make_time_embedding(list, prefix + "span_embed", o.features, o.width, true);
+  }
 
-  KOKKOS_INLINE_FUNCTION int outputs() const { return last_.outputs(); }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return o_.width; }
 
-  /// t: rows x 1; other: rows x outputs() or empty; e: rows x outputs().
+  /// t, s: rows x 1, s empty: s = t; other: rows x outputs() or empty; e: rows x outputs().
   template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> other,
-                               Matrix<T> e, Saved<T>* saved, Arena<T>& arena) const {
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> s,
+                               ConstMatrix<T> other, Matrix<T> e, Saved<T>* saved,
+                               Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> features = arena.take(e.rows, embedding_.outputs()),
-                    hidden = arena.take(e.rows, outputs());
-    Matrix<T> slope;
-    if (saved != nullptr) slope = arena.take(e.rows, outputs());
-    embedding_.forward(ctx, p, t.row_range(0, e.rows), features,
-                       static_cast<SinusoidalEmbedding::Saved<T>*>(nullptr), arena);
-    first_.forward(ctx, p, features, hidden, saved != nullptr ? &saved->first : nullptr, arena);
-    last_.forward(ctx, p, hidden, e, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
+    const bool save = saved != nullptr;
+    const Matrix<T> slope = save ? arena.take(e.rows, e.cols) : Matrix<T>();
+    if (o_.time) {
+      time_.forward(ctx, p, t.row_range(0, e.rows), e, save ? &saved->time : nullptr, arena);
+    } else {
+      ctx.map(e.rows, e.cols, Fill<T>{e, T(0)});
+    }
+    if (o_.span) {
+      const Matrix<T> span = arena.take(e.rows, 1), more = arena.take(e.rows, e.cols);
+      ctx.each_row(e.rows, detail::TimeSpan<T>{t, s, !s.empty(), span});
+      span_.forward(ctx, p, span, more, save ? &saved->span : nullptr, arena);
+      ctx.map(e.rows, e.cols, AddScaled<T>{T(1), more, e});
+      if (save) saved->span_input = span;
+    }
     ctx.map(e.rows, e.cols, detail::SiluOfSum<T>{other, e, slope});
-    if (saved == nullptr) {
+    if (!save) {
       arena.rewind(mark);
       return;
     }
-    saved->features = features;
-    saved->hidden = hidden;
+    saved->t = t.row_range(0, e.rows);
     saved->slope = slope;
+    saved->asked_s = !s.empty();
   }
 
-  /// de becomes the gradient of `other`.
+  /// de becomes the gradient of `other`; overwrites dt and ds unless they are empty.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, Matrix<T> de,
-                                const Saved<T>& saved, Arena<T>& arena) const {
+                                Matrix<T> dt, Matrix<T> ds, const Saved<T>& saved,
+                                Arena<T>& arena) const {
     ctx.map(de.rows, de.cols, Multiply<T>{saved.slope, de});
-    if (g.ignored()) return;
+    if (o_.time && !(g.ignored() && dt.empty())) {
+      time_.backward(ctx, p, g, saved.t, de, dt, saved.time, arena);
+    }
+    const bool wanted = !(dt.empty() && ds.empty());
+    if (!o_.span || (g.ignored() && !wanted)) return;
     const auto mark = arena.used();
-    const Matrix<T> dhidden = arena.take(de.rows, outputs());
-    last_.backward(ctx, p, g, saved.hidden, de, dhidden, {}, arena);
-    first_.backward(ctx, p, g, saved.features, dhidden, Matrix<T>(), saved.first, arena);
+    const Matrix<T> dspan = wanted && saved.asked_s ? arena.take(de.rows, 1) : Matrix<T>();
+    span_.backward(ctx, p, g, saved.span_input, de, dspan, saved.span, arena);
+    if (wanted) ctx.each_row(de.rows, detail::TimeSpanBackward<T>{dspan, dt, ds});
+    arena.rewind(mark);
+  }
+
+  /// de from the rates of t and s; what is empty does not vary.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dt, ConstMatrix<T> ds,
+                               Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    if (o_.time && !dt.empty()) {
+      time_.tangent(ctx, p, dt.row_range(0, de.rows), de, saved.time, arena);
+    } else {
+      ctx.map(de.rows, de.cols, Fill<T>{de, T(0)});
+    }
+    if (o_.span) {
+      const Matrix<T> dspan = arena.take(de.rows, 1), more = arena.take(de.rows, de.cols);
+      ctx.each_row(de.rows, detail::TimeSpan<T>{dt, ds, saved.asked_s, dspan});
+      span_.tangent(ctx, p, dspan, more, saved.span, arena);
+      ctx.map(de.rows, de.cols, AddScaled<T>{T(1), more, de});
+    }
+    ctx.map(de.rows, de.cols, Multiply<T>{saved.slope, de});
     arena.rewind(mark);
   }
 
  private:
-  SinusoidalEmbedding embedding_;
-  Dense<Silu> first_;
-  Dense<> last_;
+  TimeConditioningOptions o_ = {};
+  TimeEmbedding time_, span_;
 };
 
 }  // namespace vrfm

@@ -27,7 +27,7 @@ struct UpStage {
   };
 
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> x,
+  void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> x,
                ConstMatrix<T> e, Matrix<T> y, Saved<T>* saved, Arena<T>& arena) const {
     auto* const stage_saved = saved != nullptr ? &saved->stage : nullptr;
     if (!upsamples) {
@@ -59,6 +59,21 @@ struct UpStage {
     upsample_conv.backward(ctx, p, g, saved.large, dy, dlarge, {}, arena);
     upsample.backward(ctx, p, g, saved.large, dlarge, dsmall, {}, arena);
     stage.backward(ctx, p, g, dsmall, dx, de, saved.stage, arena);
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, ConstMatrix<T> de, Matrix<T> dy,
+               const Saved<T>& saved, Arena<T>& arena) const {
+    if (!upsamples) {
+      stage.tangent(ctx, p, dx, de, dy, saved.stage, arena);
+      return;
+    }
+    const auto mark = arena.used();
+    const Matrix<T> dlarge = arena.take(dy.rows, dy.cols), dsmall = arena.take(dx.rows, dy.cols);
+    stage.tangent(ctx, p, dx, de, dsmall, saved.stage, arena);
+    upsample.tangent(ctx, p, dsmall, dlarge, {}, arena);
+    upsample_conv.tangent(ctx, p, dlarge, dy, {}, arena);
     arena.rewind(mark);
   }
 };
@@ -104,7 +119,7 @@ class UpPath {
   /// joined[k]: what stage k reads; the columns that come across are there already, those that come
   /// up from stage k - 1 are written here. `last`: where the last stage writes.
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const DrawAddress& draws, ConstMatrix<T> e,
+  void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> e,
                const PerStage<Matrix<T>>& joined, Matrix<T> last, Saved<T>* saved,
                Arena<T>& arena) const {
     for (std::size_t k = 0; k < stages_.size(); ++k) {
@@ -120,6 +135,16 @@ class UpPath {
     for (std::size_t k = stages_.size(); k-- > 0;) {
       stages_[k].backward(ctx, p, g, ConstMatrix<T>(output(k, djoined, dlast)), djoined[k], de,
                           saved[k], arena);
+    }
+  }
+
+  /// djoined and dlast: as joined and last in forward.
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> de, const PerStage<Matrix<T>>& djoined,
+               Matrix<T> dlast, const Saved<T>& saved, Arena<T>& arena) const {
+    for (std::size_t k = 0; k < stages_.size(); ++k) {
+      stages_[k].tangent(ctx, p, ConstMatrix<T>(djoined[k]), de, output(k, djoined, dlast),
+                         saved[k], arena);
     }
   }
 

@@ -12,6 +12,7 @@
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/models/blocks/condition_embedding.hpp>
 #include <vrfm/models/blocks/encoder.hpp>
+#include <vrfm/models/blocks/time_span.hpp>
 #include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
@@ -28,33 +29,6 @@ struct MlpVelocityOptions {
   int decoder_width = 64;
   int decoder_depth = 4;
 };
-
-namespace detail {
-
-/// Row: span = s - t, or 0 where no second time is asked for; as rates, either may be empty.
-template <class T>
-struct TimeSpan {
-  ConstMatrix<T> t, s;
-  bool asked;
-  Matrix<T> span;
-  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    const T end = s.empty() ? T(0) : s(i, 0), begin = t.empty() ? T(0) : t(i, 0);
-    span(i, 0) = asked ? end - begin : T(0);
-  }
-};
-
-/// Row: ds = dspan, dt -= dspan; what is empty is not wanted.
-template <class T>
-struct TimeSpanBackward {
-  ConstMatrix<T> dspan;
-  Matrix<T> dt, ds;
-  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    if (!ds.empty()) ds(i, 0) = dspan(i, 0);
-    if (!dt.empty()) dt(i, 0) -= dspan(i, 0);
-  }
-};
-
-}  // namespace detail
 
 template <Activation Act = Gelu>
 class MlpVelocity {
@@ -185,7 +159,7 @@ class MlpVelocity {
     const Matrix<const T> dsum = decoder_.backward_to_sum(ctx, p, g, dv, saved.decoder, arena);
     const Matrix<T> d = times || data ? arena.take(dv.rows, features()) : Matrix<T>();
     decoder_.backward_from_sum(ctx, p, g, 0, saved.features, dsum, d);
-    if (!dprepared.empty()) {
+    if (prepared_cols() > 0 && !dprepared.empty()) {
       ctx.map(dsum.rows, dsum.cols, AddScaled<T>{T(1), dsum, dprepared});
     }
     if (times) {
@@ -280,8 +254,8 @@ class MlpVelocity {
   KOKKOS_FUNCTION void span_backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> d,
                                      const QueryGradient<T>& dquery, const Saved<T>& saved,
                                      Arena<T>& arena) const {
-    const bool wanted = saved.asked_s && !(dquery.t.empty() && dquery.s.empty());
-    const Matrix<T> dspan = wanted ? arena.take(d.rows, 1) : Matrix<T>();
+    const bool wanted = !(dquery.t.empty() && dquery.s.empty());
+    const Matrix<T> dspan = wanted && saved.asked_s ? arena.take(d.rows, 1) : Matrix<T>();
     span_encoder_.backward(ctx, p, g, saved.span_input, d, dspan, saved.span, arena);
     if (wanted) ctx.each_row(d.rows, detail::TimeSpanBackward<T>{dspan, dquery.t, dquery.s});
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // ResidualNetworks: the networks of a flow on small grey images (Guo and Schwing 2025, MNIST). Names:
-// velocity.* and posterior.*.
+// velocity.*, posterior.* and prior.*.
 #pragma once
 
 #include <vrfm/models/flow.hpp>
@@ -17,6 +17,7 @@ struct ResidualFlowOptions {
   int blocks = 5;     ///< residual blocks of each of the velocity's stacks
   int posterior_features = 32;
   EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
+  bool learned_prior = false;  ///< p(z | x0) in place of N(0, I)
 };
 
 struct ResidualNetworks {
@@ -24,7 +25,8 @@ struct ResidualNetworks {
   static constexpr bool host_only = true;
 
   ResidualVelocity velocity;
-  ResidualPosterior posterior;  ///< empty if velocity.latent() == 0
+  ResidualPosterior posterior;             ///< empty without a latent variable
+  GaussianPrior<ResidualPosterior> prior;  ///< N(0, I) unless learned
 
   ResidualNetworks() = default;
 
@@ -36,15 +38,21 @@ struct ResidualNetworks {
                   .channels = options.channels,
                   .latent = options.latent,
                   .features = options.features,
-                  .blocks = options.blocks}) {
+                  .blocks = options.blocks}),
+        prior(options.latent) {
+    expect(options.latent > 0 || !options.learned_prior, "a learned prior needs latent >= 1, got ",
+           options.latent);
     if (options.latent == 0) return;
-    posterior = ResidualPosterior(list, "posterior",
-                                  {.height = options.height,
-                                   .width = options.width,
-                                   .channels = options.channels,
-                                   .latent = options.latent,
-                                   .features = options.posterior_features,
-                                   .input = options.encoder_input});
+    ResidualPosteriorOptions encoder{.height = options.height,
+                                     .width = options.width,
+                                     .channels = options.channels,
+                                     .latent = options.latent,
+                                     .features = options.posterior_features,
+                                     .input = options.encoder_input};
+    posterior = ResidualPosterior(list, "posterior", encoder);
+    if (!options.learned_prior) return;
+    encoder.input = EncoderInput::x0;
+    prior = GaussianPrior(ResidualPosterior(list, "prior", encoder));
   }
 };
 

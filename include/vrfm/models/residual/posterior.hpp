@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ResidualPosterior: q(z | chosen inputs) = N(mu, diag(exp(s))) of small grey images (Guo and Schwing
+// ResidualPosterior: N(mu, diag(exp(s))) of z from chosen images, for small grey ones (Guo and Schwing
 // 2025, MNIST): one residual stack for each image of {x0, x1, x_t}, side by side, then residual blocks
-// with average pooling between them and two dense layers to (mu, s), s = ln sigma^2. Names:
-// <name>.x0_encoder, ..., .in, .blocks.<k>, .head.
+// with average pooling between them and two dense layers to (mu, s), s = ln sigma^2. Seeing x0 alone it
+// serves as a prior, too. Names: <name>.x0_encoder, ..., .in, .blocks.<k>, .head.
 #pragma once
 
 #include <vrfm/layers/resample.hpp>
+#include <vrfm/models/blocks/image_rows.hpp>
+#include <vrfm/models/blocks/mlp.hpp>
 #include <vrfm/models/blocks/residual_stack.hpp>
-#include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/models/latent_model.hpp>
 
 namespace vrfm {
 
@@ -75,44 +77,53 @@ class ResidualPosterior {
 
   int latent() const { return o_.latent; }
   EncoderInput input() const { return o_.input; }
+  ModelInputs inputs() const { return {.latent = o_.latent}; }
 
-  /// Writes mu into columns [0, latent) of `moments` and s into [latent, 2 latent).
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs, Matrix<T> moments,
-               Saved<T>& saved, Arena<T>& arena) const {
+  void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs, Matrix<T> moments,
+               Saved<T>* saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const bool save = saved != nullptr;
     const int rows = moments.rows, features = o_.features;
-    const Matrix<T> images[] = {pairs.x0, pairs.x1, pairs.x_t};
-    saved.joined = arena.take(rows * pixels(), encoders() * features);
+    const ConstMatrix<T> images[] = {inputs.x0, inputs.x1, inputs.x_t};
+    const Matrix<T> joined = arena.take(rows * pixels(), encoders() * features);
     int column = 0;
     for (int k = 0; k < 3; ++k) {
       if (!sees(k)) continue;
-      encoder_[k].forward(ctx, p, split_rows(ConstMatrix<T>(images[k]), pixels()),
-                          saved.joined.col_range(column, features), &saved.encoder[k], arena);
+      encoder_[k].forward(ctx, p, pixels_of(ctx, images[k], arena),
+                          joined.col_range(column, features), save ? &saved->encoder[k] : nullptr,
+                          arena);
       column += features;
     }
+    Matrix<T> flat;
     for (int k = 0; k < levels; ++k) {
       const int block_pixels = block_[k].options().height * block_[k].options().width;
-      saved.pooled[k] = arena.take(rows * block_pixels, features);
-      const Matrix<T> out = arena.take(rows * block_pixels, features);
+      const Matrix<T> pooled = arena.take(rows * block_pixels, features),
+                      out = arena.take(rows * block_pixels, features);
       if (k == 0) {
-        in_.forward(ctx, p, saved.joined, saved.pooled[k], static_cast<Conv2d::Saved<T>*>(nullptr),
-                    arena);
+        in_.forward(ctx, p, joined, pooled, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
       } else {
-        pool_[k].forward(ctx, p, saved.flat, saved.pooled[k],
-                         static_cast<AveragePool::Saved<T>*>(nullptr), arena);
+        pool_[k].forward(ctx, p, flat, pooled, static_cast<AveragePool::Saved<T>*>(nullptr), arena);
       }
-      block_[k].forward(ctx, p, DrawAddress{}, saved.pooled[k], Matrix<const T>(), out,
-                        &saved.block[k], arena);
-      saved.flat = out;
+      block_[k].forward(ctx, p, nullptr, pooled, Matrix<const T>(), out,
+                        save ? &saved->block[k] : nullptr, arena);
+      if (save) saved->pooled[k] = pooled;
+      flat = out;
     }
-    saved.flat = join_rows(saved.flat, bottom_pixels_);
-    head_.forward(ctx, p, saved.flat, moments, &saved.head, arena);
+    flat = join_rows(flat, bottom_pixels_);
+    head_.forward(ctx, p, flat, moments, save ? &saved->head : nullptr, arena);
+    if (!save) {
+      arena.rewind(mark);
+      return;
+    }
+    saved->joined = joined;
+    saved->flat = flat;
   }
 
-  /// Parameter gradients of sum(dmoments * moments).
   template <class Ctx, class T>
   void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
-                const Saved<T>& saved, Arena<T>& arena) const {
+                const ConditionGradient<T>&, const Saved<T>& saved, Arena<T>& arena) const {
+    if (g.ignored()) return;
     const auto mark = arena.used();
     const int features = o_.features;
     Matrix<T> d = arena.take(dmoments.rows, saved.flat.cols);
@@ -142,7 +153,16 @@ class ResidualPosterior {
  private:
   bool sees(int k) const { return contains(o_.input, static_cast<EncoderInput>(1u << k)); }
   int encoders() const { return int(sees(0)) + int(sees(1)) + int(sees(2)); }
-  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
+  int pixels() const { return o_.height * o_.width; }
+
+  /// The images' pixels as rows: a copy only if there are gaps between the images.
+  template <class Ctx, class T>
+  Matrix<const T> pixels_of(const Ctx& ctx, Matrix<const T> images, Arena<T>& arena) const {
+    if (images.stride == images.cols) return split_rows(images, pixels());
+    const Matrix<T> copy = arena.take(images.rows * pixels(), o_.channels);
+    detail::to_pixels<Ctx, T>(ctx, images, copy, pixels());
+    return copy;
+  }
 
   ResidualPosteriorOptions o_;
   ResidualStack encoder_[3];

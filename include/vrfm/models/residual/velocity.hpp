@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ResidualVelocity: the velocity v(x, t, z) of small grey images (Guo and Schwing 2025, MNIST). t, x and
-// z are encoded, t and z by sinusoidal encoding and two dense layers, x by a residual stack; side by
-// side on the channels of every pixel they enter a second stack. Names: <name>.time_encoder,
-// .image_encoder, .latent_encoder, .decoder.
+// ResidualVelocity: u(x, t | z) of small grey images (Guo and Schwing 2025, MNIST). t, x and z are
+// encoded, t and z by sinusoidal encoding and two dense layers, x by a residual stack; side by side on
+// the channels of every pixel they enter a second stack. z's encoding is prepared once for a whole path.
+// Names: <name>.time_encoder, .image_encoder, .latent_encoder, .decoder.
 #pragma once
 
+#include <vrfm/models/blocks/encoder.hpp>
+#include <vrfm/models/blocks/image_rows.hpp>
 #include <vrfm/models/blocks/residual_stack.hpp>
-#include <vrfm/models/mlp/velocity.hpp>
+#include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
 
@@ -36,11 +38,16 @@ class ResidualVelocity {
   static constexpr bool host_only = true;
 
   template <class T>
+  struct PreparedSaved {
+    Encoder<Silu>::Saved<T> latent;
+    ConstMatrix<T> z;
+  };
+
+  template <class T>
   struct Saved {
-    Encoder<Silu>::Saved<T> time, latent;
+    Encoder<Silu>::Saved<T> time;
     ResidualStack::Saved<T> image, decoder;
-    ConstMatrix<T> t, z;
-    Matrix<T> part;
+    ConstMatrix<T> t;
   };
 
   ResidualVelocity() = default;
@@ -67,92 +74,111 @@ class ResidualVelocity {
     decoder_ = ResidualStack(list, name + ".decoder", stack);
   }
 
-  KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.channels; }
-  int latent() const { return o_.latent; }
+  int dimension() const { return pixels() * o_.channels; }
+  ModelInputs inputs() const { return {.latent = o_.latent}; }
   /// Columns of z's encoding.
-  int part_cols() const { return o_.latent > 0 ? o_.features : 0; }
+  int prepared_cols() const { return o_.latent > 0 ? o_.features : 0; }
 
-  /// Writes z's encoding to `part`: rows x part_cols().
   template <class Ctx, class T>
-  void encode_latent(const Ctx& ctx, const T* p, ConstMatrix<T> z, Matrix<T> part,
-                     Arena<T>& arena) const {
+  void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition, Matrix<T> prepared,
+               PreparedSaved<T>* saved, Arena<T>& arena) const {
     if (o_.latent == 0) return;
-    latent_encoder_.forward(ctx, p, z, part, static_cast<Encoder<Silu>::Saved<T>*>(nullptr), arena);
+    latent_encoder_.forward(ctx, p, condition.z, prepared,
+                            saved != nullptr ? &saved->latent : nullptr, arena);
+    if (saved != nullptr) saved->z = condition.z;
   }
 
-  /// v = v(x, t, z) where `part` is z's, from encode_latent. x and v: rows x dimension(), pixels row by
-  /// row, channels last; t: rows x 1.
   template <class Ctx, class T>
-  void forward_encoded(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> x,
-                       ConstMatrix<T> part, Matrix<T> v, Saved<T>* saved, Arena<T>& arena) const {
+  void prepare_backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dprepared,
+                        const ConditionGradient<T>& dcondition, const PreparedSaved<T>& saved,
+                        Arena<T>& arena) const {
+    if (o_.latent == 0 || (g.ignored() && dcondition.z.empty())) return;
+    latent_encoder_.backward(ctx, p, g, saved.z, dprepared, dcondition.z, saved.latent, arena);
+  }
+
+  /// x and v: rows x dimension(), pixels row by row, channels last. There is no dropout.
+  template <class Ctx, class T>
+  void forward(const Ctx& ctx, const T* p, const Query<T>& query, ConstMatrix<T> prepared,
+               const DrawAddress*, Matrix<T> v, Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const int rows = x.rows;
+    const int rows = v.rows;
     const Matrix<T> image = arena.take(rows * pixels(), o_.channels),
                     time = arena.take(rows, o_.features),
                     joined = arena.take(image.rows, joined_channels()),
                     out = arena.take(image.rows, o_.channels);
-    ctx.map(rows, dimension(), Copy<T>{x, join_rows(image, pixels())});
+    detail::to_pixels<Ctx, T>(ctx, query.x, image, pixels());
     image_encoder_.forward(ctx, p, image, columns(joined, 0),
                            saved != nullptr ? &saved->image : nullptr, arena);
-    time_encoder_.forward(ctx, p, t, time, saved != nullptr ? &saved->time : nullptr, arena);
-    ctx.map(joined.rows, o_.features,
-            detail::SpreadOverPixels<T>{time, columns(joined, 1), pixels()});
-    if (o_.latent > 0) {
-      ctx.map(joined.rows, o_.features,
-              detail::SpreadOverPixels<T>{part, columns(joined, 2), pixels()});
-    }
+    time_encoder_.forward(ctx, p, query.t, time, saved != nullptr ? &saved->time : nullptr, arena);
+    spread(ctx, time, columns(joined, 1));
+    if (o_.latent > 0) spread(ctx, prepared, columns(joined, 2));
     decoder_.forward(ctx, p, joined, out, saved != nullptr ? &saved->decoder : nullptr, arena);
-    ctx.map(rows, dimension(), Copy<T>{join_rows(out, pixels()), v});
+    detail::from_pixels<Ctx, T>(ctx, out, v, pixels());
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {
-      saved->t = t;
+      saved->t = query.t;
     }
   }
 
-  /// v = v(x, t, z), keeping what backward needs. z: rows x latent.
   template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const DrawAddress&, ConstMatrix<T> t, ConstMatrix<T> x,
-               ConstMatrix<T> z, Matrix<T> v, Saved<T>& saved, Arena<T>& arena) const {
-    if (o_.latent > 0) {
-      saved.z = z;
-      saved.part = arena.take(x.rows, part_cols());
-      latent_encoder_.forward(ctx, p, z, saved.part, &saved.latent, arena);
-    }
-    forward_encoded(ctx, p, t, x, ConstMatrix<T>(saved.part), v, &saved, arena);
-  }
-
-  /// Gradients of sum(dv * v): of the parameters into `g`, of x and z into dx and dz unless empty.
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dv, Matrix<T> dx,
-                Matrix<T> dz, const Saved<T>& saved, Arena<T>& arena) const {
+  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dv,
+                const QueryGradient<T>& dquery, Matrix<T> dprepared, const Saved<T>& saved,
+                Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dv.rows;
     const Matrix<T> dimage = arena.take(rows * pixels(), o_.channels),
                     d = arena.take(dimage.rows, joined_channels()),
                     de = arena.take(rows, o_.features);
-    ctx.map(rows, dimension(), Copy<T>{dv, join_rows(dimage, pixels())});
+    detail::to_pixels<Ctx, T>(ctx, dv, dimage, pixels());
     decoder_.backward(ctx, p, g, dimage, d, saved.decoder, arena);
-    if (o_.latent > 0 && (!g.ignored() || !dz.empty())) {
+    if (o_.latent > 0 && !dprepared.empty()) {
       ctx.each_tile(rows, detail::SumPixels<T>{columns(d, 2), de, pixels()}, arena);
-      latent_encoder_.backward(ctx, p, g, saved.z, de, dz, saved.latent, arena);
+      ctx.map(rows, o_.features, AddScaled<T>{T(1), de, dprepared});
     }
-    if (!g.ignored()) {
+    if (!g.ignored() || !dquery.t.empty()) {
       ctx.each_tile(rows, detail::SumPixels<T>{columns(d, 1), de, pixels()}, arena);
-      time_encoder_.backward(ctx, p, g, saved.t, de, Matrix<T>(), saved.time, arena);
+      time_encoder_.backward(ctx, p, g, saved.t, de, dquery.t, saved.time, arena);
     }
-    image_encoder_.backward(ctx, p, g, columns(d, 0), dx.empty() ? Matrix<T>() : dimage,
-                            saved.image, arena);
-    if (!dx.empty()) ctx.map(rows, dimension(), Copy<T>{join_rows(dimage, pixels()), dx});
+    if (!g.ignored() || !dquery.x.empty()) {
+      image_encoder_.backward(ctx, p, g, columns(d, 0), dquery.x.empty() ? Matrix<T>() : dimage,
+                              saved.image, arena);
+    }
+    if (!dquery.x.empty()) detail::from_pixels<Ctx, T>(ctx, dimage, dquery.x, pixels());
+    arena.rewind(mark);
+  }
+
+  template <class Ctx, class T>
+  void tangent(const Ctx& ctx, const T* p, const Query<T>& rates, Matrix<T> dv,
+               const Saved<T>& saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const Matrix<T> dimage = arena.take(dv.rows * pixels(), o_.channels),
+                    d = arena.take(dimage.rows, joined_channels());
+    ctx.map(d.rows, d.cols, Fill<T>{d, T(0)});
+    if (!rates.x.empty()) {
+      detail::to_pixels<Ctx, T>(ctx, rates.x, dimage, pixels());
+      image_encoder_.tangent(ctx, p, dimage, columns(d, 0), saved.image, arena);
+    }
+    if (!rates.t.empty()) {
+      const Matrix<T> dtime = arena.take(dv.rows, o_.features);
+      time_encoder_.tangent(ctx, p, rates.t, dtime, saved.time, arena);
+      spread(ctx, dtime, columns(d, 1));
+    }
+    decoder_.tangent(ctx, p, d, dimage, saved.decoder, arena);
+    detail::from_pixels<Ctx, T>(ctx, dimage, dv, pixels());
     arena.rewind(mark);
   }
 
  private:
-  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
+  int pixels() const { return o_.height * o_.width; }
   int joined_channels() const { return (o_.latent > 0 ? 3 : 2) * o_.features; }
   template <class T>
   Matrix<T> columns(Matrix<T> joined, int part) const {
     return joined.col_range(part * o_.features, o_.features);
+  }
+  template <class Ctx, class T>
+  void spread(const Ctx& ctx, ConstMatrix<T> e, Matrix<T> out) const {
+    ctx.map(out.rows, out.cols, detail::SpreadOverPixels<T>{e, out, pixels()});
   }
 
   ResidualVelocityOptions o_;

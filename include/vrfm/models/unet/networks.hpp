@@ -2,7 +2,7 @@
 //
 // UnetNetworks: the networks of a flow on colour images (Guo and Schwing 2025, CIFAR-10). The velocity
 // network's parameters have torchcfm's names, without a prefix; the posterior's begin with
-// "posterior.".
+// "posterior.", a learned prior's with "prior.".
 #pragma once
 
 #include <vrfm/models/flow.hpp>
@@ -12,28 +12,41 @@
 namespace vrfm {
 
 struct UnetFlowOptions {
-  UnetOptions velocity = {};
-  int posterior_base = 16;  ///< channels of the posterior's first level
+  UnetOptions velocity =
+      {};  ///< its latent variable, label, vector and field are the posterior's, too
+  int posterior_base = 16;  ///< channels of the posterior's first level, and of the prior's
   EncoderInput encoder_input = EncoderInput::x1;
+  bool learned_prior = false;  ///< p(z | x0, c) in place of N(0, I)
 };
 
 struct UnetNetworks {
   using Options = UnetFlowOptions;
   static constexpr bool host_only = true;
 
-  Unet velocity;
-  UnetPosterior posterior;  ///< empty if velocity.latent() == 0
+  UnetVelocity velocity;
+  UnetPosterior posterior;             ///< empty without a latent variable
+  GaussianPrior<UnetPosterior> prior;  ///< N(0, I) unless learned
 
   UnetNetworks() = default;
 
   /// Throws std::invalid_argument naming the first impossible option.
-  UnetNetworks(ParameterList& list, const Options& options) : velocity(list, "", options.velocity) {
-    if (options.velocity.latent == 0) return;
-    DownPathOptions path = options.velocity.path;
-    path.base = options.posterior_base;
-    posterior = UnetPosterior(
-        list, "posterior",
-        {.path = path, .latent = options.velocity.latent, .input = options.encoder_input});
+  UnetNetworks(ParameterList& list, const Options& options)
+      : velocity(list, "", options.velocity), prior(options.velocity.latent) {
+    const UnetOptions& o = options.velocity;
+    expect(o.latent > 0 || !options.learned_prior, "a learned prior needs latent >= 1, got ",
+           o.latent);
+    if (o.latent == 0) return;
+    UnetPosteriorOptions encoder{.path = o.path,
+                                 .latent = o.latent,
+                                 .input = options.encoder_input,
+                                 .classes = o.classes,
+                                 .condition_columns = o.condition_columns,
+                                 .field_channels = o.field_channels};
+    encoder.path.base = options.posterior_base;
+    posterior = UnetPosterior(list, "posterior", encoder);
+    if (!options.learned_prior) return;
+    encoder.input = EncoderInput::x0;
+    prior = GaussianPrior(UnetPosterior(list, "prior", encoder));
   }
 };
 

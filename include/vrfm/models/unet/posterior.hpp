@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// UnetPosterior: q(z | chosen inputs) = N(mu, diag(exp(s))) of images (Guo and Schwing 2025): the way
-// down of a U-Net, further strided convolutions and residual blocks until one pixel is left, and
-// norm, SiLU and a dense layer to (mu, s), s = ln sigma^2. The images it sees are channels of its
-// input; t, if it sees it, conditions the blocks by adaptive norm. No dropout. Parameters:
-// <name>.time_embed, .input_blocks, .out.
+// UnetPosterior: N(mu, diag(exp(s))) of z from chosen inputs and c, of images (Guo and Schwing 2025): the
+// way down of a U-Net, further strided convolutions and residual blocks until one pixel is left, and
+// norm, SiLU and a dense layer to (mu, s), s = ln sigma^2. The images it sees and a field are channels
+// of its input; t, a label and a vector, as far as it sees them, condition the blocks by adaptive norm.
+// No dropout. Seeing x0 alone it serves as a prior, too. Parameters: <name>.time_embed, .label_emb,
+// .vector_emb, .input_blocks, .out.
 #pragma once
 
 #include <vrfm/models/blocks/down_path.hpp>
+#include <vrfm/models/blocks/image_rows.hpp>
 #include <vrfm/models/blocks/time_conditioning.hpp>
-#include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/models/latent_model.hpp>
+#include <vrfm/models/unet/condition.hpp>
 
 namespace vrfm {
 
@@ -19,6 +22,9 @@ struct UnetPosteriorOptions {
   DownPathOptions path = {.base = 16};
   int latent = 768;
   EncoderInput input = EncoderInput::x1;
+  int classes = 0;            ///< of labels; 0: no label
+  int condition_columns = 0;  ///< of the vector; 0: no vector
+  int field_channels = 0;     ///< of a field on the image's grid; 0: no field
 };
 
 class UnetPosterior {
@@ -27,10 +33,11 @@ class UnetPosterior {
 
   template <class T>
   struct Saved {
+    UnetCondition::Saved<T> condition;
     TimeConditioning::Saved<T> time;
     DownPath::Saved<T> down;
     GroupNorm<Silu>::Saved<T> norm;
-    Matrix<T> last, normed, e;
+    Matrix<T> last, normed;
   };
 
   UnetPosterior() = default;
@@ -39,16 +46,25 @@ class UnetPosterior {
   UnetPosterior(ParameterList& list, const std::string& name, const UnetPosteriorOptions& options)
       : o_(options), image_channels_(options.path.channels) {
     expect(o_.latent >= 1, "the posterior needs latent >= 1, got ", o_.latent);
+    expect(o_.field_channels >= 0, "the posterior needs field_channels >= 0, got ",
+           o_.field_channels);
     DownPathOptions& path = o_.path;
-    path.channels = 0;
+    path.channels = o_.field_channels;
     for (const auto input : images) path.channels += sees(input) ? image_channels_ : 0;
     expect(path.channels > 0, "the posterior needs at least one image of {x0, x1, x_t}");
     path.dropout = 0;
-    path.conditioning = sees(EncoderInput::t) ? Conditioning::adaptive_norm : Conditioning::none;
     path.embedding = 4 * path.base;
     if (sees(EncoderInput::t)) {
-      time_ = TimeConditioning(list, name + ".time_embed", path.base, path.embedding);
+      time_ = TimeConditioning(list, name + '.', {.features = path.base, .width = path.embedding});
+    } else if (o_.classes > 0 || o_.condition_columns > 0) {
+      time_ = TimeConditioning(list, name + '.', {.width = path.embedding, .time = false});
     }
+    condition_ = UnetCondition(list, name + '.',
+                               {.inputs = {.classes = o_.classes,
+                                           .condition_columns = o_.condition_columns,
+                                           .field_columns = pixels() * o_.field_channels},
+                                .embedding = path.embedding});
+    path.conditioning = conditioned() ? Conditioning::adaptive_norm : Conditioning::none;
     int number = 0;
     down_ = DownPath(list, name + ".input_blocks", path, number);
     while (down_.stages().back().pixels() > 1) {
@@ -61,54 +77,73 @@ class UnetPosterior {
 
   int latent() const { return o_.latent; }
   EncoderInput input() const { return o_.input; }
-
-  /// Writes mu into columns [0, latent) of `moments` and s into [latent, 2 latent).
-  template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const Pairs<T>& pairs, Matrix<T> moments,
-               Saved<T>& saved, Arena<T>& arena) const {
-    const int rows = moments.rows;
-    const Matrix<T> seen = arena.take(rows * pixels(), o_.path.channels);
-    int channel = 0;
-    for (const auto input : images) {
-      if (!sees(input)) continue;
-      const Matrix<T> from = input == EncoderInput::x0   ? pairs.x0
-                             : input == EncoderInput::x1 ? pairs.x1
-                                                         : pairs.x_t;
-      ctx.map(seen.rows, image_channels_,
-              Copy<T>{split_rows(from, pixels()), seen.col_range(channel, image_channels_)});
-      channel += image_channels_;
-    }
-    if (sees(EncoderInput::t)) {
-      saved.e = arena.take(rows, time_.outputs());
-      time_.forward(ctx, p, pairs.t, Matrix<const T>(), saved.e, &saved.time, arena);
-    }
-    const auto outputs = take_outputs<T>(rows, arena);
-    down_.forward(ctx, p, DrawAddress{}, seen, saved.e, outputs, &saved.down, arena);
-    saved.last = down_.last(outputs);
-    saved.normed = arena.take(rows, down_.channels());
-    norm_.forward(ctx, p, saved.last, saved.normed, &saved.norm, arena);
-    head_.forward(ctx, p, saved.normed, moments, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
+  ModelInputs inputs() const {
+    ModelInputs result = condition_.inputs();
+    result.latent = o_.latent;
+    return result;
   }
 
-  /// Parameter gradients of sum(dmoments * moments).
+  template <class Ctx, class T>
+  void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs, Matrix<T> moments,
+               Saved<T>* saved, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const bool save = saved != nullptr;
+    const int rows = moments.rows;
+    const Matrix<T> seen = arena.take(rows * pixels(), o_.path.channels),
+                    told = arena.take(rows, condition_.cols());
+    condition_.forward(ctx, p, inputs.condition, told, save ? &saved->condition : nullptr, arena);
+    gather(ctx, inputs, told, seen);
+    Matrix<T> e;
+    if (conditioned()) {
+      e = arena.take(rows, time_.outputs());
+      time_.forward(ctx, p, inputs.t, Matrix<const T>(), condition_.embedding(told), e,
+                    save ? &saved->time : nullptr, arena);
+    }
+    const auto outputs = take_outputs<T>(rows, arena);
+    down_.forward(ctx, p, nullptr, seen, e, outputs, save ? &saved->down : nullptr, arena);
+    const Matrix<T> last = down_.last(outputs), normed = arena.take(rows, down_.channels());
+    norm_.forward(ctx, p, last, normed, save ? &saved->norm : nullptr, arena);
+    head_.forward(ctx, p, normed, moments, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
+    if (!save) {
+      arena.rewind(mark);
+      return;
+    }
+    saved->last = last;
+    saved->normed = normed;
+  }
+
   template <class Ctx, class T>
   void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
-                const Saved<T>& saved, Arena<T>& arena) const {
+                const ConditionGradient<T>& dcondition, const Saved<T>& saved,
+                Arena<T>& arena) const {
     const auto mark = arena.used();
-    Matrix<T> de;
-    if (sees(EncoderInput::t)) {
-      de = arena.take(dmoments.rows, time_.outputs());
+    const int rows = dmoments.rows;
+    Matrix<T> de, dseen;
+    if (conditioned()) {
+      de = arena.take(rows, time_.outputs());
       ctx.map(de.rows, de.cols, Fill<T>{de, T(0)});
     }
-    const auto doutputs = take_outputs<T>(dmoments.rows, arena);
+    if (!dcondition.field.empty()) dseen = arena.take(rows * pixels(), o_.path.channels);
+    const auto doutputs = take_outputs<T>(rows, arena);
     for (std::size_t k = 0; k < down_.stages().size(); ++k) {
       ctx.map(doutputs[k].rows, doutputs[k].cols, Fill<T>{doutputs[k], T(0)});
     }
     const Matrix<T> dlast = down_.last(doutputs);
     head_.backward(ctx, p, g, saved.normed, dmoments, dlast, {}, arena);
     norm_.backward(ctx, p, g, saved.last, dlast, dlast, saved.norm, arena);
-    down_.backward(ctx, p, g, doutputs, Matrix<T>(), de, saved.down, arena);
-    if (sees(EncoderInput::t)) time_.backward(ctx, p, g, de, saved.time, arena);
+    down_.backward(ctx, p, g, doutputs, dseen, de, saved.down, arena);
+    if (conditioned()) {
+      time_.backward(ctx, p, g, de, Matrix<T>(), Matrix<T>(), saved.time, arena);
+    }
+    if (condition_.cols() > 0) {
+      const Matrix<T> dtold = arena.take(rows, condition_.cols());
+      const Matrix<T> dembedding = condition_.embedding(dtold);
+      if (!dembedding.empty()) ctx.map(rows, de.cols, Copy<T>{de, dembedding});
+      if (!dseen.empty()) {
+        detail::from_pixels<Ctx, T>(ctx, field_columns(dseen), condition_.field(dtold), pixels());
+      }
+      condition_.backward(ctx, p, g, dtold, dcondition, saved.condition, arena);
+    }
     arena.rewind(mark);
   }
 
@@ -116,7 +151,30 @@ class UnetPosterior {
   static constexpr EncoderInput images[] = {EncoderInput::x0, EncoderInput::x1, EncoderInput::x_t};
 
   bool sees(EncoderInput input) const { return contains(o_.input, input); }
+  bool conditioned() const { return sees(EncoderInput::t) || condition_.has_embedding(); }
   int pixels() const { return o_.path.height * o_.path.width; }
+
+  template <class T>
+  Matrix<T> field_columns(Matrix<T> seen) const {
+    return seen.col_range(seen.cols - o_.field_channels, o_.field_channels);
+  }
+
+  /// seen: rows that are pixels, columns [each image | field].
+  template <class Ctx, class T>
+  void gather(const Ctx& ctx, const LatentInputs<T>& inputs, Matrix<T> told, Matrix<T> seen) const {
+    int channel = 0;
+    for (const auto input : images) {
+      if (!sees(input)) continue;
+      const ConstMatrix<T> from = input == EncoderInput::x0   ? inputs.x0
+                                  : input == EncoderInput::x1 ? inputs.x1
+                                                              : inputs.x_t;
+      detail::to_pixels<Ctx, T>(ctx, from, seen.col_range(channel, image_channels_), pixels());
+      channel += image_channels_;
+    }
+    if (condition_.has_field()) {
+      detail::to_pixels<Ctx, T>(ctx, condition_.field(told), field_columns(seen), pixels());
+    }
+  }
 
   template <class T>
   PerStage<Matrix<T>> take_outputs(int rows, Arena<T>& arena) const {
@@ -130,6 +188,7 @@ class UnetPosterior {
 
   UnetPosteriorOptions o_;
   int image_channels_ = 0;  // of one image
+  UnetCondition condition_;
   TimeConditioning time_;
   DownPath down_;
   GroupNorm<Silu> norm_;

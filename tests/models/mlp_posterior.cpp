@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// PosteriorNetwork: the conformance of layers for every set of inputs, that it sees its inputs and
-// no others, parameter names, and options that cannot be.
+// MlpPosterior: the conformance of models for every set of inputs and for conditions, that it sees its
+// inputs and no others, as a prior, parameter names, and options that cannot be.
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <tests/models/networks.hpp>
-#include <tests/support/conformance.hpp>
+#include <tests/support/model_conformance.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
+
+#include <vrfm/models/mlp/posterior.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
@@ -17,7 +18,7 @@ using namespace vrfm::test;
 namespace {
 
 /// Small and with every extent different.
-PosteriorOptions small(unsigned input) {
+MlpPosteriorOptions small(unsigned input) {
   return {.dimension = 2,
           .latent = 3,
           .input = static_cast<EncoderInput>(input),
@@ -26,10 +27,10 @@ PosteriorOptions small(unsigned input) {
           .head_depth = 3};
 }
 
-std::string error(const PosteriorOptions& options) {
+std::string error(const MlpPosteriorOptions& options) {
   return thrown<std::invalid_argument>([&] {
     ParameterList list;
-    PosteriorNetwork<Gelu>(list, "posterior", options);
+    MlpPosterior<Gelu>(list, "posterior", options);
   });
 }
 
@@ -49,25 +50,68 @@ TEMPLATE_LIST_TEST_CASE("the posterior network conforms for every set of inputs"
     INFO("input " << input);
     ParameterList list;
     const auto options = small(input);
-    const PosteriorLayer<Gelu> layer{PosteriorNetwork<Gelu>(list, "posterior", options),
-                                     options.dimension};
-    CHECK(layer.network.input() == options.input);
-    conform<TestType>(layer, list.count(), Columns{}, Columns{});
+    const MlpPosterior<Gelu> network(list, "posterior", options);
+    CHECK(network.input() == options.input);
+    conform_latent<TestType>(network, list.count(), options.dimension);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("the posterior network conforms with conditions", "[models]", Spaces) {
+  const auto check = [](MlpPosteriorOptions options, int classes, int columns) {
+    options.classes = classes;
+    options.condition_columns = columns;
+    ParameterList list;
+    const MlpPosterior<Gelu> network(list, "posterior", options);
+    CHECK(network.inputs() ==
+          ModelInputs{.latent = 3, .classes = classes, .condition_columns = columns});
+    conform_latent<TestType>(network, list.count(), options.dimension);
+  };
+  SECTION("a label") { check(small(7), 3, 0); }
+  SECTION("a vector") { check(small(2), 0, 4); }
+  SECTION("a label and a vector") { check(small(15), 2, 3); }
+  SECTION("nothing else") { check(small(0), 2, 3); }
+}
+
+TEMPLATE_LIST_TEST_CASE("a learned prior conforms", "[models]", Spaces) {
+  auto options = small(1);
+  options.classes = 2;
+  ParameterList list;
+  const GaussianPrior prior(MlpPosterior<Gelu>(list, "prior", options));
+  STATIC_REQUIRE(PriorModel<decltype(prior)>);
+  CHECK_FALSE(prior.standard());
+  CHECK((prior.latent() == 3 && prior.input() == EncoderInput::x0));
+  CHECK(prior.inputs() == ModelInputs{.latent = 3, .classes = 2});
+  conform_latent<TestType>(prior, list.count(), options.dimension);
+}
+
+TEST_CASE("priors see x0 at most", "[models]") {
+  using Prior = GaussianPrior<MlpPosterior<Gelu>>;
+  const auto error_of = [](unsigned input) {
+    ParameterList list;
+    return thrown<std::invalid_argument>(
+        [&] { Prior(MlpPosterior<Gelu>(list, "prior", small(input))); });
+  };
+  CHECK(error_of(1) == "(nothing thrown)");
+  CHECK(error_of(3) == "vrfm: a prior sees x0 at most, because a trajectory begins with its z");
+  CHECK(error_of(8) == error_of(3));
+  const Prior standard(5);
+  CHECK((standard.standard() && standard.latent() == 5 && standard.input() == EncoderInput::none));
+  CHECK((StandardPrior(4).standard() && StandardPrior(4).inputs() == ModelInputs{.latent = 4}));
 }
 
 TEST_CASE("the posterior sees its inputs and no others", "[models]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   for (unsigned input = 1; input < 16; ++input) {
     ParameterList list;
-    const PosteriorLayer<Gelu> layer{PosteriorNetwork<Gelu>(list, "posterior", small(input)), 2};
+    const LatentLayer<MlpPosterior<Gelu>> layer{
+        HeldModel(MlpPosterior<Gelu>(list, "posterior", small(input))), 2};
     Numbers numbers(6);
     const auto p = numbers.take(list.count());
     const auto at = numbers.take(7);
     const auto moments = [&](const std::vector<double>& x) {
       std::vector<double> y(6), block(1024);
       Arena<double> arena(block.data(), block.size());
-      PosteriorNetwork<Gelu>::Saved<double>* const none = nullptr;
+      MlpPosterior<Gelu>::Saved<double>* const none = nullptr;
       layer.forward(TileContext<Host>{}, p.data(), Matrix<const double>(x.data(), 1, 7, 7),
                     Matrix<double>(y.data(), 1, 6, 6), none, arena);
       return y;
@@ -87,7 +131,7 @@ TEST_CASE("the posterior sees its inputs and no others", "[models]") {
 TEST_CASE("the posterior network's parameters have their PyTorch names", "[models]") {
   const auto names = [](EncoderInput input) {
     ParameterList list;
-    PosteriorNetwork<Gelu>(list, "posterior", small(static_cast<unsigned>(input)));
+    MlpPosterior<Gelu>(list, "posterior", small(static_cast<unsigned>(input)));
     std::vector<std::string> result;
     for (const auto& slot : list.slots()) {
       std::string shape;
@@ -114,11 +158,11 @@ TEST_CASE("the posterior network's parameters have their PyTorch names", "[model
 
 TEST_CASE("impossible posterior networks are refused in words", "[models]") {
   const auto with = [](auto change) {
-    PosteriorOptions options = small(7);
+    MlpPosteriorOptions options = small(7);
     change(options);
     return error(options);
   };
-  using O = PosteriorOptions;
+  using O = MlpPosteriorOptions;
   CHECK(with([](O& o) { o.dimension = 0; }) ==
         "vrfm: posterior network needs dimension >= 1, got 0");
   CHECK(with([](O& o) { o.latent = 0; }) == "vrfm: posterior network needs latent >= 1, got 0");

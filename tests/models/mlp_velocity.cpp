@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// VelocityNetwork: the conformance of layers with and without a latent variable, parameter names,
-// results that are wanted one at a time, and options that cannot be.
+// MlpVelocity: the conformance of models with and without a latent variable, a condition and a second
+// time, parameter names, results that are wanted one at a time, and options that cannot be.
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <tests/models/networks.hpp>
-#include <tests/support/conformance.hpp>
+#include <tests/support/model_conformance.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
+
+#include <vrfm/models/mlp/velocity.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
@@ -17,7 +18,7 @@ using namespace vrfm::test;
 namespace {
 
 /// Small and with every extent different.
-VelocityOptions small(int dimension, int latent) {
+MlpVelocityOptions small(int dimension, int latent) {
   return {.dimension = dimension,
           .latent = latent,
           .encoder = {.features = 6, .width = 5, .depth = 2, .scale = 2, .max_period = 50},
@@ -28,18 +29,19 @@ VelocityOptions small(int dimension, int latent) {
 }
 
 template <class Exec>
-void check(const VelocityOptions& options) {
-  INFO("dimension " << options.dimension << ", latent " << options.latent);
+void check(const MlpVelocityOptions& options) {
+  INFO("dimension " << options.dimension << ", latent " << options.latent << ", classes "
+                    << options.classes << ", vector " << options.condition_columns
+                    << ", second time " << options.second_time);
   ParameterList list;
-  const VelocityLayer<Gelu> layer{VelocityNetwork<Gelu>(list, "velocity", options)};
-  conform<Exec>(layer, list.count(), Columns{1, options.dimension + options.latent},
-                Columns{1, options.dimension});
+  const MlpVelocity<Gelu> network(list, "velocity", options);
+  conform_velocity<Exec>(network, list.count(), {.roughness = 16});
 }
 
-std::string error(VelocityOptions options) {
+std::string error(MlpVelocityOptions options) {
   return thrown<std::invalid_argument>([&] {
     ParameterList list;
-    VelocityNetwork<Gelu>(list, "velocity", options);
+    MlpVelocity<Gelu>(list, "velocity", options);
   });
 }
 
@@ -49,6 +51,23 @@ TEMPLATE_LIST_TEST_CASE("the velocity network conforms", "[models]", Spaces) {
   check<TestType>(small(2, 3));
   check<TestType>(small(1, 1));
   check<TestType>(small(2, 0));
+}
+
+TEMPLATE_LIST_TEST_CASE("the velocity network conforms with conditions and a second time",
+                        "[models]", Spaces) {
+  auto options = small(2, 3);
+  options.classes = 3;
+  SECTION("a label") { check<TestType>(options); }
+  options.condition_columns = 4;
+  SECTION("a label and a vector") { check<TestType>(options); }
+  options.second_time = true;
+  SECTION("everything") { check<TestType>(options); }
+  options.classes = options.latent = 0;
+  SECTION("a vector and a second time") { check<TestType>(options); }
+  options.condition_columns = 0;
+  SECTION("a second time") { check<TestType>(options); }
+  options.decoder_depth = 1;
+  SECTION("a second time, a decoder of one layer") { check<TestType>(options); }
 }
 
 TEST_CASE("an activation chooses the functions of the encodings, too", "[models]") {
@@ -64,77 +83,77 @@ TEST_CASE("an activation chooses the functions of the encodings, too", "[models]
 TEST_CASE("one time for all rows gives what a column of equal times gives", "[models]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   for (const int depth : {1, 4}) {
-    VelocityOptions options = small(2, 3);
+    MlpVelocityOptions options = small(2, 3);
     options.decoder_depth = depth;
+    options.second_time = true;
     ParameterList list;
-    const VelocityNetwork<Gelu> network(list, "velocity", options);
+    const MlpVelocity<Gelu> network(list, "velocity", options);
     const int rows = 5, n = static_cast<int>(list.count());
     Numbers numbers(6);
     Padded<double, Host> p(1, n, numbers.take(list.count())), x(rows, 2, numbers.take(10)),
         z(rows, 3, numbers.take(15)), dx(rows, 2, numbers.take(10));
     std::vector<double> block(8192);
     const TileContext<Host> ctx;
-    const auto run = [&](Matrix<const double> t, bool tangent) {
+    const auto run = [&](Matrix<const double> t, Matrix<const double> s, bool tangent) {
       Arena<double> arena(block.data(), block.size());
-      const Matrix<double> part = arena.take(rows, network.part_cols());
-      network.encode_latent(ctx, p.data(), ConstMatrix<double>(z.matrix()), part, arena);
+      const Matrix<double> prepared = arena.take(rows, network.prepared_cols());
+      MlpVelocity<Gelu>::PreparedSaved<double>* const unsaved = nullptr;
+      Condition<double> condition{};
+      condition.z = z.matrix();
+      network.prepare(ctx, p.data(), condition, prepared, unsaved, arena);
       Padded<double, Host> v(rows, 2);
-      VelocityNetwork<Gelu>::Saved<double> saved;
-      network.forward_encoded(ctx, p.data(), t, x.matrix(), part, v.matrix(),
-                              tangent ? &saved : nullptr, arena);
-      if (tangent) network.tangent(ctx, p.data(), dx.matrix(), v.matrix(), saved, arena);
+      MlpVelocity<Gelu>::Saved<double> saved;
+      network.forward(ctx, p.data(), Query<double>{t, x.matrix(), s}, prepared, nullptr, v.matrix(),
+                      tangent ? &saved : nullptr, arena);
+      if (tangent) {
+        network.tangent(ctx, p.data(), Query<double>{{}, dx.matrix(), {}}, v.matrix(), saved,
+                        arena);
+      }
       return v.read();
     };
     const double time = 0.375;
     const std::vector<double> times(rows, time);
     const Matrix<const double> column(times.data(), rows, 1, 1), shared(&time, rows, 1, 0);
-    CHECK(run(column, false) == run(shared, false));
-    CHECK(run(column, true) == run(shared, true));
+    for (const bool tangent : {false, true}) {
+      CHECK(run(column, column, tangent) == run(shared, shared, tangent));
+      // Without a second time it is the first.
+      CHECK(run(column, {}, tangent) == run(column, column, tangent));
+    }
   }
 }
 
-TEST_CASE("the velocity network gives dx and dz one at a time", "[models]") {
+TEST_CASE("a flow map's network begins as one without a second time", "[models]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
-  ParameterList list;
-  const VelocityNetwork<Silu> network(list, "velocity", small(2, 3));
-  const int rows = 4, n = static_cast<int>(list.count());
-  Numbers numbers(5);
-  Padded<double, Host> p(1, n, numbers.take(list.count())), t(rows, 1, numbers.take(4)),
-      x(rows, 2, numbers.take(8)), z(rows, 3, numbers.take(12)), dv(rows, 2, numbers.take(8));
-  Padded<double, Host> v(rows, 2);
-  VelocityNetwork<Silu>::Saved<double> saved;
-  std::vector<double> block(4096);
-  Arena<double> arena(block.data(), block.size());
-  const TileContext<Host> ctx;
-  network.forward(ctx, p.data(), DrawAddress{}, t.matrix(), x.matrix(), z.matrix(), v.matrix(),
-                  saved, arena);
-
-  struct Gradients {
-    std::vector<double> g, dx, dz;
+  const auto velocity = [](bool second_time) {
+    auto options = small(2, 0);
+    options.second_time = second_time;
+    ParameterList list;
+    const MlpVelocity<Gelu> network(list, "velocity", options);
+    Array<double, Host> p("p", list.count());
+    initialize<Host, double>(Host(), list, p, 3);
+    Kokkos::fence();
+    for (const auto& slot : list.slots()) {
+      // Of a slot's position, which the span's encoder moves.
+      Numbers numbers(static_cast<std::uint32_t>(slot.name.size() + slot.count));
+      if (slot.name.find("span") != std::string::npos) continue;
+      for (std::size_t k = 0; k < slot.count; ++k) p(slot.offset + k) = numbers.next();
+    }
+    const std::vector<double> t(3, 0.25), s(3, 0.75), x(6, 0.5);
+    std::vector<double> v(6), block(4096);
+    Arena<double> arena(block.data(), block.size());
+    MlpVelocity<Gelu>::Saved<double>* const unsaved = nullptr;
+    const Query<double> query{{t.data(), 3, 1, 1}, {x.data(), 3, 2, 2}, {s.data(), 3, 1, 1}};
+    network.forward(TileContext<Host>{}, p.data(), query, Matrix<const double>(), nullptr,
+                    Matrix<double>(v.data(), 3, 2, 2), unsaved, arena);
+    return v;
   };
-  const auto backward = [&](bool want_g, bool want_dx, bool want_dz) {
-    Padded<double, Host> g(1, n), dx(rows, 2), dz(rows, 3);
-    network.backward(ctx, p.data(), Gradient<double>{want_g ? g.data() : nullptr, false},
-                     dv.matrix(), want_dx ? dx.matrix() : Matrix<double>(),
-                     want_dz ? dz.matrix() : Matrix<double>(), saved, arena);
-    return Gradients{g.read(), dx.read(), dz.read()};
-  };
-  const Gradients all = backward(true, true, true);
-  CHECK(largest(all.dx) > 0);
-  CHECK(largest(all.dz) > 0);
-  for (int wanted = 0; wanted < 8; ++wanted) {
-    INFO(wanted);
-    const Gradients some = backward(wanted & 1, wanted & 2, wanted & 4);
-    if (wanted & 1) CHECK(some.g == all.g);
-    if (wanted & 2) CHECK(some.dx == all.dx);
-    if (wanted & 4) CHECK(some.dz == all.dz);
-  }
+  CHECK(velocity(true) == velocity(false));
 }
 
 TEST_CASE("the velocity network's parameters have their PyTorch names", "[models]") {
-  const auto names = [](const VelocityOptions& options) {
+  const auto names = [](const MlpVelocityOptions& options) {
     ParameterList list;
-    VelocityNetwork<Gelu>(list, "velocity", options);
+    MlpVelocity<Gelu>(list, "velocity", options);
     std::vector<std::string> result;
     for (const auto& slot : list.slots()) {
       std::string shape;
@@ -159,12 +178,26 @@ TEST_CASE("the velocity network's parameters have their PyTorch names", "[models
   expected.erase(expected.begin() + 8, expected.begin() + 14);
   expected[8] = "velocity.decoder.0.weight 8 10";
   CHECK(names(small(2, 0)) == expected);
+
+  auto options = small(2, 0);
+  options.classes = 9;
+  options.condition_columns = 4;
+  options.second_time = true;
+  expected[8] = "velocity.decoder.0.weight 8 15";
+  const std::vector<std::string> more = {
+      "velocity.span_encoder.0.weight 5 6", "velocity.span_encoder.0.bias 5",
+      "velocity.span_encoder.1.weight 5 5", "velocity.span_encoder.1.bias 5",
+      "velocity.label_emb.weight 10 5",     "velocity.vector_emb.0.weight 5 4",
+      "velocity.vector_emb.0.bias 5",       "velocity.vector_emb.1.weight 5 5",
+      "velocity.vector_emb.1.bias 5",       "velocity.vector_emb.null 5"};
+  expected.insert(expected.begin() + 8, more.begin(), more.end());
+  CHECK(names(options) == expected);
 }
 
 TEST_CASE("the paper's networks are the defaults", "[models]") {
   ParameterList list;
-  const VelocityNetwork<Gelu> network(list, "velocity", {.dimension = 1, .latent = 4});
-  CHECK(network.part_cols() == 64);
+  const MlpVelocity<Gelu> network(list, "velocity", {.dimension = 1, .latent = 4});
+  CHECK(network.prepared_cols() == 64);  // the width of the decoder's first layer
   // Two encoders 64-64-64, z: 4-128-128-64, decoder 192-64-64-64-1.
   const std::size_t square = 64 * 64 + 64;
   CHECK(list.count() == 4 * square + (4 * 128 + 128) + (128 * 128 + 128) + (128 * 64 + 64) +
@@ -173,11 +206,11 @@ TEST_CASE("the paper's networks are the defaults", "[models]") {
 
 TEST_CASE("impossible velocity networks are refused in words", "[models]") {
   const auto with = [](auto change) {
-    VelocityOptions options = small(2, 3);
+    MlpVelocityOptions options = small(2, 3);
     change(options);
     return error(options);
   };
-  using O = VelocityOptions;
+  using O = MlpVelocityOptions;
   CHECK(with([](O& o) { o.dimension = 0; }) ==
         "vrfm: velocity network needs dimension >= 1, got 0");
   CHECK(with([](O& o) { o.latent = -1; }) == "vrfm: velocity network needs latent >= 0, got -1");
