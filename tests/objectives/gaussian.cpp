@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The Gaussian posterior: KL against known values and numerical integration, the draw against its
-// formula, and extreme log-variances, which may neither reach sigma = 0 nor overflow nor hide a NaN.
+// The Gaussian posterior and prior: KL against known values and numerical integration, gradients
+// against differences, the draw against its formula, free bits, and extreme log-variances, which may
+// neither reach sigma = 0 nor overflow nor hide a NaN.
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -23,39 +24,47 @@ using vrfm::test::Padded;
 namespace {
 
 struct Draws {
-  std::vector<double> z, noise, kl, dmoments;
+  std::vector<double> z, noise, kl, dmoments, dprior;
 };
 
 constexpr double dz = 0.375, kl_weight = 0.5;
+const vrfm::DrawAddress address{.seed = 4, .step = 8, .first_sample = 100};
 
-/// Draws and gradients of `rows` posteriors with `latent` dimensions.
+/// Draws and gradients of `rows` posteriors with `latent` dimensions; `prior`: empty or its moments.
 template <class T, class Exec>
-Draws reparameterize(const std::vector<double>& moments, int rows, int latent, double factor) {
+Draws reparameterize(const std::vector<double>& moments, int rows, int latent, double factor,
+                     const std::vector<double>& prior = {}, double free_bits = 0) {
   const Exec exec;
   const vrfm::BatchContext<Exec> ctx(exec);
+  const bool learned = !prior.empty();
   const Padded<T, Exec> in(rows, 2 * latent, moments);
+  const Padded<T, Exec> prior_in(
+      rows, 2 * latent,
+      learned ? prior : std::vector<double>(2 * static_cast<std::size_t>(rows * latent)));
   const Padded<T, Exec> dz_in(
       rows, latent,
       std::vector<double>(static_cast<std::size_t>(rows) * static_cast<std::size_t>(latent), dz));
-  Padded<T, Exec> z(rows, latent), noise(rows, latent), kl(rows, 1), dmoments(rows, 2 * latent);
-  ctx.each_row(rows, vrfm::Reparameterize<T>{in.matrix(), z.matrix(), noise.matrix(), kl.matrix(),
-                                             static_cast<T>(factor),
-                                             RandomStream(4, Purpose::posterior), 8, 100});
-  ctx.map(rows, latent,
-          vrfm::ReparameterizeBackward<T>{in.matrix(), noise.matrix(), dz_in.matrix(),
-                                          dmoments.matrix(), static_cast<T>(kl_weight)});
-  return {z.read(), noise.read(), kl.read(), dmoments.read()};
+  Padded<T, Exec> z(rows, latent), noise(rows, latent), kl(rows, 1), dmoments(rows, 2 * latent),
+      dprior(rows, 2 * latent);
+  const vrfm::GaussianDraw<T> draw{in.matrix(), learned ? prior_in.matrix() : vrfm::Matrix<T>(),
+                                   z.matrix(), noise.matrix()};
+  const vrfm::KlTerm<T> term{kl_weight, factor, static_cast<T>(free_bits), 1.0};
+  ctx.each_row(rows, vrfm::Reparameterize<T>{draw, term, kl.matrix(), address});
+  ctx.each_row(rows, vrfm::ReparameterizeBackward<T>{draw, term, dz_in.matrix(), dmoments.matrix(),
+                                                     learned ? dprior.matrix() : vrfm::Matrix<T>(),
+                                                     address.step});
+  return {z.read(), noise.read(), kl.read(), dmoments.read(), dprior.read()};
 }
 
-/// KL(N(mu, exp(s)) || N(0, 1)) by the trapezoidal rule, which converges exponentially here.
-double integrated_kl(double mu, double s) {
+/// KL(N(mu, exp(s)) || N(m, exp(r))) by the trapezoidal rule, which converges exponentially here.
+double integrated_kl(double mu, double s, double m = 0, double r = 0) {
   const double sigma = std::exp(s / 2), log_normal = 0.5 * std::log(2 * std::acos(-1.0));
   const int points = 4000;
   const double first = mu - 14 * sigma, width = 28 * sigma / points;
   double sum = 0;
   for (int k = 0; k <= points; ++k) {
-    const double x = first + k * width, e = (x - mu) / sigma;
-    const double log_q = -e * e / 2 - s / 2 - log_normal, log_p = -x * x / 2 - log_normal;
+    const double x = first + k * width, e = (x - mu) / sigma, f = (x - m) / std::exp(r / 2);
+    const double log_q = -e * e / 2 - s / 2 - log_normal, log_p = -f * f / 2 - r / 2 - log_normal;
     sum += width * std::exp(log_q) * (log_q - log_p);
   }
   return sum;
@@ -74,6 +83,95 @@ TEMPLATE_LIST_TEST_CASE("the KL divergence is the integral it stands for", "[obj
     INFO("mu = " << moments[2 * i] << ", s = " << moments[2 * i + 1]);
     CHECK(std::fabs(draws.kl[i] - expected) <= 4000 * epsilon<double> * (1 + expected));
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("the KL divergence from a learned prior is the integral it stands for",
+                        "[objectives][gaussian]", vrfm::test::Spaces) {
+  const std::vector<double> moments{0, 0, 1, 0, -2, 1.5, 0.3, -4, 3, 2};
+  const std::vector<double> prior{0, 0, 1, 0, 0.5, -0.75, -0.2, -3, 3, 2.5};
+  const auto draws = reparameterize<double, TestType>(moments, 5, 1, 1.0, prior);
+  CHECK(draws.kl[0] == 0);
+  CHECK(draws.kl[1] == 0);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const double mu = moments[2 * i], s = moments[2 * i + 1];
+    const double m = prior[2 * i], r = prior[2 * i + 1];
+    const double expected = integrated_kl(mu, s, m, r);
+    INFO("mu = " << mu << ", s = " << s << "; prior " << m << ", " << r);
+    CHECK(std::fabs(draws.kl[i] - expected) <= 4000 * epsilon<double> * (1 + expected));
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a prior of N(0, I) that is told is the one that is not",
+                        "[objectives][gaussian]", vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  const std::vector<double> moments{1, -0.5, -1, 2, 0.25, 2, 1, 0.5};
+  const auto plain = reparameterize<T, typename TestType::Exec>(moments, 2, 2, 0.5);
+  const auto told =
+      reparameterize<T, typename TestType::Exec>(moments, 2, 2, 0.5, std::vector<double>(8, 0.0));
+  CHECK(told.z == plain.z);
+  const auto size = [](const std::vector<double>& values) {
+    return 64 * epsilon<T> * (1 + vrfm::test::largest(values));
+  };
+  CHECK(difference(told.kl, plain.kl, size(plain.kl)) == "");
+  CHECK(difference(told.dmoments, plain.dmoments, size(plain.dmoments)) == "");
+}
+
+TEMPLATE_LIST_TEST_CASE("the gradients of the KL divergence are its differences",
+                        "[objectives][gaussian]", vrfm::test::Spaces) {
+  const std::vector<double> moments{0.5, -1.5, -0.75, 1.25}, prior{-0.25, 0.5, 0.5, -1};
+  for (const bool learned : {false, true}) {
+    const auto given = learned ? prior : std::vector<double>();
+    const auto at = reparameterize<double, TestType>(moments, 1, 2, 0.7, given);
+    const double h = std::cbrt(epsilon<double>);
+    // What the draw of z passes to the moments goes beside the KL's part.
+    const auto difference_of = [&](std::vector<double> q, std::vector<double> p, bool of_prior,
+                                   std::size_t k) {
+      auto& x = of_prior ? p : q;
+      const double middle = x[k];
+      x[k] = middle + h;
+      const auto high = reparameterize<double, TestType>(q, 1, 2, 0.7, p);
+      x[k] = middle - h;
+      const auto low = reparameterize<double, TestType>(q, 1, 2, 0.7, p);
+      const double width = (middle + h) - (middle - h);
+      double result = kl_weight * (high.kl[0] - low.kl[0]) / width;
+      for (std::size_t j = 0; j < 2; ++j) result += dz * (high.z[j] - low.z[j]) / width;
+      return result;
+    };
+    for (std::size_t k = 0; k < 4; ++k) {
+      INFO("moment " << k << (learned ? ", learned prior" : ""));
+      CHECK(std::fabs(at.dmoments[k] - difference_of(moments, given, false, k)) <= 100 * h * h);
+      if (learned) {
+        CHECK(at.dprior[k] != 0);
+        CHECK(std::fabs(at.dprior[k] - difference_of(moments, given, true, k)) <= 100 * h * h);
+      }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a dimension within its free bits counts them and passes no gradient",
+                        "[objectives][gaussian]", vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  // KL: 0.125, 0.5 and 4.5 nats.
+  const std::vector<double> moments{0.5, 1, 3, 0, 0, 0};
+  const auto at = [&](double free_bits, const std::vector<double>& prior = {}) {
+    return reparameterize<T, typename TestType::Exec>(moments, 1, 3, 1.0, prior, free_bits);
+  };
+  const auto none = at(0), few = at(0.25), all = at(10);
+  CHECK(none.kl[0] == 0.125 + 0.5 + 4.5);
+  CHECK(few.kl[0] == 0.25 + 0.5 + 4.5);
+  CHECK(all.kl[0] == 30);
+  CHECK(few.z == none.z);
+  for (std::size_t j = 0; j < 3; ++j) {
+    INFO("dimension " << j);
+    // Only the draw's gradient is left where the bits are free.
+    const double drawn = dz * none.noise[j] / 2;
+    CHECK(few.dmoments[j] == (j == 0 ? dz : none.dmoments[j]));
+    CHECK(all.dmoments[j] == dz);
+    CHECK(std::fabs(all.dmoments[3 + j] - drawn) <= 4 * epsilon<T>);
+  }
+  const std::vector<double> prior(6, 0.25);
+  for (const double d : at(10, prior).dprior) CHECK(d == 0);
+  for (const double d : at(0, prior).dprior) CHECK(d != 0);
 }
 
 TEMPLATE_LIST_TEST_CASE("the KL divergence adds dimensions and carries its factor",
@@ -160,4 +258,36 @@ TEMPLATE_LIST_TEST_CASE("moments that are not finite are seen", "[objectives][ga
   CHECK(far.z[0] == -infinity);
   CHECK(far.kl[0] == infinity);
   CHECK(far.dmoments[0] == -infinity);
+}
+
+TEMPLATE_LIST_TEST_CASE("a prior of any variance has finite losses, and one that is NaN is seen",
+                        "[objectives][gaussian]", vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double s : {-infinity, -1e3, -20.5, 20.5, 1e3, infinity}) {
+    for (const double r : {-infinity, -1e3, -20.5, 20.5, 1e3, infinity}) {
+      INFO("s = " << s << ", prior's " << r);
+      const auto draws = reparameterize<T, typename TestType::Exec>({0.5, s}, 1, 1, 1.0, {-1, r});
+      CHECK(std::isfinite(draws.kl[0]));
+      for (const double d : draws.dmoments) CHECK(std::isfinite(d));
+      CHECK(std::isfinite(draws.dprior[0]));
+      CHECK(draws.dprior[1] == 0);
+      CHECK(draws.dmoments[1] == 0);
+    }
+  }
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double free_bits : {0.0, 0.5}) {
+    for (std::size_t k = 0; k < 2; ++k) {
+      std::vector<double> bad{0.5, 0.5};
+      bad[k] = nan;
+      const auto prior =
+          reparameterize<T, typename TestType::Exec>({0, 0}, 1, 1, 1.0, bad, free_bits);
+      CHECK(std::isnan(prior.kl[0]));
+      CHECK(std::isnan(prior.dprior[k]));
+      const auto posterior =
+          reparameterize<T, typename TestType::Exec>(bad, 1, 1, 1.0, {0, 0}, free_bits);
+      CHECK(std::isnan(posterior.kl[0]));
+      CHECK(std::isnan(posterior.dmoments[k]));
+    }
+  }
 }

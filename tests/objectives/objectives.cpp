@@ -26,6 +26,7 @@ using vrfm::test::difference;
 using vrfm::test::epsilon;
 using vrfm::test::Evaluation;
 using vrfm::test::largest;
+using vrfm::test::Mode;
 using vrfm::test::Problem;
 using vrfm::test::thrown;
 using vrfm::test::tiny_flow;
@@ -34,40 +35,86 @@ using Host = Kokkos::DefaultHostExecutionSpace;
 
 namespace {
 
+/// A distance d(e) and a weight over t, as plain functions.
+struct Formula {
+  double (*distance)(double) = [](double e) { return e * e; };
+  double (*weight)(double) = [](double) { return 1.0; };
+  double free_bits = 0;
+};
+
+/// The points of a linear path at times of U(0, 1), in plain loops.
+struct Points {
+  std::vector<double> t, x, u;
+};
+
+Points expected_points(const Problem<double, Host>& problem, int rows) {
+  Points points;
+  const auto x0 = problem.x0(), x1 = problem.x1();
+  const auto stream = problem.draws.stream(vrfm::Purpose::time);
+  for (int i = 0; i < rows; ++i) {
+    const double t = stream.uniform<double>(problem.draws.sample(i), problem.draws.step, 0);
+    points.t.push_back(t);
+    for (int j = 0; j < x0.cols; ++j) {
+      points.x.push_back(t * x1(i, j) + (1 - t) * x0(i, j));
+      points.u.push_back(x1(i, j) - x0(i, j));
+    }
+  }
+  return points;
+}
+
 /// Velocity loss and KL, both summed over dimensions, of each row: the networks are the library's,
-/// everything after them is plain loops.
-std::vector<double> expected_losses(Problem<double, Host>& problem, int rows) {
+/// everything around them is plain loops.
+std::vector<double> expected_losses(Problem<double, Host>& problem, int rows,
+                                    const Formula& formula = {}) {
   const auto& networks = problem.flow().networks();
-  const int latent = networks.velocity.latent(), dimension = networks.velocity.dimension();
+  const int latent = problem.flow().latent(), dimension = problem.flow().dimension();
   const double* p = problem.flow().values().data();
   const vrfm::TileContext<Host> ctx;
   std::vector<double> block(1u << 20);
   vrfm::Arena<double> arena(block.data(), block.size());
-  const auto pairs = problem.pairs();
+  Points points = expected_points(problem, rows);
+  const Matrix<double> t(points.t.data(), rows, 1, 1);
+  const Matrix<double> x(points.x.data(), rows, dimension, dimension);
+  const Matrix<double> u(points.u.data(), rows, dimension, dimension);
   const Matrix<double> moments = arena.take(rows, 2 * latent), z = arena.take(rows, latent);
   const Matrix<double> v = arena.take(rows, dimension);
   std::vector<double> losses(2 * static_cast<std::size_t>(rows));
+  vrfm::Condition<double> condition = problem.condition();
   if (latent > 0) {
-    typename vrfm::PosteriorNetwork<>::Saved<double> saved;
-    networks.posterior.forward(ctx, p, pairs, moments, saved, arena);
-    const vrfm::RandomStream stream(problem.draws.seed, vrfm::Purpose::posterior);
+    vrfm::MlpPosterior<>::Saved<double>* const unsaved = nullptr;
+    networks.posterior.moments(
+        ctx, p, vrfm::LatentInputs<double>{problem.x0(), problem.x1(), x, t, condition}, moments,
+        unsaved, arena);
+    const auto stream = problem.draws.stream(vrfm::Purpose::posterior);
     for (int i = 0; i < rows; ++i) {
       std::vector<double> e(static_cast<std::size_t>(latent));
-      const auto sample = problem.draws.first_sample + static_cast<std::uint64_t>(i);
-      stream.normal<double>(sample, problem.draws.step, 0, latent, e.data());
+      stream.normal<double>(problem.draws.sample(i), problem.draws.step, 0, latent, e.data());
       for (int j = 0; j < latent; ++j) {
         const double mu = moments(i, j), s = moments(i, latent + j);
         z(i, j) = mu + std::exp(s / 2) * e[static_cast<std::size_t>(j)];
-        losses[2 * static_cast<std::size_t>(i) + 1] += (mu * mu + std::exp(s) - 1 - s) / 2;
+        const double kl = (mu * mu + std::exp(s) - 1 - s) / 2;
+        losses[2 * static_cast<std::size_t>(i) + 1] += std::fmax(kl, formula.free_bits);
       }
     }
+    condition.z = z;
   }
-  typename vrfm::VelocityNetwork<>::Saved<double> saved;
-  networks.velocity.forward(ctx, p, vrfm::DrawAddress{}, pairs.t, pairs.x_t, z, v, saved, arena);
+  const int cols = networks.velocity.prepared_cols();
+  const Matrix<double> prepared = cols > 0 ? arena.take(rows, cols) : Matrix<double>();
+  vrfm::MlpVelocity<>::PreparedSaved<double>* const nothing = nullptr;
+  vrfm::MlpVelocity<>::Saved<double>* const none = nullptr;
+  networks.velocity.prepare(ctx, p, condition, prepared, nothing, arena);
+  networks.velocity.forward(ctx, p, vrfm::Query<double>{t, x, {}}, Matrix<const double>(prepared),
+                            nullptr, v, none, arena);
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < dimension; ++j)
-      losses[2 * static_cast<std::size_t>(i)] += std::pow(v(i, j) - pairs.u(i, j), 2);
+      losses[2 * static_cast<std::size_t>(i)] +=
+          formula.weight(t(i, 0)) * formula.distance(v(i, j) - u(i, j));
   return losses;
+}
+
+/// The velocity losses alone.
+std::vector<double> velocities(const std::vector<double>& losses) {
+  return Evaluation{{}, losses}.column(0, 2);
 }
 
 std::vector<double> scaled(std::vector<double> losses, double velocity, double kl) {
@@ -97,11 +144,11 @@ TEST_CASE("losses are the formulas", "[objectives][value]") {
   constexpr int rows = 5;
   for (const auto where : {Where::tile, Where::batch}) {
     Problem<double, Host> plain(tiny_flow(0, 3), rows);
-    const auto expected = expected_losses(plain, rows);
+    const auto expected = velocities(expected_losses(plain, rows));
     const double error = 64 * epsilon<double> * largest(expected);
     CHECK(difference(plain.evaluate(VelocityLoss{}, where).losses, expected, error) == "");
     CHECK(difference(plain.evaluate(VelocityLoss{.velocity = Reduction::mean}, where).losses,
-                     scaled(expected, 1.0 / 3, 1), error) == "");
+                     scaled(expected, 1.0 / 3), error) == "");
 
     Problem<double, Host> variational(tiny_flow(2, 3), rows);
     const auto both = expected_losses(variational, rows);
@@ -143,8 +190,8 @@ TEMPLATE_LIST_TEST_CASE("gradients are added or replaced as asked", "[objectives
   Problem<T, typename TestType::Exec> problem(tiny_flow(2), 5);
   for (const auto where : {Where::tile, Where::batch}) {
     const auto once = problem.evaluate(Elbo{}, where).gradient;
-    CHECK(problem.evaluate(Elbo{}, where, false, 8).gradient == once);
-    auto more = problem.evaluate(Elbo{}, where, true, 8).gradient;
+    CHECK(problem.evaluate(Elbo{}, where, Mode::overwrite, 8).gradient == once);
+    auto more = problem.evaluate(Elbo{}, where, Mode::accumulate, 8).gradient;
     for (double& g : more) g -= 8;
     CHECK(difference(more, once, rounding<T>(once, 5) + 64 * epsilon<T>) == "");
   }
@@ -178,8 +225,8 @@ TEMPLATE_LIST_TEST_CASE("an empty batch has a gradient of zero", "[objectives][e
     Problem<typename TestType::Real, typename TestType::Exec> problem(tiny_flow(latent), 0);
     const auto count = static_cast<std::size_t>(problem.count());
     for (const auto where : {Where::tile, Where::batch}) {
-      CHECK(problem.evaluate(objective, where, false, 3).gradient == zeros(count));
-      CHECK(problem.evaluate(objective, where, true, 3).gradient ==
+      CHECK(problem.evaluate(objective, where, Mode::overwrite, 3).gradient == zeros(count));
+      CHECK(problem.evaluate(objective, where, Mode::accumulate, 3).gradient ==
             std::vector<double>(count, 3.0));
     }
   };
@@ -239,7 +286,7 @@ TEST_CASE("an objective refuses a flow that it cannot train", "[objectives][chec
   for (const double beta :
        {-0.5, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     CHECK(contains(thrown<Invalid>([&] { Elbo{.beta = beta}.check(variational.networks()); }),
-                   "Elbo needs a finite beta >= 0, got "));
+                   "Elbo's beta must be a finite number >= 0, got "));
   }
   auto mixed = variational.networks();
   mixed.posterior = vrfm::Flow<float, Host>(Host(), tiny_flow(3), 1).networks().posterior;
