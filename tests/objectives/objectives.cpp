@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Both objectives: values against plain loops on the host, reductions, gradient modes, the two
-// contexts and every execution space against each other, empty batches, extreme posteriors, and
-// flows that do not fit.
+// The objectives: values against plain loops on the host, reductions, gradient modes, the two
+// contexts and every execution space against each other, empty batches, extreme posteriors, beta as
+// a function of the step, sums of objectives, held-out draws, and flows that do not fit.
 #include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
@@ -15,6 +17,7 @@
 #include "problem.hpp"
 
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 
 using vrfm::Elbo;
@@ -130,6 +133,24 @@ std::vector<double> scaled(std::vector<double> values, double factor) {
   return values;
 }
 
+/// 0.5 + t^2.
+struct LateWeight {
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T operator()(T t) const {
+    return T(0.5) + t * t;
+  }
+};
+
+double late_weight(double t) { return 0.5 + t * t; }
+double absolute(double e) { return std::fabs(e); }
+/// Huber's distance of delta = 0.5.
+double huber(double e) { return std::fabs(e) > 0.5 ? 0.5 * (std::fabs(e) - 0.25) : e * e / 2; }
+
+template <class D>
+using VelocityBy = vrfm::BasicVelocityLoss<vrfm::LinearSchedule, vrfm::UniformTime, D, LateWeight>;
+template <class D>
+using ElboBy = vrfm::BasicElbo<vrfm::LinearSchedule, vrfm::UniformTime, D, LateWeight>;
+
 std::vector<double> zeros(std::size_t count) { return std::vector<double>(count, 0.0); }
 
 /// Sums of `terms` numbers whose parts may cancel to a tenth of what was added.
@@ -162,6 +183,203 @@ TEST_CASE("losses are the formulas", "[objectives][value]") {
                          64 * epsilon<double> * largest(both)) == "");
       }
     }
+  }
+}
+
+TEST_CASE("losses by other distances and weights are the formulas", "[objectives][value]") {
+  constexpr int rows = 40;
+  const auto close = [](const std::vector<double>& actual, const std::vector<double>& expected) {
+    return difference(actual, expected, 64 * epsilon<double> * largest(expected)) == "";
+  };
+  const Formula l1{absolute, late_weight}, piecewise{huber, late_weight};
+  for (const auto where : {Where::tile, Where::batch}) {
+    Problem<double, Host> plain(tiny_flow(0, 3), rows);
+    const auto expected_l1 = velocities(expected_losses(plain, rows, l1));
+    const auto expected_huber = velocities(expected_losses(plain, rows, piecewise));
+    CHECK(close(plain.evaluate(VelocityBy<vrfm::AbsoluteDistance>{}, where).losses, expected_l1));
+    CHECK(close(plain
+                    .evaluate(VelocityBy<vrfm::HuberDistance>{.velocity = Reduction::mean,
+                                                              .distance = {0.5}},
+                              where)
+                    .losses,
+                scaled(expected_huber, 1.0 / 3)));
+    // At a fixed time the weight is one number.
+    const vrfm::BasicVelocityLoss<vrfm::LinearSchedule, vrfm::FixedTime> fixed{.times = {0.25}};
+    const vrfm::BasicVelocityLoss<vrfm::LinearSchedule, vrfm::FixedTime, vrfm::SquaredDistance,
+                                  LateWeight>
+        weighted{.times = {0.25}};
+    CHECK(close(plain.evaluate(weighted, where).losses,
+                scaled(plain.evaluate(fixed, where).losses, late_weight(0.25))));
+
+    Problem<double, Host> variational(tiny_flow(2, 3), rows);
+    CHECK(close(variational.evaluate(ElboBy<vrfm::AbsoluteDistance>{.beta = 0.3}, where).losses,
+                expected_losses(variational, rows, l1)));
+    CHECK(close(
+        variational.evaluate(ElboBy<vrfm::HuberDistance>{.beta = 0.3, .distance = {0.5}}, where)
+            .losses,
+        expected_losses(variational, rows, piecewise)));
+  }
+}
+
+TEST_CASE("losses with free bits are the formulas", "[objectives][value]") {
+  constexpr int rows = 40;
+  for (const auto where : {Where::tile, Where::batch}) {
+    Problem<double, Host> problem(tiny_flow(2), rows);
+    problem.draw_parameters();
+    const auto none = problem.evaluate(Elbo{}, where);
+    const auto some = problem.evaluate(Elbo{.free_bits = 0.05}, where);
+    const auto all = problem.evaluate(Elbo{.free_bits = 50}, where);
+    const auto expected = expected_losses(problem, rows, {.free_bits = 0.05});
+    CHECK(difference(some.losses, expected, 64 * epsilon<double> * largest(expected)) == "");
+    // Neither all dimensions nor none are within 0.05 nats.
+    CHECK(some.losses != none.losses);
+    CHECK(some.gradient != none.gradient);
+    CHECK(some.gradient != all.gradient);
+    CHECK(all.column(1, 2) == std::vector<double>(rows, 100.0));
+    CHECK(all.column(0, 2) == none.column(0, 2));
+    // Without its KL the bound is that of beta = 0.
+    CHECK(all.gradient == problem.evaluate(Elbo{.beta = 0}, where).gradient);
+  }
+}
+
+TEST_CASE("path and times are the objective's", "[objectives][value]") {
+  constexpr int rows = 6, dimension = 2;
+  using Path = vrfm::TrigonometricSchedule;
+  using Times = vrfm::LogitNormalTime;
+  Problem<double, Host> problem(tiny_flow(0, dimension), rows);
+  // A network that answers 0: the loss is |u|^2.
+  for (int k = 0; k < problem.count(); ++k) problem.set_parameter(static_cast<std::size_t>(k), 0);
+  const Times times{.mean = 0.5, .deviation = 0.75};
+  const vrfm::BasicVelocityLoss<Path, Times> objective{.times = times};
+  std::vector<double> expected;
+  const auto x0 = problem.x0(), x1 = problem.x1();
+  for (int i = 0; i < rows; ++i) {
+    double n;
+    problem.draws.stream(vrfm::Purpose::time)
+        .normal(problem.draws.sample(i), problem.draws.step, 0, 1, &n);
+    const double angle = std::acos(0.0) / (1 + std::exp(-(0.5 + 0.75 * n)));
+    double sum = 0;
+    for (int j = 0; j < dimension; ++j) {
+      const double u = std::acos(0.0) * (std::cos(angle) * x1(i, j) - std::sin(angle) * x0(i, j));
+      sum += u * u;
+    }
+    expected.push_back(sum);
+  }
+  for (const auto where : {Where::tile, Where::batch}) {
+    CHECK(difference(problem.evaluate(objective, where).losses, expected,
+                     64 * epsilon<double> * largest(expected)) == "");
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("beta follows the step that a counter holds", "[objectives][beta]",
+                        vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  using vrfm::StepFunction;
+  auto options = tiny_flow(2);
+  options.learned_prior = true;
+  Problem<T, Exec> counted(options, 5), numbered(options, 5);
+  counted.draw_parameters();
+  numbered.draw_parameters();
+  const vrfm::Array<std::int64_t, Exec> counter("counter", 1);
+  counted.draws.step = vrfm::StepNumber(counter.data());
+  const StepFunction functions[] = {StepFunction::warmup(0.75, 10),
+                                    StepFunction::cyclic(0.75, 8, 0.5),
+                                    StepFunction::cosine(0.75, 2, 12, 0.25)};
+  const auto expected_at = [](int k, int step) {
+    if (k == 0) return step < 10 ? 0.75 * step / 10 : 0.75;
+    if (k == 1) return step % 8 < 4 ? 0.75 * (step % 8) / 4 : 0.75;
+    if (step < 2) return 0.75 * step / 2;
+    const double progress = step >= 12 ? 1 : (step - 2) / 10.0;
+    return 0.75 * (0.25 + 0.75 * (1 + std::cos(std::acos(-1.0) * progress)) / 2);
+  };
+  for (int k = 0; k < 3; ++k) {
+    for (const int step : {0, 1, 3, 7, 9, 10, 13, 24}) {
+      INFO("function " << k << ", step " << step);
+      const double beta = expected_at(k, step);
+      CHECK(std::fabs(functions[k].at(step) - beta) <= 8 * epsilon<double>);
+      Kokkos::deep_copy(counter, step);
+      numbered.draws.step = vrfm::StepNumber(static_cast<std::uint32_t>(step));
+      for (const auto where : {Where::tile, Where::batch}) {
+        const auto actual = counted.evaluate(Elbo{.beta = functions[k]}, where);
+        const auto expected = numbered.evaluate(Elbo{.beta = beta}, where);
+        CHECK(actual.losses == expected.losses);
+        CHECK(difference(actual.gradient, expected.gradient, rounding<T>(expected.gradient, 1)) ==
+              "");
+        // The step's draws are others too.
+        if (step == 3) {
+          numbered.draws.step = 4;
+          CHECK(numbered.evaluate(Elbo{.beta = beta}, where).losses != expected.losses);
+          numbered.draws.step = 3;
+        }
+      }
+    }
+  }
+  // And beta matters.
+  CHECK(counted.evaluate(Elbo{.beta = 0.25}, Where::tile).gradient !=
+        counted.evaluate(Elbo{.beta = 0.75}, Where::tile).gradient);
+}
+
+TEMPLATE_LIST_TEST_CASE("a sum of objectives is both of them at the same draws",
+                        "[objectives][sum]", vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  const Elbo first{.beta = 0.3};
+  const ElboBy<vrfm::AbsoluteDistance> second{.beta = 0.5, .kl = Reduction::mean};
+  const auto both = vrfm::sum_of(first, second);
+  using Sum = std::decay_t<decltype(both)>;
+  static_assert(vrfm::Objective<Sum, vrfm::MlpNetworks<>>);
+  static_assert(vrfm::term_count<Sum> == 4);
+  static_assert(!vrfm::uses_teacher<Sum>);
+  const std::vector<std::string> terms(Sum::terms.begin(), Sum::terms.end());
+  CHECK(terms == std::vector<std::string>{"velocity", "kl", "velocity", "kl"});
+
+  Problem<T, typename TestType::Exec> problem(tiny_flow(2), 5);
+  for (const auto where : {Where::tile, Where::batch}) {
+    const auto one = problem.evaluate(first, where), other = problem.evaluate(second, where);
+    const auto sum = problem.evaluate(both, where);
+    CHECK(sum.column(0, 4) == one.column(0, 2));
+    CHECK(sum.column(1, 4) == one.column(1, 2));
+    CHECK(sum.column(2, 4) == other.column(0, 2));
+    CHECK(sum.column(3, 4) == other.column(1, 2));
+    std::vector<double> expected = one.gradient;
+    for (std::size_t k = 0; k < expected.size(); ++k) expected[k] += other.gradient[k];
+    CHECK(difference(sum.gradient, expected, rounding<T>(expected, 5)) == "");
+    // What was there before is replaced once, or kept.
+    CHECK(problem.evaluate(both, where, Mode::overwrite, 8).gradient == sum.gradient);
+    auto more = problem.evaluate(both, where, Mode::accumulate, 8).gradient;
+    for (double& g : more) g -= 8;
+    CHECK(difference(more, expected, rounding<T>(expected, 5) + 64 * epsilon<T>) == "");
+  }
+  const vrfm::Flow<float, Host> plain(Host(), tiny_flow(0), 1);
+  CHECK(contains(thrown<std::invalid_argument>([&] { both.check(plain.networks()); }),
+                 "Elbo trains a flow with a latent variable"));
+}
+
+TEMPLATE_LIST_TEST_CASE("losses are the same without a gradient", "[objectives][gradient]",
+                        vrfm::test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  auto options = tiny_flow(2);
+  options.learned_prior = true;
+  options.classes = 2;
+  options.condition_columns = 2;
+  Problem<T, typename TestType::Exec> problem(options, 5);
+  const auto sum = vrfm::sum_of(Elbo{}, Elbo{.beta = 0.5});
+  for (const auto where : {Where::tile, Where::batch}) {
+    const auto ignored = problem.evaluate(sum, where, Mode::ignore, 3);
+    CHECK(ignored.losses == problem.evaluate(sum, where).losses);
+    CHECK(ignored.gradient == std::vector<double>(static_cast<std::size_t>(problem.count()), 3.0));
+  }
+}
+
+TEST_CASE("held-out losses have draws of their own", "[objectives][use]") {
+  Problem<double, Host> problem(tiny_flow(2), 5);
+  const auto training = problem.evaluate(Elbo{}, Where::tile).losses;
+  problem.draws.use = vrfm::Use::held_out;
+  const auto expected = expected_losses(problem, 5);
+  for (const auto where : {Where::tile, Where::batch}) {
+    const auto held_out = problem.evaluate(Elbo{}, where).losses;
+    CHECK(difference(held_out, expected, 64 * epsilon<double> * largest(expected)) == "");
+    for (std::size_t i = 0; i < held_out.size(); ++i) CHECK(held_out[i] != training[i]);
   }
 }
 
@@ -216,6 +434,7 @@ TEMPLATE_LIST_TEST_CASE("every context and space computes the same", "[objective
     };
     compare(VelocityLoss{}, 0);
     compare(Elbo{.beta = 0.1}, 2);
+    compare(ElboBy<vrfm::HuberDistance>{.beta = 0.1, .free_bits = 0.01, .distance = {0.5}}, 2);
   }
 }
 
@@ -288,9 +507,15 @@ TEST_CASE("an objective refuses a flow that it cannot train", "[objectives][chec
     CHECK(contains(thrown<Invalid>([&] { Elbo{.beta = beta}.check(variational.networks()); }),
                    "Elbo's beta must be a finite number >= 0, got "));
   }
+  CHECK(contains(thrown<Invalid>([&] { Elbo{.free_bits = -1}.check(variational.networks()); }),
+                 "Elbo needs finite free_bits >= 0, got -1"));
   auto mixed = variational.networks();
   mixed.posterior = vrfm::Flow<float, Host>(Host(), tiny_flow(3), 1).networks().posterior;
   CHECK(thrown<Invalid>([&] { Elbo{}.check(mixed); }) ==
         "vrfm: the velocity network has 2 latent dimensions but the posterior has 3 latent "
         "dimensions");
+  mixed = variational.networks();
+  mixed.prior = vrfm::Flow<float, Host>(Host(), tiny_flow(4), 1).networks().prior;
+  CHECK(thrown<Invalid>([&] { Elbo{}.check(mixed); }) ==
+        "vrfm: the velocity network has 2 latent dimensions but the prior has 4 latent dimensions");
 }
