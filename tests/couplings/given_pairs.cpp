@@ -11,42 +11,18 @@
 #include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
+#include "draw_pairs.hpp"
+
 #include <vrfm/couplings/given_pairs.hpp>
-#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 
-namespace {
-
-/// Row i of out: x0 and x1 of draw first + i.
-template <class T, class Exec>
-struct Draws {
-  GivenPairs<T, Exec> pairs;
-  std::uint64_t first;
-  std::uint32_t step, seed;
-  Table<T, Exec> out;
-  KOKKOS_FUNCTION void operator()(int i) const {
-    pairs.draw(first + static_cast<std::uint64_t>(i), step, seed, &out(i, 0),
-               &out(i, pairs.dimension()));
-  }
-};
-
-template <class T, class Exec>
-std::vector<double> draws(const GivenPairs<T, Exec>& pairs, int count, std::uint64_t first,
-                          std::uint32_t step, std::uint32_t seed) {
-  const Table<T, Exec> out("out", count, 2 * pairs.dimension());
-  Kokkos::parallel_for("draws", Kokkos::RangePolicy<Exec>(0, count),
-                       Draws<T, Exec>{pairs, first, step, seed, out});
-  return test::numbers_of(out);
-}
-
-}  // namespace
-
-TEMPLATE_LIST_TEST_CASE("given pairs are drawn whole and equally often", "[data][pairs]",
+TEMPLATE_LIST_TEST_CASE("given pairs are drawn whole and equally often", "[couplings][pairs]",
                         test::SpacesAndReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   static_assert(Coupling<GivenPairs<T, Exec>, T>);
+  static_assert(RequireCoupling<GivenPairs<T, Exec>, T>::ok);
   // Row n: x0 = (n, 10 + n), x1 = (20 + n, 30 + n).
   std::vector<double> start, end;
   constexpr int rows = 7, count = 70000;
@@ -57,13 +33,18 @@ TEMPLATE_LIST_TEST_CASE("given pairs are drawn whole and equally often", "[data]
   const GivenPairs<T, Exec> pairs(test::table<T, Exec>(rows, 2, start),
                                   test::table<T, Exec>(rows, 2, end));
   CHECK(pairs.dimension() == 2);
-  const auto values = draws(pairs, count, 0, 3, 9);
+  CHECK(condition_of(pairs) == ConditionShape{});
+  const auto draws = [&](int samples, const DrawAddress& address) {
+    return test::draw_pairs<T>(Exec(), pairs, samples, address);
+  };
+  const DrawAddress address{.seed = 9, .step = 3};
+  const auto values = draws(count, address);
   std::vector<double> frequency(rows);
   bool whole = true;
   for (std::size_t i = 0; i < count; ++i) {
-    const double n = values[4 * i];
-    whole = whole && values[4 * i + 1] == 10 + n && values[4 * i + 2] == 20 + n &&
-            values[4 * i + 3] == 30 + n;
+    const double n = values.x0[2 * i];
+    whole = whole && values.x0[2 * i + 1] == 10 + n && values.x1[2 * i] == 20 + n &&
+            values.x1[2 * i + 1] == 30 + n;
     frequency.at(static_cast<std::size_t>(n)) += 1.0 / count;
   }
   CHECK(whole);
@@ -72,14 +53,17 @@ TEMPLATE_LIST_TEST_CASE("given pairs are drawn whole and equally often", "[data]
     CHECK(std::fabs(f - p) <= 5 * std::sqrt(p * (1 - p) / count));
   }
 
-  auto parts = draws(pairs, 20, 0, 3, 9);
-  for (const double value : draws(pairs, count - 20, 20, 3, 9)) parts.push_back(value);
+  auto parts = draws(20, address);
+  const auto rest = draws(count - 20, address.from(20));
+  parts.x0.insert(parts.x0.end(), rest.x0.begin(), rest.x0.end());
+  parts.x1.insert(parts.x1.end(), rest.x1.begin(), rest.x1.end());
   CHECK(parts == values);
-  CHECK(draws(pairs, count, 0, 4, 9) != values);
-  CHECK(draws(pairs, count, 0, 3, 8) != values);
+  CHECK(draws(count, {.seed = 9, .step = 4}) != values);
+  CHECK(draws(count, {.seed = 8, .step = 3}) != values);
+  CHECK(draws(count, {.seed = 9, .step = 3, .use = Use::held_out}) != values);
 }
 
-TEST_CASE("given pairs are checked", "[data][pairs]") {
+TEST_CASE("given pairs are checked", "[couplings][pairs]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   using Pairs = GivenPairs<float, Exec>;
   const auto error = [](int rows0, int cols0, int rows1, int cols1) {

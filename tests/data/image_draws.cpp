@@ -15,10 +15,10 @@
 #include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/image_draws.hpp>
 #include <vrfm/data/mixture.hpp>
-#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 
@@ -208,4 +208,8 @@ TEST_CASE("image sets and batches are checked", "[data][images]") {
   CHECK(test::thrown<std::invalid_argument>([] {
           ImageDraws<Host>(set_of<Host>(numbered(3, 2, 2, 1)), 0);
         }) == "vrfm: ImageDraws: batch must be positive, but is 0");
+  const ImageDraws<Host> draws(set_of<Host>(numbered(3, 2, 2, 1)), 4);
+  CHECK_NOTHROW(draws.check(4));
+  CHECK(test::thrown<std::invalid_argument>([&] { draws.check(5); }) ==
+        "vrfm: these images are drawn in batches of 4, but a step draws 5");
 }

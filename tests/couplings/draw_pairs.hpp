@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the tests of couplings share: the samples of a coupling as a training kernel draws them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <tests/support/padded.hpp>
+#include <tests/support/table.hpp>
+
+#include <vrfm/couplings/coupling.hpp>
+#include <vrfm/linalg/batch_context.hpp>
+
+namespace vrfm::test {
+
+template <class T, class C>
+struct DrawPair {
+  C coupling;
+  DrawAddress address;
+  Matrix<T> x0, x1, vector, field;
+  Matrix<std::int32_t> label, dropped;
+
+  KOKKOS_FUNCTION void operator()(int i) const {
+    if (!dropped.empty()) dropped(i, 0) = 0;
+    coupling.draw(address.at(i), Slot<T>{x0.row(i), x1.row(i), row_of(label, i), row_of(vector, i),
+                                         row_of(field, i), row_of(dropped, i)});
+  }
+
+ private:
+  template <class S>
+  KOKKOS_FUNCTION static S* row_of(const Matrix<S>& m, int i) {
+    return m.empty() ? nullptr : m.row(i);
+  }
+};
+
+/// Samples of a coupling, row by row.
+struct DrawnPairs {
+  std::vector<double> x0, x1, label, vector, field, dropped;
+
+  bool operator==(const DrawnPairs&) const = default;
+};
+
+/// The samples address.first_sample ... + rows - 1. What the coupling does not have stays empty.
+template <class T, class Exec, class C>
+DrawnPairs draw_pairs(const Exec& exec, const C& coupling, int rows, const DrawAddress& address) {
+  const ConditionShape shape = condition_of(coupling);
+  const auto n = static_cast<std::size_t>(rows);
+  Padded<T, Exec> x0(rows, coupling.dimension()), x1(rows, coupling.dimension());
+  Padded<T, Exec> vector(rows, shape.columns), field(rows, shape.field_columns);
+  const Table<std::int32_t, Exec> label("label", n, 1), dropped("dropped", n, 1);
+  DrawPair<T, C> draw{coupling, address, x0.matrix(), x1.matrix(), {}, {}, {}, {}};
+  if (shape.classes > 0) draw.label = vrfm::matrix(label);
+  if (shape.columns > 0) draw.vector = vector.matrix();
+  if (shape.field_columns > 0) draw.field = field.matrix();
+  const bool conditional = shape != ConditionShape{};
+  if (conditional) draw.dropped = vrfm::matrix(dropped);
+  BatchContext<Exec>(exec).each_row(rows, draw);
+  return {
+      x0.read(),     x1.read(),    shape.classes > 0 ? numbers_of(label) : std::vector<double>(),
+      vector.read(), field.read(), conditional ? numbers_of(dropped) : std::vector<double>()};
+}
+
+}  // namespace vrfm::test
