@@ -318,8 +318,9 @@ std::vector<T> sample(Networks<T>& networks, const T* p, const FlowOptions& opti
   for (std::uint64_t id = 0; id < count; ++id) {
     std::vector<T> x(static_cast<std::size_t>(options.dimension));
     std::vector<T> z(static_cast<std::size_t>(options.latent));
-    from.draw(id, 0, RandomStream(0, Purpose::source), x.data());
-    RandomStream(0, Purpose::prior).normal(id, 0, 0, options.latent, z.data());
+    const SampleAddress address{.sample = id, .use = Use::sampling};
+    from.draw(id, 0, address.stream(Purpose::source), x.data());
+    address.stream(Purpose::prior).normal(id, 0, 0, options.latent, z.data());
     for (int k = 0; k < steps; ++k) {
       const std::vector<T>& v = networks.velocity(p, T(k) * h, x, z);
       for (std::size_t j = 0; j < x.size(); ++j) x[j] += h * v[j];

@@ -33,7 +33,7 @@ void sample_flow(benchmark::State& state, const FlowOptions& options, std::size_
   for (auto _ : state) {
     const Result result = sample_into(
         Exec{}, velocity_of(flow), from, x, solver,
-        {.count = count, .grid = TimeGrid::uniform(0, 1, steps), .execution = execution});
+        {.count = count, .grid = TimeGrid::uniform(0, 1, steps), .launch = {execution}});
     evaluations = result.mean_evaluations;
   }
   report_samples<T>(state, flow.parameters(), options, evaluations, count);

@@ -16,9 +16,9 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/pixels.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
-#include <vrfm/sampling/sample.hpp>
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/io/image_grid.hpp>
+#include <vrfm/sampling/encode.hpp>
 
 #include <examples/images/options.hpp>
 
@@ -94,7 +94,8 @@ class Painter {
   /// One x0, number `which` of `seed`, and in row i and column j of side x side images the z that the
   /// inverse normal distribution has at ((j + 1/2), (i + 1/2)) / side.
   Picture manifold(int side, std::uint32_t seed, int which) const {
-    const auto one = vrfm::draw_all(flow_.exec(), source_, 1, seed, vrfm::Purpose::source,
+    const auto one = vrfm::draw_all(flow_.exec(), source_, 1, seed,
+                                    vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source),
                                     static_cast<std::uint64_t>(which));
     const auto images = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
     const Numbers x("images::x", images, one.extent(1)), z("images::z", images, 2);
@@ -112,8 +113,8 @@ class Painter {
     Kokkos::deep_copy(z, host_z);
     Picture picture = empty();
     with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      vrfm::integrate_all(flow_.exec(), vrfm::velocity_of(flow_, z), x, solver,
-                          {.grid = grid, .batch = options_.batch})
+      vrfm::integrate_all(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), x, solver,
+                          {.grid = grid, .launch = {.batch = options_.batch}})
           .expect_finished();
     });
     picture.append(x);
@@ -122,16 +123,16 @@ class Painter {
 
   /// `count` images that share z number `which` of `seed`; the same x0 at the same place for each z.
   Picture shared(int count, std::uint32_t seed, int which) const {
-    const auto prior = vrfm::standard_normal<float>(flow_.exec(), flow_.latent());
-    const auto z = vrfm::draw_all(flow_.exec(), prior, 1, seed, vrfm::Purpose::prior,
-                                  static_cast<std::uint64_t>(which));
+    const auto z =
+        vrfm::draw_latents(flow_, 1, {.seed = seed, .first_id = static_cast<std::uint64_t>(which)});
     Picture picture = empty();
     with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      picture.append(vrfm::sample(flow_.exec(), vrfm::velocity_of(flow_, z), source_, solver,
+      picture.append(vrfm::sample(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), source_,
+                                  solver,
                                   {.count = static_cast<std::size_t>(count),
                                    .grid = grid,
                                    .seed = seed,
-                                   .batch = options_.batch}));
+                                   .launch = {.batch = options_.batch}}));
     });
     return picture;
   }

@@ -407,8 +407,9 @@ class Experiment {
     const auto doubles = [](const auto& values) {
       return std::vector<double>(values.begin(), values.end());
     };
-    results.source = doubles(host_values(
-        vrfm::draw_all(exec_, source_, shown_points, evaluation_seed, vrfm::Purpose::source)));
+    results.source = doubles(
+        host_values(vrfm::draw_all(exec_, source_, shown_points, evaluation_seed,
+                                   vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source))));
     results.target = doubles(host_values(
         vrfm::draw_all(exec_, target_, shown_points, evaluation_seed, vrfm::Purpose::target)));
     Trajectories truth{{"truth", ""}, times_of(shown_grid()), shown_paths, {}};

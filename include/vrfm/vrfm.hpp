@@ -32,7 +32,9 @@
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
+#include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/likelihood.hpp>
+#include <vrfm/sampling/model_velocity.hpp>
 #include <vrfm/sampling/sample.hpp>
 #include <vrfm/training/adam.hpp>
 #include <vrfm/training/average.hpp>
