@@ -80,6 +80,31 @@ std::vector<double> network_velocity(const Flow<T, Exec>& flow, const Table<T, E
   return numbers_of(v);
 }
 
+/// Networks that kernels may not carry.
+struct HostVelocity : MlpVelocity<> {
+  static constexpr bool host_only = true;
+  using MlpVelocity<>::MlpVelocity;
+};
+struct HostPosterior : MlpPosterior<> {
+  static constexpr bool host_only = true;
+  using MlpPosterior<>::MlpPosterior;
+};
+struct HostNetworks {
+  using Options = FlowOptions;
+  static constexpr bool host_only = true;
+
+  HostVelocity velocity;
+  HostPosterior posterior;
+  GaussianPrior<HostPosterior> prior;
+
+  HostNetworks(ParameterList& list, const Options& o)
+      : velocity(list, "velocity", {.dimension = o.dimension, .latent = o.latent}),
+        posterior(list, "posterior", {.dimension = o.dimension, .latent = o.latent}),
+        prior(HostPosterior(
+            list, "prior",
+            {.dimension = o.dimension, .latent = o.latent, .input = EncoderInput::x0})) {}
+};
+
 template <class T>
 auto close(double factor) {
   return [=](std::size_t) { return factor * epsilon<T>; };
@@ -318,6 +343,30 @@ TEST_CASE("a flow's field with noise", "[sampling][stochastic]") {
   const auto part =
       numbers_of(sample(Exec(), noisy, NormalSource{2}, solver, {.count = 9, .first_id = 11}));
   CHECK(part == rows_of(all, 2, 11, 9));
+}
+
+TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {
+  const Flow<float, Exec, HostNetworks> host(Exec(), {.dimension = 2, .latent = 2}, 1);
+  const Flow<float, Exec> light(Exec(), {.dimension = 2, .latent = 2, .learned_prior = true}, 1);
+  const auto check = [](const auto& flow, const auto& other) {
+    const auto field = velocity_of(flow);
+    const SampleOptions options{.count = 30, .seed = 2, .launch = {.batch = 7}};
+    const auto x = sample(Exec(), field, NormalSource{2}, Heun{2}, options);
+    CHECK(numbers_of(x) ==
+          numbers_of(sample(Exec(), velocity_of(other), NormalSource{2}, Heun{2}, options)));
+    const StochasticVelocity noisy(field, ScoreDiffusion<>{});
+    CHECK(numbers_of(sample(Exec(), noisy, NormalSource{2}, StochasticHeun{2}, options)) !=
+          numbers_of(x));
+    CHECK(numbers_of(reconstruct(flow, x, x, Euler{2}, {.t = 0.5})) ==
+          numbers_of(reconstruct(other, x, x, Euler{2}, {.t = 0.5})));
+    CHECK(numbers_of(draw_latents(flow, 30, {.x0 = x})) ==
+          numbers_of(draw_latents(other, 30, {.x0 = x})));
+  };
+  check(host, light);
+  CHECK(contains(thrown<std::invalid_argument>([&] {
+                   sample(host, NormalSource{2}, Euler{1}, {.launch = {Execution::tiles}});
+                 }),
+                 "too large for tiles: expected Execution::batch"));
 }
 
 TEST_CASE("fields of a flow refuse what does not fit", "[sampling]") {

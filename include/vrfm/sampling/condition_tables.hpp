@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include <vrfm/core/arena.hpp>
 #include <vrfm/integrators/sample_block.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/models/condition.hpp>
