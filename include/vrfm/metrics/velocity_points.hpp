@@ -10,6 +10,7 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/distribution.hpp>
 
 namespace vrfm {
 
@@ -92,9 +93,8 @@ class TrajectoryVelocityPoints {
   Array<double, Exec> times_;
 };
 
-/// Straight lines x_t = (1 - t) x0 + t x1, v = x1 - x0, of pairs drawn from a coupling with
-/// `draw(sample, step, seed, T* x0, T* x1)` and `dimension()`, each at `times` equidistant moments,
-/// the middles of [k / times, (k + 1) / times).
+/// Straight lines x_t = (1 - t) x0 + t x1, v = x1 - x0, of pairs drawn from a pointwise coupling without
+/// a condition, each at `times` equidistant moments, the middles of [k / times, (k + 1) / times).
 template <Real T, class Pairs>
 class StraightVelocityPoints {
  public:
@@ -113,7 +113,9 @@ class StraightVelocityPoints {
   KOKKOS_FUNCTION VelocityPoint operator()(std::int64_t index) const {
     // Two elements: compilers cannot know that the dimension is one and warn about the second.
     T x0[2], x1[2];
-    pairs_.draw(static_cast<std::uint64_t>(index / times_), 0, seed_, x0, x1);
+    const SampleAddress address{
+        .seed = seed_, .step = 0, .sample = static_cast<std::uint64_t>(index / times_)};
+    pairs_.draw(address, Slot<T>{x0, x1, nullptr, nullptr, nullptr, nullptr});
     const double t = (static_cast<double>(index % times_) + 0.5) / times_;
     const double start = x0[0], velocity = static_cast<double>(x1[0]) - start;
     return {t, start + t * velocity, velocity};
