@@ -28,7 +28,7 @@ struct Cifar10Settings : TrainingSettings {
   int posterior_base = 16;
 
   template <class S, class Visit>
-  static void each(S& s, Visit&& visit) {
+  static void each(S& s, const Visit& visit) {
     each_training_setting(s, visit);
     visit("dropout", s.dropout,
           SettingRule{"share of features left out of a step", fraction_option()});
@@ -36,7 +36,7 @@ struct Cifar10Settings : TrainingSettings {
   }
 
   template <class S, class Visit>
-  static void each_network(S& s, Visit&& visit) {
+  static void each_network(S& s, const Visit& visit) {
     each_network_setting(s, visit);
     visit("base", s.base, SettingRule{"channels of the U-Net's first level", count_option()});
     visit("multipliers", s.multipliers,
@@ -84,6 +84,7 @@ struct Cifar10 {
     s.recipe = recipe;
     s.batch = 128;
     s.learning_rate = 2e-4;
+    s.weight_decay = 0;
     s.warmup = 5000;
     s.clip_norm = 1;
     s.ema_decay = 0.9999;

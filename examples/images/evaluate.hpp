@@ -14,10 +14,12 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <vrfm/training/mean_losses.hpp>
+#include <vrfm/couplings/independent.hpp>
+#include <vrfm/training/held_out_loss.hpp>
 
+#include <examples/common/run.hpp>
+#include <examples/images/flows.hpp>
 #include <examples/images/report.hpp>
-#include <examples/images/run.hpp>
 
 namespace images {
 
@@ -25,7 +27,7 @@ namespace images {
 struct Evaluation {
   std::string label, path;
   bool latent;
-  std::vector<double> t, velocity, kl;  ///< along t
+  std::vector<double> t, velocity, kl;  ///< along t; kl is empty without a latent variable
 
   double mean(const std::vector<double>& values) const {
     double sum = 0;
@@ -39,28 +41,27 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
                     const std::string& label, const vrfm::Images& images,
                     const EvaluateOptions& options) {
   const Exec& exec = loaded.flow.exec();
-  // With all images in a batch, each step's draws are all images once.
-  const auto pairs = vrfm::independent(
-      vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
-      vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), static_cast<int>(images.count)));
+  // One step after the other goes through the images, each of which comes as often as the others.
+  const int count = std::min(options.count, static_cast<int>(images.count));
+  const auto pairs =
+      vrfm::independent(vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
+                        vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), count));
   Evaluation result{label, path, loaded.settings.latent > 0, {}, {}, {}};
   std::fprintf(stderr, "%s\n", path.c_str());
-  with_objective(loaded.settings, [&](const auto& objective) {
-    for (int k = 0; k < options.times; ++k) {
-      const double t = (k + 0.5) / options.times;
-      const auto losses =
-          vrfm::mean_losses(loaded.flow, objective, pairs,
-                            {.count = std::min(options.count, static_cast<int>(images.count)),
-                             .batch = options.batch,
-                             .seed = options.seed,
-                             .step = static_cast<std::uint32_t>(k)},
-                            vrfm::FixedTime{t});
-      result.t.push_back(t);
-      result.velocity.push_back(losses.velocity);
-      result.kl.push_back(losses.kl);
-      std::fprintf(stderr, "  t = %.3f: velocity loss %.4f\n", t, losses.velocity);
-    }
-  });
+  for (int k = 0; k < options.times; ++k) {
+    const double t = (k + 0.5) / options.times;
+    with_objective(loaded.settings, vrfm::FixedTime{t}, [&](const auto& objective) {
+      const auto losses = vrfm::held_out_losses(loaded.flow, objective, pairs,
+                                                {.count = count,
+                                                 .seed = options.seed,
+                                                 .step = static_cast<std::uint32_t>(k),
+                                                 .launch = {.batch = options.batch}});
+      result.velocity.push_back(losses.mean("velocity"));
+      if (result.latent) result.kl.push_back(losses.mean("kl"));
+    });
+    result.t.push_back(t);
+    std::fprintf(stderr, "  t = %.3f: velocity loss %.4f\n", t, result.velocity.back());
+  }
   return result;
 }
 
@@ -121,11 +122,12 @@ void evaluate_command(const EvaluateOptions& options,
   for (std::size_t k = 0; k < flows.size(); ++k) {
     all.push_back(evaluate(flows[k], options.load[k], labels[k], images, options));
     // The training that wrote the weights left its losses beside them.
-    const auto folder = run_folder(flows[k], options.load[k]), log = LossLog::in(folder);
-    if (as_given(flows[k]) || !std::filesystem::exists(log) || !logs.insert(log).second) continue;
+    const auto folder = run_folder(flows[k], options.load[k]);
+    const auto log = LossLog::existing(folder / losses_file);
+    if (as_given(flows[k]) || !log || !logs.insert(*log).second) continue;
     std::string label = model_name(flows[k].settings);
     if (flows.size() > 1) label += " (" + folder.filename().string() + ")";
-    trainings.push_back({label, colour(k), LossLog::read(log), all.back().latent});
+    trainings.push_back({label, colour(k), LossLog::read(*log), all.back().latent});
   }
 
   CurvePanel velocity{"Velocity loss on the test images", "t", "mean squared error", {}, 1};
@@ -143,10 +145,12 @@ void evaluate_command(const EvaluateOptions& options,
     rows.push_back({{"weights", e.path},
                     {"model", e.label},
                     {"velocity_loss", e.mean(e.velocity)},
-                    {"kl", e.mean(e.kl)},
                     {"t", e.t},
-                    {"velocity_loss_at_t", e.velocity},
-                    {"kl_at_t", e.kl}});
+                    {"velocity_loss_at_t", e.velocity}});
+    if (e.latent) {
+      rows.back()["kl"] = e.mean(e.kl);
+      rows.back()["kl_at_t"] = e.kl;
+    }
     table += "<tr><td class=\"text\">" + escape(e.label, Markup::html) + "</td><td>" +
              decimal(e.mean(e.velocity), 4) + "</td><td>" +
              (e.latent ? decimal(e.mean(e.kl), 4) : "–") + "</td><td class=\"text long\">" +

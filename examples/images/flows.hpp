@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the commands share: flows from settings and from files, the objective, folders, and the
-// losses of every step.
+// What the commands share: the objective and the precision of settings, and flows from files.
 #pragma once
 
-#include <cstdint>
-#include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include <vrfm/data/image_draws.hpp>
-#include <vrfm/io/npy.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
+#include <vrfm/paths/time_sampler.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 #include <examples/images/pictures.hpp>
@@ -26,14 +21,16 @@ namespace images {
 template <class Set>
 using FlowOf = vrfm::Flow<float, Exec, typename Set::Networks>;
 
-/// Calls use(objective) with the settings' objective: means over pixels and latent dimensions.
-template <class Use>
-void with_objective(const TrainingSettings& settings, const Use& use) {
+/// Calls use(objective) with the settings' objective at these times: means over pixels and latent
+/// dimensions.
+template <class Times, class Use>
+void with_objective(const TrainingSettings& settings, const Times& times, const Use& use) {
   constexpr auto mean = vrfm::Reduction::mean;
   if (settings.latent > 0) {
-    use(vrfm::Elbo{settings.beta, mean, mean});
+    use(vrfm::BasicElbo<vrfm::LinearSchedule, Times>{
+        .beta = settings.beta, .velocity = mean, .kl = mean, .times = times});
   } else {
-    use(vrfm::VelocityLoss{mean});
+    use(vrfm::BasicVelocityLoss<vrfm::LinearSchedule, Times>{.velocity = mean, .times = times});
   }
 }
 
@@ -73,22 +70,6 @@ inline std::string model_name(const TrainingSettings& settings) {
 inline std::vector<int> shape_of(const vrfm::Images& images) {
   return {static_cast<int>(images.height), static_cast<int>(images.width),
           static_cast<int>(images.channels)};
-}
-
-/// Makes a folder. Throws std::runtime_error that names --output.
-inline void create_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    throw std::runtime_error("--output " + folder.string() +
-                             ": cannot create the folder: " + error.message());
-  }
-}
-
-inline std::string backend() {
-  const int threads = Exec().concurrency();
-  return std::string(Exec::name()) + ", " + std::to_string(threads) +
-         (threads == 1 ? " thread" : " threads");
 }
 
 /// What a weights file of another program does not say.
@@ -162,61 +143,6 @@ struct LoadedFlow {
     }
     return loaded;
   }
-};
-
-/// The losses of every step, kept in losses.npy: [steps][velocity, KL, gradient norm].
-class LossLog {
- public:
-  static constexpr std::size_t columns = 3;
-
-  static std::filesystem::path in(const std::filesystem::path& folder) {
-    return folder / "losses.npy";
-  }
-
-  void add(const vrfm::StepLosses& losses) {
-    values_.insert(values_.end(), {losses.velocity, losses.kl, losses.gradient_norm});
-  }
-  std::size_t steps() const { return values_.size() / columns; }
-
-  void write(const std::filesystem::path& path) const {
-    vrfm::write_npy(path, {steps(), columns}, values_);
-  }
-
-  /// The first `steps` steps of a file; -1: all. Throws std::runtime_error if it has fewer.
-  static LossLog read(const std::filesystem::path& path, std::int64_t steps = -1) {
-    LossLog log;
-    log.values_ = vrfm::read_npy<double>(path).values;
-    const std::size_t wanted =
-        steps < 0 ? log.values_.size() : columns * static_cast<std::size_t>(steps);
-    if (log.values_.size() < wanted) {
-      throw std::runtime_error(path.string() + ": expected the losses of at least " +
-                               std::to_string(steps) + " steps, found " +
-                               std::to_string(log.steps()));
-    }
-    log.values_.resize(wanted);
-    return log;
-  }
-
-  double mean(std::size_t first, std::size_t last, std::size_t column) const {
-    double sum = 0;
-    for (std::size_t s = first; s < last; ++s) sum += values_[columns * s + column];
-    return sum / static_cast<double>(last - first);
-  }
-
-  /// Few enough points for a figure, each the mean of the steps between them.
-  Curve curve(std::size_t column) const {
-    Curve curve;
-    const std::size_t points = std::min<std::size_t>(steps(), 400);
-    for (std::size_t k = 0; k < points; ++k) {
-      const std::size_t first = steps() * k / points, last = steps() * (k + 1) / points;
-      curve.x.push_back(0.5 * static_cast<double>(first + last));
-      curve.y.push_back(mean(first, last, column));
-    }
-    return curve;
-  }
-
- private:
-  std::vector<double> values_;
 };
 
 }  // namespace images

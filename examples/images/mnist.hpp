@@ -20,13 +20,13 @@ struct MnistSettings : TrainingSettings {
   int posterior_features = 32;
 
   template <class S, class Visit>
-  static void each(S& s, Visit&& visit) {
+  static void each(S& s, const Visit& visit) {
     each_training_setting(s, visit);
     each_network(s, visit);
   }
 
   template <class S, class Visit>
-  static void each_network(S& s, Visit&& visit) {
+  static void each_network(S& s, const Visit& visit) {
     each_network_setting(s, visit);
     visit("features", s.features, SettingRule{"channels of the velocity's stacks", count_option()});
     visit("blocks", s.blocks, SettingRule{"residual blocks of each of them", count_option()});
@@ -56,7 +56,7 @@ struct Mnist {
   static Settings recipe(const std::string& recipe) {
     Settings s;
     s.recipe = recipe;
-    s.weight_decay = 0.01;
+    s.batch = 256;
     if (is_small(recipe)) {
       s.batch = 16;
       s.learning_rate = 2e-3;

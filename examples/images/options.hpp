@@ -80,13 +80,6 @@ inline void add_sampling(CLI::App* command, SamplingOptions& o) {
       ->group(group);
 }
 
-/// Throws std::invalid_argument for an option that was given and has no effect.
-inline void refuse_unused(const CLI::App& command, const std::string& name, bool used,
-                          const std::string& reason) {
-  vrfm::expect(used || command.get_option(name)->count() == 0, "option ", name, " has no effect ",
-               reason);
-}
-
 inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
   const bool adaptive = o.solver == "dopri5";
   refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
@@ -113,19 +106,7 @@ class SettingOptions {
         ->check(CLI::IsMember(recipes))
         ->default_str(which == Which::all ? recipe_ : "")
         ->group(group);
-    each(given_, [&](const char* name, auto& value, const SettingRule& rule) {
-      using Value = std::decay_t<decltype(value)>;
-      CLI::Option* option = nullptr;
-      if constexpr (std::is_same_v<Value, bool>) {
-        option = command->add_flag(flag(name) + ",!--no-" + name, value,
-                                   rule.help + std::string(value ? " [on]" : " [off]"));
-      } else {
-        option = command->add_option(flag(name), value, rule.help);
-        if constexpr (is_list<Value>) option->delimiter(',');
-        option->check(rule.check)->default_str(to_text(value));
-      }
-      option->group(group);
-    });
+    each(given_, AddSettings{command, group});
     std::string words = "Recipes differ from " + recipe_ + " in:";
     const auto usual = texts(given_);
     for (const auto& other : recipes) {
@@ -133,7 +114,7 @@ class SettingOptions {
       std::string differences;
       const auto values = texts(Set::recipe(other));
       for (const auto& [name, value] : values) {
-        if (name != "recipe" && command->get_option_no_throw("--" + name) != nullptr &&
+        if (command->get_option_no_throw("--" + name) != nullptr &&
             (!usual.contains(name) || usual.at(name) != value)) {
           differences += value == "false" ? " --no-" + name : " --" + name + " " + value;
         }
@@ -173,8 +154,6 @@ class SettingOptions {
   }
 
  private:
-  static std::string flag(const char* name) { return std::string("--").append(name); }
-
   template <class S, class Visit>
   void each(S& settings, const Visit& visit) const {
     which_ == Which::all ? Settings::each(settings, visit)

@@ -19,6 +19,7 @@
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/io/image_grid.hpp>
 #include <vrfm/sampling/encode.hpp>
+#include <vrfm/sampling/sample.hpp>
 
 #include <examples/images/options.hpp>
 

@@ -15,9 +15,10 @@
 
 #include <examples/common/figures/curves.hpp>
 #include <examples/common/figures/draw.hpp>
+#include <examples/common/loss_log.hpp>
 #include <examples/common/report/format.hpp>
 #include <examples/common/report/page.hpp>
-#include <examples/images/run.hpp>
+#include <examples/images/flows.hpp>
 
 namespace images {
 
@@ -101,6 +102,9 @@ inline FigurePlan curve_figure(const std::string& name, const std::string& title
   return plan;
 }
 
+/// Where a training keeps its losses, in the folder of its results.
+inline constexpr const char* losses_file = "losses.npz";
+
 /// The curves of a training, or of several beside each other.
 struct TrainingCurves {
   std::string label, colour;
@@ -114,8 +118,8 @@ inline std::optional<FigurePlan> loss_figure(const std::vector<TrainingCurves>& 
   CurvePanel kl{"KL divergence of the posterior from the prior", "step", "nats a dimension", {}};
   for (const auto& [label, colour, losses, latent] : trainings) {
     const std::string name = escape(label, Markup::gnuplot);
-    velocity.families.push_back({name, colour, {losses.curve(0)}});
-    if (latent) kl.families.push_back({name, colour, {losses.curve(1)}});
+    velocity.families.push_back({name, colour, {losses.curve("velocity")}});
+    if (latent) kl.families.push_back({name, colour, {losses.curve("kl")}});
     velocity.last = kl.last = std::max(velocity.last, static_cast<double>(losses.steps()));
   }
   std::vector<CurvePanel> panels{velocity};

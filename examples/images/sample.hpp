@@ -10,8 +10,9 @@
 
 #include <vrfm/io/npz.hpp>
 
+#include <examples/common/run.hpp>
+#include <examples/images/flows.hpp>
 #include <examples/images/report.hpp>
-#include <examples/images/run.hpp>
 
 namespace images {
 

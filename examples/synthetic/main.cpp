@@ -40,9 +40,11 @@ void print_summary(const synthetic::Results& results) {
 }
 
 void run(const synthetic::Options& options, const std::string& command) {
-  synthetic::Experiment experiment(synthetic::Exec{}, options);
-  auto results =
-      experiment.run([](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
+  auto found = synthetic::run_experiment(synthetic::Exec{}, options, [](const std::string& what) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+  });
+  if (!found) return;
+  synthetic::Results& results = *found;
   results.command_line = command;
   std::fprintf(stderr, "figures and report\n");
 

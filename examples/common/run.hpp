@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// TrainingRun: one training of a program from its first or its last checkpoint's step to its end. It may
+// be stopped by a signal at any time and be continued to the same bits; it keeps the losses of every
+// step, and writes the weights at its end.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/long_run.hpp>
+#include <vrfm/training/progress.hpp>
+#include <vrfm/training/stop_signal.hpp>
+
+#include <examples/common/loss_log.hpp>
+
+namespace common {
+
+/// Makes a folder. Throws std::runtime_error that names --output.
+inline void create_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw std::runtime_error("--output " + folder.string() +
+                             ": cannot create the folder: " + error.message());
+  }
+}
+
+/// What a program runs on: "OpenMP, 2 threads".
+template <class Exec>
+std::string backend_text(const Exec& exec) {
+  const int threads = exec.concurrency();
+  return std::string(Exec::name()) + ", " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads");
+}
+
+/// The one checkpoint of a run; stands where a vrfm::CheckpointFolder may stand.
+class CheckpointFile {
+ public:
+  explicit CheckpointFile(std::filesystem::path file) : file_(std::move(file)) {}
+
+  const std::filesystem::path& path() const { return file_; }
+
+  /// Replaces the checkpoint, making its folder if need be; returns its path.
+  template <class TrainerType>
+  std::filesystem::path save(const TrainerType& trainer, const vrfm::Settings& settings) const {
+    create_folder(file_.parent_path());
+    vrfm::save_checkpoint(file_, trainer, settings);
+    return file_;
+  }
+
+  /// Restores the checkpoint, if there is one. Throws as load_checkpoint does.
+  template <class TrainerType>
+  std::optional<std::filesystem::path> load_newest(
+      TrainerType& trainer, const vrfm::Settings& settings,
+      const std::function<void(const std::string&)>& /*skipped*/) const {
+    if (!std::filesystem::exists(file_)) return std::nullopt;
+    vrfm::load_checkpoint(file_, trainer, settings);
+    return file_;
+  }
+
+ private:
+  std::filesystem::path file_;
+};
+
+/// Shows the means of the losses, twice a second at most.
+class Progress {
+ public:
+  Progress(const std::string& name, int batch) : bar_(name), batch_(batch) {}
+
+  void operator()(vrfm::TrainingReport report) {
+    since_.insert(since_.end(), report.losses.begin(), report.losses.end());
+    if (window_.seconds() < 0.5 && report.step < report.last_step) return;
+    const auto steps = static_cast<double>(since_.size());
+    for (std::size_t k = 0; k < report.terms.size(); ++k) {
+      report.means[k] = 0;
+      for (const auto& losses : since_) report.means[k] += losses.terms[k] / steps;
+    }
+    report.losses = since_;
+    report.seconds = total_.seconds();
+    report.samples_per_second = steps * batch_ / window_.seconds();
+    bar_(report);
+    since_.clear();
+    window_.reset();
+  }
+
+ private:
+  vrfm::ProgressBar bar_;
+  int batch_;
+  Kokkos::Timer total_, window_;
+  std::vector<vrfm::StepLosses> since_;
+};
+
+struct RunOptions {
+  std::string name;                   ///< of the model, before its progress
+  std::int64_t iterations = 0;        ///< steps at which the run ends
+  std::int64_t checkpoint_every = 0;  ///< 0: at the end and when it is stopped only
+  std::int64_t report_every = 1;  ///< steps between two looks at the results; no bits depend on it
+  bool resume = false;            ///< continue from the newest checkpoint
+  vrfm::Settings settings;        ///< what checkpoints compare and weights tell
+  std::filesystem::path losses;   ///< the archive of a LossLog
+  std::filesystem::path weights;  ///< file of the weights at the end,
+  std::filesystem::path average =
+      {};  ///< and of their moving average; empty: it is all that is kept
+};
+
+/// Checkpoints: a vrfm::CheckpointFolder or a CheckpointFile.
+template <class FlowType, class TrainerType, class Checkpoints>
+class TrainingRun {
+ public:
+  /// `trainer` trains the values of `flow`. Resumes if that is asked for; throws std::runtime_error if
+  /// what is there does not fit.
+  TrainingRun(const FlowType& flow, TrainerType& trainer, const Checkpoints& checkpoints,
+              const RunOptions& options, std::span<const char* const> terms)
+      : flow_(flow),
+        trainer_(trainer),
+        checkpoints_(checkpoints),
+        options_(options),
+        losses_(terms) {
+    if (options.resume) resume(terms);
+    first_step_ = trainer.step();
+  }
+
+  /// Trains to the end, or to the step at which `stop` comes; writes a checkpoint, and at the end the
+  /// weights. Returns whether it is the end.
+  bool train(const vrfm::StopSignal& stop, std::vector<vrfm::PeriodicAction> actions = {}) {
+    Progress progress(options_.name, trainer_.options().batch);
+    actions.insert(actions.begin(),
+                   vrfm::PeriodicAction{options_.checkpoint_every, [this] { save(); }});
+    const Kokkos::Timer timer;
+    const bool done = vrfm::long_run(
+        trainer_, options_.iterations,
+        [&](const vrfm::TrainingReport& report) {
+          losses_.add(report.losses);
+          progress(report);
+        },
+        actions, [&] { return stop.received(); }, options_.report_every);
+    seconds_ = timer.seconds();
+    if (saved_step_ != trainer_.step()) save();
+    if (!done) {
+      std::fprintf(stderr, "\n%s: stopped after step %lld, written to %s; --resume continues\n",
+                   stop.name(), static_cast<long long>(trainer_.step()), saved_.c_str());
+      return false;
+    }
+    if (averaged() && options_.average.empty()) {
+      vrfm::save_weights(options_.weights, trained(), options_.settings);
+      return true;
+    }
+    vrfm::save_weights(options_.weights, flow_, options_.settings);
+    if (averaged()) vrfm::save_weights(options_.average, trained(), options_.settings);
+    return true;
+  }
+
+  const LossLog& losses() const { return losses_; }
+  /// Of this start.
+  double seconds() const { return seconds_; }
+  double steps_per_second() const {
+    return seconds_ > 0 ? static_cast<double>(trainer_.step() - first_step_) / seconds_ : 0;
+  }
+  /// The flow to draw from: with the moving average of its weights, if there is one.
+  FlowType trained() const { return averaged() ? flow_.with_values(trainer_.average()) : flow_; }
+
+ private:
+  bool averaged() const { return trainer_.options().ema_decay > 0; }
+
+  void resume(std::span<const char* const> terms) {
+    const auto found =
+        checkpoints_.load_newest(trainer_, options_.settings, [](const std::string& error) {
+          std::fprintf(stderr, "skipped a damaged checkpoint: %s\n", error.c_str());
+        });
+    const char* name = options_.name.c_str();
+    if (!found) {
+      std::fprintf(stderr, "%s: no checkpoint in %s yet: training begins\n", name,
+                   checkpoints_.path().c_str());
+      return;
+    }
+    vrfm::expect(trainer_.step() <= options_.iterations, found->string(), " has ", trainer_.step(),
+                 " steps done, more than --iterations ", options_.iterations);
+    losses_ = LossLog::resumed(options_.losses, terms, trainer_.step());
+    std::fprintf(stderr, "%s: continues from %s\n", name, found->c_str());
+  }
+
+  /// The losses first: a checkpoint is never ahead of them, and resuming cuts them to its step.
+  void save() {
+    create_folder(options_.losses.parent_path());
+    losses_.write(options_.losses);
+    saved_ = checkpoints_.save(trainer_, options_.settings);
+    saved_step_ = trainer_.step();
+  }
+
+  FlowType flow_;
+  TrainerType& trainer_;
+  Checkpoints checkpoints_;
+  RunOptions options_;
+  LossLog losses_;
+  std::int64_t first_step_ = 0, saved_step_ = -1;
+  std::filesystem::path saved_;
+  double seconds_ = 0;
+};
+
+}  // namespace common

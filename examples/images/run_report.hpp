@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What a training on images leaves to look at: pictures on the way and at the end, metrics.json and
+// report.html.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <examples/common/run.hpp>
+#include <examples/images/flows.hpp>
+#include <examples/images/report.hpp>
+
+namespace images {
+
+inline constexpr std::uint32_t picture_seed = 7;
+
+/// How a training went.
+struct TrainingFacts {
+  std::size_t images, parameters;
+  std::int64_t steps;
+  double seconds, steps_per_second;  ///< of the last start
+  vrfm::Settings stored;
+};
+
+template <class Set>
+class RunReport {
+ public:
+  RunReport(const TrainOptions& options, const typename Set::Settings& settings,
+            const std::string& command_line)
+      : options_(options),
+        settings_(settings),
+        command_line_(command_line),
+        output_(options.output) {}
+
+  /// Writes a grid of samples, samples/NAME.png.
+  void paint(const std::string& name, const Painter<FlowOf<Set>>& painter) const {
+    show(output_ / "samples", {name, "", "", samples(painter)});
+  }
+
+  /// Writes the last pictures, metrics.json and report.html, and prints the losses.
+  void write(const TrainingFacts& facts, const LossLog& losses,
+             const Painter<FlowOf<Set>>& painter) const {
+    const std::string pictures = last_pictures(painter, facts.steps);
+    const bool latent = settings_.latent > 0;
+    const auto figures = draw_plans(
+        {*loss_figure({{model_name(settings_), colour(0), losses, latent}})}, output_ / "figures");
+    const std::size_t tail = std::min<std::size_t>(100, losses.steps());
+    const double velocity = losses.final_mean(tail, "velocity"), kl = losses.final_mean(tail, "kl");
+    write_metrics(facts, losses, velocity, kl);
+
+    std::string body =
+        "<p>" + model_name(settings_) + " (recipe " + escape(settings_.recipe, Markup::html) +
+        ", " + grouped(static_cast<long long>(facts.parameters)) + " parameters) was trained for " +
+        grouped(facts.steps) + " steps of " +
+        plural(static_cast<std::size_t>(settings_.batch), "image") + " on " +
+        plural(facts.images, "image") + ".</p>\n<div class=\"result\"><p>Over the last " +
+        plural(tail, "step") + " the velocity loss is <strong>" + decimal(velocity, 4) +
+        "</strong>" +
+        (latent ? ", the KL divergence <strong>" + decimal(kl, 3) + "</strong> nats a dimension"
+                : std::string()) +
+        ".</p></div>\n<h2>Pictures</h2>\n" + pictures + figure_section(figures);
+    std::vector<Setting> rows;
+    for (const auto& [name, value] : facts.stored) rows.push_back({name, value});
+    rows.push_back({"iterations", std::to_string(options_.iterations)});
+    rows.push_back({"backend", backend_text(Exec())});
+    rows.push_back(
+        {"time of the last start", std::to_string(static_cast<long long>(facts.seconds)) + " s"});
+    body += settings_table(rows) + command_section(command_line_);
+    vrfm::write_file_atomically(output_ / "report.html",
+                                report_page(model_name(settings_) + " on " + Set::title, body));
+    std::printf("velocity loss %.4f%s (mean over the last %s)\nReport: %s\n", velocity,
+                latent ? (", KL " + decimal(kl, 4) + " nats a dimension").c_str() : "",
+                plural(tail, "step").c_str(),
+                std::filesystem::absolute(output_ / "report.html").c_str());
+  }
+
+ private:
+  /// Which weights pictures are drawn from, and what the first, random ones still count for there.
+  std::string average_note(std::int64_t steps) const {
+    if (!(settings_.ema_decay > 0)) return ".";
+    const double left = 100 * std::pow(settings_.ema_decay, static_cast<double>(steps));
+    return " from the moving average of the weights" +
+           (left < 1 ? std::string(".")
+                     : ", of which " + decimal(left, 0) +
+                           " % are still the untrained weights: train for more steps, or with a "
+                           "smaller --ema-decay.");
+  }
+
+  vrfm::GridImage samples(const Painter<FlowOf<Set>>& painter) const {
+    return painter.draw(options_.count, picture_seed)
+        .grid(static_cast<std::size_t>(options_.count), 0, Set::scale);
+  }
+
+  /// Their figures' HTML.
+  std::string last_pictures(const Painter<FlowOf<Set>>& painter, std::int64_t steps) const {
+    const auto folder = output_ / "samples";
+    const std::string solver =
+        options_.sampling.solver == "dopri5"
+            ? std::string("Dormand-Prince")
+            : plural(static_cast<std::size_t>(options_.sampling.steps), "Euler step");
+    std::string html =
+        show(folder,
+             {"final", "Samples", "Drawn with " + solver + average_note(steps), samples(painter)});
+    for (int k = 0; settings_.latent > 0 && k < 2; ++k) {
+      const std::string number = std::to_string(k + 1);
+      if (settings_.latent == 2) {
+        html += show(folder, {"manifold-" + number, "Manifold of z, x0 number " + number,
+                              "z from the inverse normal distribution of a regular grid, the same "
+                              "x0 everywhere: neighbours should change smoothly.",
+                              painter.manifold(16, picture_seed, k).grid(256, 16, Set::scale)});
+      } else {
+        html += show(folder, {"shared-z-" + number, "One z for all, z number " + number,
+                              "The same x0 is at the same place for each z.",
+                              painter.shared(options_.count, picture_seed, k)
+                                  .grid(static_cast<std::size_t>(options_.count), 0, Set::scale)});
+      }
+    }
+    return html;
+  }
+
+  void write_metrics(const TrainingFacts& facts, const LossLog& losses, double velocity,
+                     double kl) const {
+    nlohmann::ordered_json curves;
+    for (const auto& [key, name] : {std::pair{"velocity_loss", "velocity"}, std::pair{"kl", "kl"},
+                                    std::pair{"gradient_norm", LossLog::norm_name}}) {
+      if (!losses.has(name)) continue;
+      const Curve curve = losses.curve(name);
+      curves["step"] = curve.x;
+      curves[key] = curve.y;
+    }
+    nlohmann::ordered_json document = {{"set", Set::name},
+                                       {"settings", facts.stored},
+                                       {"iterations", facts.steps},
+                                       {"parameters", facts.parameters},
+                                       {"final_velocity_loss", velocity}};
+    if (settings_.latent > 0) document["final_kl"] = kl;
+    document["backend"] = backend_text(Exec());
+    document["seconds"] = facts.seconds;
+    document["steps_per_second"] = facts.steps_per_second;
+    document["curves"] = curves;
+    vrfm::write_file_atomically(output_ / "metrics.json", document.dump(2) + "\n");
+  }
+
+  TrainOptions options_;
+  typename Set::Settings settings_;
+  std::string command_line_;
+  std::filesystem::path output_;
+};
+
+}  // namespace images

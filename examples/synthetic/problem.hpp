@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The synthetic problem: source and target, the flow of one variant, and where a run keeps its files.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/models/flow.hpp>
+
+#include <examples/synthetic/options.hpp>
+
+namespace synthetic {
+
+using Exec = Kokkos::DefaultExecutionSpace;
+using Mixture = vrfm::GaussianMixture<float, Exec>;
+using FlowType = vrfm::Flow<float, Exec>;
+
+inline Mixture source_of(const Exec& exec, const Options& o) {
+  return o.dimension() == 1 ? vrfm::mixture_1d<float>(exec, {0.0}, o.source_deviation)
+                            : vrfm::mixture_on_circle<float>(exec, 6, 1.0 / 3, o.source_deviation);
+}
+
+inline Mixture target_of(const Exec& exec, const Options& o) {
+  return o.dimension() == 1 ? vrfm::mixture_1d<float>(exec, {-1.0, 1.0}, o.target_deviation)
+                            : vrfm::mixture_on_circle<float>(exec, 6, 1.0, o.target_deviation);
+}
+
+inline std::vector<Variant> variants_of(const Options& o) {
+  std::vector<Variant> list;
+  if (o.model != "vrfm") list.push_back({"rfm", ""});
+  if (o.model != "rfm") {
+    for (const auto& input : o.encoder_inputs) list.push_back({"vrfm", input});
+  }
+  return list;
+}
+
+inline std::string name_of(const Variant& variant, std::uint32_t seed) {
+  const std::string input = variant.encoder_input.empty() ? "" : "(" + variant.encoder_input + ")";
+  return variant.model + input + " seed " + std::to_string(seed);
+}
+
+/// Untrained.
+inline FlowType make_flow(const Exec& exec, const Options& o, const Variant& variant,
+                          std::uint32_t seed) {
+  const bool variational = variant.model == "vrfm";
+  vrfm::FlowOptions flow;
+  flow.dimension = o.dimension();
+  flow.latent = variational ? o.latent : 0;
+  if (variational) flow.encoder_input = parse_encoder_input(variant.encoder_input);
+  flow.encoder = {.features = o.features,
+                  .width = o.width,
+                  .depth = o.encoder_depth,
+                  .scale = o.input_scale,
+                  .max_period = o.max_period};
+  flow.latent_width = o.latent_width;
+  flow.latent_depth = o.latent_depth;
+  flow.decoder_width = o.width;
+  flow.decoder_depth = o.decoder_depth;
+  return FlowType(exec, flow, seed);
+}
+
+/// Where a run keeps its files.
+struct Folder {
+  std::filesystem::path root;
+
+  std::filesystem::path file(const char* kind, const Variant& variant, std::uint32_t seed,
+                             const std::string& suffix) const {
+    const std::string input = variant.encoder_input.empty() ? "" : "-" + variant.encoder_input;
+    return root / kind / (variant.model + input + "-seed" + std::to_string(seed) + suffix);
+  }
+};
+
+}  // namespace synthetic
