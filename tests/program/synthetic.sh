@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# vrfm_synthetic as a user runs it: the same bits for any number of threads and after a resume,
-# sampling from saved weights, and one clear error with status 1 for whatever is wrong.
+# vrfm_synthetic as a user runs it: the same bits for any number of threads, after a resume and after
+# SIGTERM, sampling from saved weights, and one clear error with status 1 for whatever is wrong.
 # Usage: synthetic.sh PROGRAM
 . "$(dirname "$0")/common.sh"
 program=$1
@@ -35,8 +35,10 @@ same() { # folder, folder, what
 
 for experiment in 1d 2d; do
   OMP_NUM_THREADS=1 run one_thread $experiment --iterations 40
-  OMP_NUM_THREADS=2 run two_threads $experiment --iterations 40
-  same one_thread two_threads "$experiment, 1 and 2 threads"
+  for threads in 2 3 7; do
+    OMP_NUM_THREADS=$threads run more_threads $experiment --iterations 40
+    same one_thread more_threads "$experiment, 1 and $threads threads"
+  done
   stops="1 17 39"
   [ $experiment = 1d ] || stops=17
   for stop in $stops; do
@@ -53,6 +55,25 @@ for experiment in 1d 2d; do
     [ -s "$dir/one_thread/$file" ] || fail "$experiment: no $file"
   done
 done
+
+# A signal ends a training with a checkpoint and the status 0; what comes after it goes on to the same
+# bits. The first model is done by then, and is not trained again.
+long="--iterations 3000 --time-sampler logit-normal --cosine --checkpoint-every 1000"
+# shellcheck disable=SC2086
+run whole 1d $long
+# shellcheck disable=SC2086
+"$program" 1d $small $long --output "$dir/stopped" >"$dir/out" 2>"$dir/err" &
+while [ ! -e "$dir/stopped/checkpoints/vrfm-x0+x1+x_t-seed3.safetensors" ] && kill -0 $! 2>/dev/null; do
+  sleep 0.02
+done
+kill -TERM $! 2>/dev/null
+wait $! || fail "status $? after SIGTERM"
+grep -q "SIGTERM: stopped after step .* --resume continues" "$dir/err" || fail "SIGTERM: $(cat "$dir/err")"
+[ ! -e "$dir/stopped/metrics.json" ] || fail "SIGTERM came too late"
+# shellcheck disable=SC2086
+run stopped 1d $long --resume
+grep -q "rfm seed 3: continues from .*rfm-seed3.safetensors" "$dir/err" || fail "resume: $(cat "$dir/err")"
+same whole stopped "1d, SIGTERM"
 
 # Adaptive steps run, and say how many evaluations they took.
 "$program" 1d --iterations 5 --model rfm --seeds 3 --samples 300 --solver dopri5 \
