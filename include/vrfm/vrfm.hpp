@@ -8,6 +8,7 @@
 
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/couplings/given_pairs.hpp>
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/image_draws.hpp>
 #include <vrfm/data/image_set.hpp>
@@ -38,9 +39,9 @@
 #include <vrfm/sampling/sample.hpp>
 #include <vrfm/training/adam.hpp>
 #include <vrfm/training/average.hpp>
+#include <vrfm/training/held_out_loss.hpp>
 #include <vrfm/training/lion.hpp>
 #include <vrfm/training/long_run.hpp>
-#include <vrfm/training/mean_losses.hpp>
 #include <vrfm/training/progress.hpp>
 #include <vrfm/training/sgd.hpp>
 #include <vrfm/training/trainer.hpp>
