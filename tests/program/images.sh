@@ -30,7 +30,7 @@ run() { # program, folder, then options
 }
 
 same() { # folder, folder, what
-  for file in weights.safetensors weights-ema.safetensors losses.npy samples/final.png; do
+  for file in weights.safetensors weights-ema.safetensors losses.npz samples/final.png; do
     cmp -s "$dir/$1/$file" "$dir/$2/$file" || fail "$3: $file differs"
   done
 }

@@ -164,6 +164,31 @@ TEST_CASE("a long run has the bits of a short one, its actions and its end",
   CHECK((state_of(other) == state_of(plain)));
 }
 
+TEST_CASE("how often a long run looks changes no bits and no action", "[training][long_run]") {
+  auto plain = trainer_from(1);
+  plain.run(13);
+  for (const std::int64_t every : {1, 2, 4, 5, 100}) {
+    auto other = trainer_from(1);
+    std::vector<std::int64_t> seen, threes;
+    std::size_t losses = 0;
+    const auto on_report = [&](const vrfm::TrainingReport& report) {
+      CHECK(static_cast<std::int64_t>(report.losses.size()) <= every);
+      CHECK(report.last_step == 13);
+      losses += report.losses.size();
+      seen.push_back(report.step);
+    };
+    const std::vector<vrfm::PeriodicAction> actions{{3, [&] { threes.push_back(other.step()); }}};
+    const auto stop = [&] { return other.step() >= 7; };
+    CHECK_FALSE(vrfm::long_run(other, 13, on_report, actions, stop, every));
+    CHECK(vrfm::long_run(other, 13, on_report, actions, {}, every));
+    CHECK(threes == std::vector<std::int64_t>{3, 6, 9, 12});
+    CHECK((losses == 13 && seen.back() == 13));
+    if (every >= 3) CHECK(seen.front() == 3);
+    CHECK((state_of(other) == state_of(plain)));
+  }
+  CHECK_THROWS_AS(vrfm::long_run(plain, 14, {}, {}, {}, 0), std::invalid_argument);
+}
+
 TEST_CASE("signals are noted while someone asks", "[training][stop_signal]") {
   static int seen = 0;
   auto* const before = ::signal(SIGTERM, [](int) { ++seen; });
