@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <set>
 #include <vector>
 
 #if __has_include(<Random123/philox.h>)
@@ -242,6 +244,52 @@ TEST_CASE("every part of an address changes the draw", "[core][random]") {
                                 draw(1, Purpose::source, 2, 3, 5)};
   std::sort(values.begin(), values.end());
   CHECK(std::adjacent_find(values.begin(), values.end()) == values.end());
+}
+
+TEST_CASE("every purpose of every use has numbers of its own", "[core][random]") {
+  using vrfm::Use;
+  constexpr Purpose library[] = {Purpose::initialise, Purpose::source,    Purpose::target,
+                                 Purpose::time,       Purpose::posterior, Purpose::prior,
+                                 Purpose::diffusion,  Purpose::probe,     Purpose::projection,
+                                 Purpose::dropout,    Purpose::condition};
+  const auto user = [](std::uint32_t k) {
+    return static_cast<Purpose>(static_cast<std::uint32_t>(Purpose::user) + k);
+  };
+  std::set<std::uint32_t> keys;
+  std::size_t count = 0;
+  for (const Use use : {Use::training, Use::held_out, Use::sampling, Use::likelihood}) {
+    const auto add = [&](Purpose purpose) {
+      keys.insert(static_cast<std::uint32_t>(vrfm::purpose_of(use, purpose)));
+      ++count;
+    };
+    for (const Purpose purpose : library) add(purpose);
+    for (const std::uint32_t k : {0u, 1u, 255u, 256u, 257u, 512u, 65535u, 65536u}) add(user(k));
+  }
+  CHECK(keys.size() == count);
+  // A stream of a training is the one that the purpose names.
+  CHECK(vrfm::purpose_of(Use::training, Purpose::time) == Purpose::time);
+}
+
+TEST_CASE("an address leads to the numbers of its row", "[core][random]") {
+  using vrfm::DrawAddress;
+  using vrfm::Use;
+  const std::int64_t counter = 7;
+  for (const Use use : {Use::training, Use::sampling}) {
+    const RandomStream stream(5, vrfm::purpose_of(use, Purpose::time));
+    for (const auto& step : {vrfm::StepNumber(7), vrfm::StepNumber(&counter)}) {
+      const DrawAddress draws{
+          .seed = 5, .step = step, .first_sample = (1ull << 32) - 2, .use = use};
+      for (const int row : {0, 1, 2, 100}) {
+        const double expected = stream.uniform<double>((1ull << 32) - 2 + std::uint64_t(row), 7, 0);
+        const auto at = draws.at(row);
+        const auto from = draws.from(row);
+        CHECK(draws.stream(Purpose::time).uniform<double>(draws.sample(row), draws.step, 0) ==
+              expected);
+        CHECK(at.stream(Purpose::time).uniform<double>(at.sample, at.step, 0) == expected);
+        CHECK(from.stream(Purpose::time).uniform<double>(from.sample(0), from.step, 0) == expected);
+      }
+    }
+  }
 }
 
 TEST_CASE("index draws each of its values equally often", "[core][random]") {

@@ -35,10 +35,10 @@ enum class Purpose : std::uint32_t {
 /// evaluates under one seed draws nothing twice.
 enum class Use : std::uint32_t { training = 0, held_out = 1, sampling = 2, likelihood = 3 };
 
-/// The purpose of one use: purposes of the library are below 256, those of users above 2^16.
+/// The purpose of one use. Purposes, the library's and those of users, are below 2^24.
 KOKKOS_INLINE_FUNCTION constexpr Purpose purpose_of(Use use, Purpose purpose) {
   return static_cast<Purpose>(static_cast<std::uint32_t>(purpose) +
-                              (static_cast<std::uint32_t>(use) << 8));
+                              (static_cast<std::uint32_t>(use) << 24));
 }
 
 /// Four 32-bit words.
