@@ -74,7 +74,8 @@ struct AddLeavesOfElement {
   }
 };
 
-/// The same where the leaves are one node, eight at a time: each is read once.
+/// The same where the leaves are one node, eight at a time: each is read once. What is missing of eight
+/// counts as -0, which added to any number is that number, -0 too.
 template <class S>
 struct AddNodeOfElement {
   S* values;
@@ -88,7 +89,7 @@ struct AddNodeOfElement {
         for (int k = 0; k < 8; ++k) {
           const int leaf = first + k * distance;
           x[k] = leaf < count ? values[static_cast<std::size_t>(leaf) * stride + std::size_t(i)]
-                              : S(0);
+                              : -S(0);
         }
         values[static_cast<std::size_t>(first) * stride + std::size_t(i)] =
             add_in_pairs(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]);
