@@ -46,7 +46,7 @@ class Partition {
 
   /// Leaves of at most `most` samples; 0: one leaf.
   static Partition of_leaves(int samples, int most) {
-    return Partition(samples, most > 0 ? (samples + most - 1) / most : 1);
+    return Partition(samples, most > 0 ? (samples - 1) / most + 1 : 1);
   }
 
   KOKKOS_INLINE_FUNCTION int samples() const { return samples_; }
@@ -59,7 +59,7 @@ class Partition {
     return first_sample(leaf + 1) - first_sample(leaf);
   }
   /// Samples of the largest leaf.
-  KOKKOS_INLINE_FUNCTION int largest_leaf() const { return (samples_ + leaves_ - 1) / leaves_; }
+  KOKKOS_INLINE_FUNCTION int largest_leaf() const { return (samples_ - 1) / leaves_ + 1; }
 
   /// What rank `rank` of `size` owns; nothing, if there are more ranks than leaves, of some.
   LeafRange owned(int rank, int size) const {
