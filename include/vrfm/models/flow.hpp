@@ -10,25 +10,36 @@
 
 namespace vrfm {
 
+namespace detail {
+
+template <class N>
+concept HasNetworks = requires(const N& networks) {
+  typename N::Options;
+  networks.velocity;
+  networks.posterior;
+  networks.prior;
+} && std::constructible_from<N, ParameterList&, const typename N::Options&>;
+
+}  // namespace detail
+
 /// The networks of a flow: a velocity model, a posterior and a prior, their parameters listed by a
 /// constructor that takes Options. `static constexpr bool host_only = true` where kernels cannot carry
 /// them.
 template <class N>
-concept FlowNetworks =
-    std::constructible_from<N, ParameterList&, const typename N::Options&> &&
-    VelocityModel<VelocityOf<N>> && LatentModel<PosteriorOf<N>> && PriorModel<PriorOf<N>>;
+concept FlowNetworks = detail::HasNetworks<N> && VelocityModel<VelocityOf<N>> &&
+                       LatentModel<PosteriorOf<N>> && PriorModel<PriorOf<N>>;
 
 /// `products`: the precision in which devices multiply its matrices (linalg/context.hpp).
 template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           class Networks = MlpNetworks<>, Compute products = Compute::float32>
 class Flow {
+  static_assert(detail::HasNetworks<Networks>,
+                "vrfm: networks need members velocity, posterior and prior, a type Options, and a "
+                "constructor from ParameterList& and const Options&");
   static_assert(RequireVelocityModel<VelocityOf<Networks>>::ok);
   static_assert(RequireLatentModel<PosteriorOf<Networks>>::ok);
   static_assert(PriorModel<PriorOf<Networks>>,
                 "vrfm: a prior needs what a posterior needs, and standard() -> bool");
-  static_assert(FlowNetworks<Networks>,
-                "vrfm: networks need members velocity, posterior and prior, a type Options, and a "
-                "constructor from ParameterList& and const Options&");
 
  public:
   static constexpr Compute compute = products;
