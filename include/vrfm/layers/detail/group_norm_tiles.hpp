@@ -96,7 +96,7 @@ struct NormValue {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = element(i, j).value; }
 };
 
-/// d = dy activation', kept as it is added up.
+/// d = dy activation', stored as it is added up.
 template <class T, class Act>
 struct NormSlope {
   NormElement<T, Act> element;

@@ -75,9 +75,9 @@ class ResidualPosterior {
     head_ = Mlp<Silu>(list, name + ".head", {bottom_pixels_ * features, 128, 2 * o.latent});
   }
 
-  int latent() const { return o_.latent; }
-  EncoderInput input() const { return o_.input; }
-  ModelInputs inputs() const { return {.latent = o_.latent}; }
+  KOKKOS_INLINE_FUNCTION int latent() const { return o_.latent; }
+  KOKKOS_INLINE_FUNCTION EncoderInput input() const { return o_.input; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return {.latent = o_.latent}; }
 
   template <class Ctx, class T>
   void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs, Matrix<T> moments,

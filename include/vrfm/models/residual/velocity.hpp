@@ -74,10 +74,10 @@ class ResidualVelocity {
     decoder_ = ResidualStack(list, name + ".decoder", stack);
   }
 
-  int dimension() const { return pixels() * o_.channels; }
-  ModelInputs inputs() const { return {.latent = o_.latent}; }
+  KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.channels; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return {.latent = o_.latent}; }
   /// Columns of z's encoding.
-  int prepared_cols() const { return o_.latent > 0 ? o_.features : 0; }
+  KOKKOS_INLINE_FUNCTION int prepared_cols() const { return o_.latent > 0 ? o_.features : 0; }
 
   template <class Ctx, class T>
   void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition, Matrix<T> prepared,
@@ -170,7 +170,7 @@ class ResidualVelocity {
   }
 
  private:
-  int pixels() const { return o_.height * o_.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
   int joined_channels() const { return (o_.latent > 0 ? 3 : 2) * o_.features; }
   template <class T>
   Matrix<T> columns(Matrix<T> joined, int part) const {

@@ -46,11 +46,15 @@ class UnetCondition {
     condition_ = ConditionEmbedding<Silu>(list, prefix, o.inputs, o.embedding);
   }
 
-  const ModelInputs& inputs() const { return o_.inputs; }
-  int cols() const { return embedding_cols() + bottleneck_cols() + o_.inputs.field_columns; }
+  KOKKOS_INLINE_FUNCTION const ModelInputs& inputs() const { return o_.inputs; }
+  KOKKOS_INLINE_FUNCTION int cols() const {
+    return embedding_cols() + bottleneck_cols() + o_.inputs.field_columns;
+  }
   bool has_embedding() const { return embedding_cols() > 0; }
   /// True if z enters the bottleneck.
-  bool sums() const { return o_.inputs.latent > 0 && o_.fusion == Fusion::bottleneck_sum; }
+  KOKKOS_INLINE_FUNCTION bool sums() const {
+    return o_.inputs.latent > 0 && o_.fusion == Fusion::bottleneck_sum;
+  }
   bool has_field() const { return o_.inputs.field_columns > 0; }
 
   /// Columns of `prepared` or of its gradient; no data if there are none.
@@ -116,11 +120,11 @@ class UnetCondition {
   }
 
  private:
-  int embedding_cols() const {
+  KOKKOS_INLINE_FUNCTION int embedding_cols() const {
     const bool of_latent = o_.inputs.latent > 0 && !sums();
     return of_latent || condition_.outputs() > 0 ? o_.embedding : 0;
   }
-  int bottleneck_cols() const { return sums() ? o_.bottleneck : 0; }
+  KOKKOS_INLINE_FUNCTION int bottleneck_cols() const { return sums() ? o_.bottleneck : 0; }
   template <class T>
   static Matrix<T> part(Matrix<T> prepared, int first, int cols) {
     return cols > 0 ? prepared.col_range(first, cols) : Matrix<T>();

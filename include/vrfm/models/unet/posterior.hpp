@@ -75,9 +75,9 @@ class UnetPosterior {
     head_ = Dense<>(list, name + ".out.2", down_.channels(), 2 * o_.latent);
   }
 
-  int latent() const { return o_.latent; }
-  EncoderInput input() const { return o_.input; }
-  ModelInputs inputs() const {
+  KOKKOS_INLINE_FUNCTION int latent() const { return o_.latent; }
+  KOKKOS_INLINE_FUNCTION EncoderInput input() const { return o_.input; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const {
     ModelInputs result = condition_.inputs();
     result.latent = o_.latent;
     return result;

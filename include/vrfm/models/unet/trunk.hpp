@@ -58,7 +58,7 @@ class UnetTrunk {
 
   /// image: (samples pixels) x the way down's channels, e: samples x embedding, l: samples x channels
   /// of the bottleneck or empty, out: (samples pixels) x path.channels. Dropout draws at `draws`; null:
-  /// there is none.
+  /// there is none. Where nothing is saved, out may be image.
   template <class Ctx, class T>
   void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> image,
                ConstMatrix<T> e, ConstMatrix<T> l, Matrix<T> out, Saved<T>* saved,

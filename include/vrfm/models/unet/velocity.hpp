@@ -72,10 +72,10 @@ class UnetVelocity {
   }
 
   const UnetOptions& options() const { return o_; }
-  int dimension() const { return pixels() * o_.path.channels; }
-  ModelInputs inputs() const { return condition_.inputs(); }
+  KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.path.channels; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return condition_.inputs(); }
   /// Columns [embedding of z and c | z's features in the bottleneck | field], as far as there are any.
-  int prepared_cols() const { return condition_.cols(); }
+  KOKKOS_INLINE_FUNCTION int prepared_cols() const { return condition_.cols(); }
 
   template <class Ctx, class T>
   void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition, Matrix<T> prepared,
@@ -104,7 +104,9 @@ class UnetVelocity {
     }
     time_.forward(ctx, p, query.t, query.s, condition_.embedding(prepared), e,
                   save ? &saved->time : nullptr, arena);
-    const Matrix<T> out = arena.take(image.rows, o_.path.channels);
+    // The first convolution alone reads the image; without a backward its place is free.
+    const bool own = save || condition_.has_field();
+    const Matrix<T> out = own ? arena.take(image.rows, o_.path.channels) : image;
     trunk_.forward(ctx, p, draws, image, e, condition_.bottleneck(prepared), out,
                    save ? &saved->trunk : nullptr, arena);
     detail::from_pixels<Ctx, T>(ctx, out, v, pixels());
@@ -166,7 +168,7 @@ class UnetVelocity {
   }
 
  private:
-  int pixels() const { return o_.path.height * o_.path.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.path.height * o_.path.width; }
 
   /// Rows that are pixels, columns [image | field].
   template <class T>
