@@ -70,7 +70,7 @@ class Launches {
 void add_table(std::ostringstream& out, int batch, Execution execution) {
   constexpr int steps = 100;
   const Flow<float, Exec> flow(Exec{}, {.dimension = 2, .latent = 8}, 1);
-  with_trainer(flow, {.batch = batch, .execution = execution}, [&](auto&& trainer) {
+  with_trainer(flow, {.batch = batch, .launch = {.execution = execution}}, [&](auto&& trainer) {
     const auto run = [&] {
       const auto start = Clock::now();
       trainer.run(trainer.step() + steps, steps);

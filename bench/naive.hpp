@@ -238,8 +238,12 @@ class Trainer {
   const std::vector<T>& first_moment() const { return m_; }
   const std::vector<T>& second_moment() const { return v_; }
   const std::vector<T>& parameters() const { return p_; }
-  /// Velocity loss and KL of the last step, means over the batch.
-  std::vector<T> losses() const { return {velocity_loss_ / T(batch_), kl_ / T(batch_)}; }
+  /// Velocity loss and, with a latent variable, KL of the last step, means over the batch.
+  std::vector<T> losses() const {
+    std::vector<T> means{velocity_loss_ / T(batch_)};
+    if (latent_ > 0) means.push_back(kl_ / T(batch_));
+    return means;
+  }
 
   void step() {
     g_.assign(g_.size(), T(0));

@@ -54,8 +54,7 @@ class Images {
     // Not before it is asked for: who only draws needs no moments.
     if (!trainer_) {
       trainer_.emplace(flow_, vrfm::VelocityLoss{vrfm::Reduction::mean},
-                       vrfm::Adam{.learning_rate = {.base = 2e-4}},
-                       vrfm::independent(noise_, noise_),
+                       vrfm::Adam{.learning_rate = 2e-4}, vrfm::independent(noise_, noise_),
                        vrfm::TrainerOptions{.batch = batch_, .clip_norm = 1});
     }
     trainer_->run(trainer_->step() + steps, steps);
