@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Arena: the one place working memory comes from. A step takes typed slices from a block that was
-// allocated once, before the first step. How large that block must be is not written down twice:
-// the step runs once against MeasureContext (linalg/context.hpp), whose verbs do nothing, with
+// Arena: the one place that working memory comes from. A step takes typed slices from a block that
+// was allocated once, before the first step. Nobody writes down how large that block must be: the
+// step runs once against MeasureContext (linalg/context.hpp), whose verbs do nothing, with
 // Arena::measure(), and `peak()` is the answer.
 #pragma once
 
@@ -13,16 +13,16 @@
 
 namespace vrfm {
 
-/// Hands out slices of a caller-owned block of `capacity` numbers, first to last.
-/// Slices begin on 64-byte borders (if the block does); contents are undefined.
+/// Hands out slices of a block of `capacity` elements, which the caller owns, first to last. Slices
+/// begin on 64-byte borders if the block does; their contents are undefined.
 template <class T>
 class Arena {
  public:
   KOKKOS_INLINE_FUNCTION Arena(T* block, std::size_t capacity)
       : block_(block), capacity_(capacity) {}
 
-  /// An arena without memory that only counts. Its slices may not be read, yet they are not empty:
-  /// an empty matrix means "not wanted" and would change what is measured.
+  /// An arena without memory, which only counts. Nobody may read its slices, yet they are not
+  /// empty: an empty matrix means "not wanted" and would change what is measured.
   KOKKOS_INLINE_FUNCTION static Arena measure() {
     return Arena(reinterpret_cast<T*>(std::size_t(64)), ~std::size_t(0) / 2);
   }
@@ -37,7 +37,7 @@ class Arena {
     return Matrix<T>(block_ + first, rows, cols, cols);
   }
 
-  /// The same of numbers of another type, no more aligned than T's 64-byte borders.
+  /// The same for elements of another type S; the slice begins on a 64-byte border of T's.
   template <class S>
   KOKKOS_INLINE_FUNCTION Matrix<S> take_as(int rows, int cols) {
     const std::size_t bytes =
@@ -46,16 +46,16 @@ class Arena {
     return Matrix<S>(reinterpret_cast<S*>(block.data), rows, cols, cols);
   }
 
-  /// Numbers taken so far.
+  /// Elements taken so far.
   KOKKOS_INLINE_FUNCTION std::size_t used() const { return used_; }
 
-  /// Numbers that are still free.
+  /// Elements that are still free.
   KOKKOS_INLINE_FUNCTION std::size_t left() const { return capacity_ - used_; }
 
   /// Gives back everything taken since `used()` returned `mark`.
   KOKKOS_INLINE_FUNCTION void rewind(std::size_t mark) { used_ = mark; }
 
-  /// The largest `used()` so far, in numbers.
+  /// The largest `used()` so far, in elements.
   KOKKOS_INLINE_FUNCTION std::size_t peak() const { return peak_; }
 
   /// `count` rounded up so that the next slice starts on a 64-byte border.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// BFloat16: the upper half of a float (8 bits of exponent, 7 of mantissa), on every backend two
-// bytes. A type to store operands in; arithmetic on it is float's.
+// BFloat16: the upper half of a float (8 bits of exponent, 7 of mantissa), two bytes on every
+// backend. Operands are stored in it; arithmetic on it is float's.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct BFloat16 {
 
   BFloat16() = default;
 
-  /// `x` rounded to nearest, ties to even; a NaN stays one.
+  /// `x` rounded to nearest, ties to even; a NaN stays a NaN.
   KOKKOS_INLINE_FUNCTION constexpr explicit BFloat16(float x) {
     const auto word = __builtin_bit_cast(std::uint32_t, x);
     const std::uint32_t rounded = word + 0x7FFFu + ((word >> 16) & 1u);

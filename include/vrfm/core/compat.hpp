@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The few spellings that changed between Kokkos 3.4 and 5: mathematical functions left
-// Kokkos::Experimental at 3.7. Everything else the library uses is spelled alike in all of them.
-// The compiler hints of the element loops live here too.
+// The few names that changed between Kokkos 3.4 and 5: mathematical functions left
+// Kokkos::Experimental at 3.7. Everything else that the library uses has one name in all versions.
+// The compiler hints for element loops are here too.
 #pragma once
 
 #include <cmath>
@@ -13,15 +13,15 @@
 #error "vrfm needs Kokkos 3.4.01 or later"
 #endif
 
-// A host-device template that may be instantiated with host-only callees (a launch, a host BLAS);
-// it is then called from the host only. Silences nvcc's check of that, nothing else.
+// Marks a host-device template that may be instantiated with host-only callees (a launch, a host
+// BLAS); it is then called from the host alone. Silences nvcc's check of that and nothing else.
 #if defined(__CUDACC__)
 #define VRFM_UNCHECKED_HOST_DEVICE _Pragma("nv_exec_check_disable")
 #else
 #define VRFM_UNCHECKED_HOST_DEVICE
 #endif
 
-// The iterations of the next loop are independent: lets the host compiler vectorise without
+// The iterations of the next loop are independent: the host compiler may vectorise it without
 // run-time alias checks.
 #if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
 #define VRFM_INDEPENDENT_ITERATIONS
@@ -33,8 +33,8 @@
 #define VRFM_INDEPENDENT_ITERATIONS
 #endif
 
-// The next loop, of a few constant iterations, becomes straight code, so that arrays it indexes can
-// live in registers.
+// Unrolls the next loop, of a few constant iterations, so that the arrays it indexes can live in
+// registers.
 #if defined(__CUDACC__)
 #define VRFM_UNROLL
 #elif defined(__clang__)
@@ -45,8 +45,8 @@
 #define VRFM_UNROLL
 #endif
 
-// A function that a CUDA kernel calls instead of containing it once for each call, with registers of
-// its own. Its arguments should be values: what is passed by reference lives in memory.
+// A function that a CUDA kernel calls, with registers of its own, instead of containing a copy for
+// each call. Its arguments should be values: what is passed by reference lives in memory.
 #if defined(__CUDACC__)
 #define VRFM_CALLED __noinline__
 #else
@@ -55,9 +55,9 @@
 
 namespace vrfm {
 
-/// In a policy: the functor travels with the launch as its argument (below 4 KiB). Kokkos::Cuda else
-/// passes functors above 512 bytes through one buffer for all kernels, which makes the host wait for
-/// the kernel before, and which a graph cannot replay.
+/// For a policy: the functor travels with the launch as its argument (below 4 KiB). Without it
+/// Kokkos::Cuda passes functors above 512 bytes through one buffer for all kernels: the host then
+/// waits for the kernel before, and a graph cannot replay the launch.
 using LightKernel = Kokkos::Experimental::WorkItemProperty::HintLightWeight_t;
 
 }  // namespace vrfm
@@ -82,10 +82,12 @@ using backend::sin;
 using backend::sqrt;
 using backend::tanh;
 
-/// a b + c, rounded once on every backend: an instruction where there is one, else a slow call.
+/// a b + c, rounded once on every backend: one instruction where the processor has it, else a slow
+/// call.
 KOKKOS_INLINE_FUNCTION float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 
-/// True unless `x` is an infinity or NaN (written without library calls: every backend has it).
+/// True unless `x` is an infinity or NaN. Written without library calls, so that every backend has
+/// it.
 template <class T>
 KOKKOS_INLINE_FUNCTION bool is_finite(T x) {
   return x - x == T(0);

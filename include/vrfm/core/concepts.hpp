@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The vocabulary of the library's templates: what counts as a number, an execution space, and
-// whether an execution space runs on the host.
+// The vocabulary of the library's templates: real types, execution spaces, which of them run on the
+// host, arrays and tables.
 #pragma once
 
 #include <concepts>
@@ -10,7 +10,7 @@
 
 namespace vrfm {
 
-/// Number types with full support.
+/// Real types with full support.
 template <class T>
 concept Real = std::same_as<T, float> || std::same_as<T, double>;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Distributions: light values that draw a sample, or tell its log density, inside a kernel; and Slot,
-// where one training sample is written.
+// Distributions: light values that, inside a kernel, draw a sample or compute its log density; and
+// Slot, where a coupling writes one training sample.
 #pragma once
 
 #include <concepts>
@@ -11,16 +11,16 @@
 
 namespace vrfm {
 
-/// What c is given of each sample: see Condition in models/condition.hpp.
+/// What the condition c of a sample consists of: see Condition in models/condition.hpp.
 struct ConditionShape {
   int classes = 0;        ///< labels are 0 ... classes - 1; 0: no label
   int columns = 0;        ///< of the vector; 0: none
-  int field_columns = 0;  ///< numbers of the field; 0: none
+  int field_columns = 0;  ///< elements of the field; 0: none
 
   bool operator==(const ConditionShape&) const = default;
 };
 
-/// Where one sample is written. What its writer's condition() does not have is null.
+/// Where one sample is written. What the writer's condition() does not have is null.
 template <class T>
 struct Slot {
   T* x0;                  ///< [dimension]
@@ -28,7 +28,7 @@ struct Slot {
   std::int32_t* label;    ///< [1]
   T* vector;              ///< [columns]
   T* field;               ///< [field_columns]
-  std::int32_t* dropped;  ///< [1], 0 at first: not 0 if the condition counts as not given
+  std::int32_t* dropped;  ///< [1], 0 at first; set if the condition counts as not given
 };
 
 /// Draws the sample at (sample, step) of a stream into x [dimension()].
@@ -47,7 +47,7 @@ concept ConditionalDistribution =
       distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, slot);
     };
 
-/// Tells the log density, in nats, of x [dimension()].
+/// Computes the log density, in nats, of x [dimension()].
 template <class D, class T>
 concept LogDensity = requires(const D& density, const T* x) {
   { density.dimension() } -> std::convertible_to<int>;

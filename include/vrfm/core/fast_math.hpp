@@ -46,8 +46,8 @@ KOKKOS_INLINE_FUNCTION ScaledExponential scaled_exp(float x) {
   return {p, __builtin_bit_cast(std::int32_t, shifted) - round_magic_bits};
 }
 
-/// log(x) + n log(2) for normal x > 0. Products and sums in the fixed pairs of fma: the same bits
-/// whatever the compiler contracts, which random.hpp relies on.
+/// log(x) + n log(2) for normal x > 0. Products and sums are fixed pairs of fma, so the bits are
+/// the same whatever the compiler contracts; random.hpp relies on that.
 KOKKOS_INLINE_FUNCTION float log_of_normal(float x, std::int32_t n = 0) {
   // x = m 2^k with m in [sqrt(1/2), sqrt(2)); log(1 + f) = f - f^2 / 2 + f^3 p(f) to a relative 6e-9.
   const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, x);
@@ -72,14 +72,14 @@ KOKKOS_INLINE_FUNCTION float log_of_normal(float x, std::int32_t n = 0) {
 KOKKOS_INLINE_FUNCTION float exp(float x) {
   const float low = x < -104.0f ? -104.0f : x;
   const auto e = detail::scaled_exp(low > 89.0f ? 89.0f : low);
-  // Two factors, so that results below 2^-126 and above 2^127 round and overflow as they should.
+  // Two factors, so that results below 2^-126 round and those above 2^127 overflow as they should.
   const std::int32_t half = e.n >> 1;
   return e.scaled * detail::power_of_two(half) * detail::power_of_two(e.n - half);
 }
 
 KOKKOS_INLINE_FUNCTION double exp(double x) { return math::exp(x); }
 
-/// log(x). Error at most 1 ulp, subnormal x included; -infinity at zero, NaN below and for
+/// log(x). Error at most 1 ulp, for subnormal x too; -infinity at zero, NaN for negative x and for
 /// NaN. The same bits on every backend.
 KOKKOS_INLINE_FUNCTION float log(float x) {
   constexpr float infinity = INFINITY, not_a_number = NAN;
@@ -102,7 +102,7 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
   const float magnitude = math::fabs(x);
   const float e = fast::exp(2.0f * magnitude);
   const float large = 1.0f - 2.0f / (e + 1.0f);
-  // Below 0.625 the formula above cancels; an odd polynomial does not.
+  // Below 0.625 the formula above cancels; this odd polynomial does not.
   const float s = x * x;
   float p = -5.70498872745e-3f;
   p = p * s + 2.06390887954e-2f;
@@ -116,7 +116,7 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
 
 KOKKOS_INLINE_FUNCTION double tanh(double x) { return math::tanh(x); }
 
-/// The standard normal distribution function and density of one argument.
+/// The standard normal distribution function and density at one argument.
 template <class T>
 struct Normal {
   T cdf;
@@ -131,7 +131,7 @@ struct Normal {
 KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
   const float magnitude = math::fabs(x);
   const float square = -0.5f * x * x;
-  // Zero where it would matter no more: subnormal numbers slow down all that they touch.
+  // Zero where it no longer matters: subnormal numbers slow down everything they touch.
   const auto e = detail::scaled_exp(square < -80.0f ? -80.0f : square);
   const float density = square < -80.0f ? 0.0f : e.scaled * detail::power_of_two(e.n);
   const float u = (magnitude < 5.25f ? magnitude : 5.25f) * (1.0f / 2.625f) - 1.0f;
@@ -167,9 +167,10 @@ KOKKOS_INLINE_FUNCTION Normal<T> normal_by_erf(T x) {
 
 KOKKOS_INLINE_FUNCTION Normal<double> normal(double x) { return detail::normal_by_erf(x); }
 
-/// x cdf(x) without the density, in two thirds of the time. Error at most 2e-7 |x| for float, and for
-/// x < 0 also at most 1.5e-7. log2 cdf(-|x|) is a polynomial of degree 8 in |x| <= 5.5, so close that
-/// |x| cdf(-|x|) is right to 4e-8; beyond, where that is below 1.1e-7, it falls further.
+/// x cdf(x) without the density, in two thirds of the time. Error at most 2e-7 |x| for float, and
+/// for x < 0 also at most 1.5e-7. For |x| <= 5.5 a polynomial of degree 8 in |x| stands for log2
+/// cdf(-|x|), close enough that |x| cdf(-|x|) errs by at most 4e-8; beyond, where that product is
+/// below 1.1e-7, it falls further.
 KOKKOS_INLINE_FUNCTION float gelu(float x) {
   const float magnitude = math::fabs(x);
   const float a = magnitude > 10.0f ? 10.0f : magnitude;
@@ -190,7 +191,8 @@ KOKKOS_INLINE_FUNCTION float gelu(float x) {
   e = e * r + 2.402212e-1f;
   e = e * r + 6.9314697e-1f;
   e = e * r + 1.00000007f;
-  // 2^n by adding n to the exponent: the constant that was added has nothing in the bits shifted up.
+  // 2^n by adding n to the exponent: the rounding constant has only zeros in the bits that are shifted
+  // up.
   const std::uint32_t n = __builtin_bit_cast(std::uint32_t, shifted) << 23;
   const float tail = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, e) + n);
   return (x < 0.0f ? 0.0f : x) - a * tail;
@@ -217,7 +219,7 @@ KOKKOS_INLINE_FUNCTION SineCosine<float> sine_cosine(float x) {
   const float cosine =
       1.0f - 0.5f * s +
       s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
-  // n modulo 4 stands in the two lowest bits, which are zero in the constant that was added.
+  // The two lowest bits hold n modulo 4: they are zero in the constant that was added.
   const std::uint32_t quadrant = __builtin_bit_cast(std::uint32_t, shifted);
   const bool swapped = (quadrant & 1u) != 0;
   const float a = swapped ? cosine : sine;
@@ -233,8 +235,8 @@ KOKKOS_INLINE_FUNCTION SineCosine<double> sine_cosine(double x) {
 
 namespace vrfm {
 
-/// The functions of this header as a type: what activations and encodings are computed with unless
-/// another is named.
+/// The functions of this header as a type: activations and encodings compute with it unless they
+/// name another.
 struct FastMath {
   template <class T>
   KOKKOS_INLINE_FUNCTION static T exp(T x) {
@@ -266,7 +268,7 @@ struct FastMath {
   }
 };
 
-/// The standard library's functions, as exact and as slow as they are.
+/// The standard library's functions: exact, and slow.
 struct ExactMath {
   template <class T>
   KOKKOS_INLINE_FUNCTION static T exp(T x) {

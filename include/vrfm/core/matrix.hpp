@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix: a non-owning row-major slice, the currency of contexts, layers and integrators. A row
-// is a sample, a column a feature. It is cut from a Kokkos view or from the arena, and cutting it
-// further (rows, columns) is how batches are tiled and features concatenated without copies.
+// Matrix: a non-owning row-major slice, which contexts, layers and integrators work on. A row is a
+// sample, a column a feature. It is cut from a Kokkos view or from the arena. Cutting it further
+// tiles a batch (rows) and concatenates features (columns) without a copy.
 #pragma once
 
 #include <type_traits>
@@ -12,7 +12,7 @@
 
 namespace vrfm {
 
-/// `rows` x `cols` numbers; element (i, j) is `data[i * stride + j]`. Default: no data, 0 x 0.
+/// `rows` x `cols` elements; element (i, j) is `data[i * stride + j]`. Default: no data, 0 x 0.
 template <class T>
 struct Matrix {
   T* data = nullptr;
@@ -25,7 +25,7 @@ struct Matrix {
   KOKKOS_INLINE_FUNCTION Matrix(T* first, int row_count, int col_count, int row_stride)
       : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
 
-  /// A matrix of variables may be read as one of constants.
+  /// A Matrix<T> converts to a Matrix<const T>.
   template <class C>
     requires(!std::is_const_v<T> && std::is_same_v<C, const T>)
   KOKKOS_INLINE_FUNCTION operator Matrix<C>() const {
@@ -52,19 +52,20 @@ struct Matrix {
   }
 };
 
-/// A matrix that is only read. Not deduced in function templates, so that a Matrix<T> converts.
+/// A matrix that is only read. It is not deduced in function templates, so a Matrix<T> converts to
+/// it.
 template <class T>
 using ConstMatrix = std::type_identity_t<Matrix<const T>>;
 
-/// The numbers of `m` as rows of `parts` pieces each: (rows parts) x (cols / parts). Rows must lie
-/// without gaps (stride == cols), or the program ends.
+/// Each row of `m` cut into `parts` rows: (rows parts) x (cols / parts). Ends the program unless
+/// rows lie without gaps (stride == cols).
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> split_rows(Matrix<T> m, int parts) {
   if (m.stride != m.cols) Kokkos::abort("vrfm::split_rows: the matrix has gaps between its rows");
   return Matrix<T>(m.data, m.rows * parts, m.cols / parts, m.cols / parts);
 }
 
-/// The other way: `parts` adjacent rows become one.
+/// The inverse: `parts` adjacent rows become one.
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> join_rows(Matrix<T> m, int parts) {
   if (m.stride != m.cols) Kokkos::abort("vrfm::join_rows: the matrix has gaps between its rows");

@@ -66,9 +66,10 @@ KOKKOS_INLINE_FUNCTION PhiloxBlock philox4x32_10(PhiloxBlock counter, std::uint3
 
 namespace detail {
 
-/// sqrt(-2 log u) times cosine and sine of (word / 2^32) turns, of which the upper 23 bits and a half
-/// step count. The angle is reduced in integers, its quarter turn r in [-1/2, 1/2] is exact; each sum
-/// is an fma, the last ones too, so that none can be contracted otherwise, nor with a caller's.
+/// sqrt(-2 log u) times the cosine and sine of word / 2^32 turns, from the word's upper 23 bits and
+/// half a step. The angle is reduced in integers, so its quarter turn r in [-1/2, 1/2] is exact.
+/// Each sum is an fma, the last ones too: no compiler can contract them otherwise, nor with a
+/// caller's operations.
 KOKKOS_INLINE_FUNCTION void box_muller(float u, std::uint32_t word, float* pair) {
   const float radius = math::sqrt(-2.0f * fast::detail::log_of_normal(u));
   const std::uint32_t turns = (word >> 9 << 1) + 1;  // in 2^-24
@@ -94,9 +95,9 @@ KOKKOS_INLINE_FUNCTION void box_muller(float u, std::uint32_t word, float* pair)
 
 }  // namespace detail
 
-/// The step of a draw: a number, or what a counter in the kernels' memory holds when a kernel runs, so
-/// that launches which were recorded once draw anew when they are replayed. Kernels read it; code
-/// that launches them only passes it on.
+/// The step of a draw: a number, or a counter in the kernels' memory, whose value counts when a
+/// kernel runs, so that launches that were recorded once draw anew at each replay. Kernels read it;
+/// code that launches them only passes it on.
 class StepNumber {
  public:
   KOKKOS_INLINE_FUNCTION constexpr StepNumber(std::uint32_t number = 0) : number_(number) {}
@@ -111,7 +112,7 @@ class StepNumber {
   const std::int64_t* counter_ = nullptr;
 };
 
-/// The draws of one (seed, purpose). Every method takes the address of its numbers.
+/// The draws of one (seed, purpose). Every method takes an address.
 class RandomStream {
  public:
   KOKKOS_INLINE_FUNCTION RandomStream(std::uint32_t seed, Purpose purpose)
@@ -134,8 +135,8 @@ class RandomStream {
   }
 
   /// Writes `count` standard normal numbers, elements element ... element + count - 1, to `out`
-  /// (Box-Muller). `element` must be even. Floats have the same bits on every backend and under any
-  /// contraction of products and sums; doubles follow the backend's log, sine and cosine.
+  /// (Box-Muller). `element` must be even. Floats have the same bits on every backend, however
+  /// products and sums are contracted; doubles follow the backend's log, sine and cosine.
   template <Real T>
   KOKKOS_INLINE_FUNCTION void normal(std::uint64_t sample, std::uint32_t step,
                                      std::uint32_t element, int count, T* out) const {
@@ -157,7 +158,7 @@ class RandomStream {
     }
   }
 
-  /// Index drawn from {0, ..., count-1} with equal weights.
+  /// An index drawn from {0, ..., count - 1} with equal weights.
   KOKKOS_INLINE_FUNCTION int index(std::uint64_t sample, std::uint32_t step, std::uint32_t element,
                                    int count) const {
     const std::uint64_t word = words(sample, step, element / 4).word[element % 4];
@@ -184,7 +185,7 @@ class RandomStream {
   std::uint32_t purpose_;
 };
 
-/// Where the random numbers of one sample are.
+/// Where one sample's random numbers are.
 struct SampleAddress {
   std::uint32_t seed = 0;
   std::uint32_t step = 0;
@@ -196,8 +197,8 @@ struct SampleAddress {
   }
 };
 
-/// Where the random numbers of a batch's or a tile's samples are: those of row i are at
-/// (first_sample + i, step) of a stream of this seed and use.
+/// Where the random numbers of a batch or tile are: those of row i are at (first_sample + i, step)
+/// of the streams of this seed and use.
 struct DrawAddress {
   std::uint32_t seed = 0;
   StepNumber step = {};
@@ -211,7 +212,7 @@ struct DrawAddress {
     return first_sample + static_cast<std::uint64_t>(row);
   }
   KOKKOS_INLINE_FUNCTION SampleAddress at(int row) const { return {seed, step, sample(row), use}; }
-  /// That of the rows from `row` on.
+  /// The address of the rows from `row` on.
   KOKKOS_INLINE_FUNCTION DrawAddress from(int row) const { return {seed, step, sample(row), use}; }
 };
 

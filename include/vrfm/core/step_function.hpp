@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// StepFunction: a number that varies over a training, as a function of the step, which counts from 0:
-// learning rates, beta, weights. It is evaluated where the step is known, in kernels. After a linear
-// warm-up from 0 it is constant, falls along a cosine (Loshchilov and Hutter 2017), or repeats a ramp
-// from 0 (cyclic annealing: Fu et al. 2019).
+// StepFunction: a number that varies over a training, such as a learning rate, beta or a weight, as
+// a function of the step, which counts from 0. Kernels evaluate it, because they know the step.
+// After a linear warm-up from 0 it is constant, falls along a cosine (Loshchilov and Hutter 2017),
+// or repeats a ramp from 0 (cyclic annealing: Fu et al. 2019).
 #pragma once
 
 #include <cmath>
@@ -39,8 +39,8 @@ class StepFunction {
     return f;
   }
 
-  /// In every `period` steps a ramp from 0 to `value` over their first part, a fraction of `ramp`, then
-  /// `value`.
+  /// In every `period` steps: a ramp from 0 to `value` over the first part, a fraction `ramp` of
+  /// them; then `value`.
   static StepFunction cyclic(double value, std::int64_t period, double ramp = 0.5) {
     StepFunction f(value);
     f.kind_ = Kind::cyclic;
@@ -49,7 +49,7 @@ class StepFunction {
     return f;
   }
 
-  /// What it is but for its variation: the largest value.
+  /// The value without its variation: the largest.
   KOKKOS_INLINE_FUNCTION double value() const { return value_; }
 
   KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {

@@ -2,9 +2,10 @@
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
 // execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while the tile is in cache. On CUDA it is cuBLASLt's where CMake found
-// that, of patches on gathered chunks of them; elsewhere it is a portable product, one team a tile.
-// Products of patches are oneDNN's or cuDNN's in programs that link that, as far as it can.
+// C, and its epilogue runs while a tile is in cache. On CUDA, cuBLASLt multiplies where CMake found
+// it, and patches are gathered for it in chunks; elsewhere a portable product gives each tile of C
+// to a team. In programs that link oneDNN or cuDNN, that library multiplies the patches that it
+// can.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
@@ -33,8 +34,8 @@ struct Piece {
   }
 };
 
-/// A host product cut into row_parts x col_parts tiles of C. An element's bits do not depend on the
-/// cut, so that it may depend on the number of threads.
+/// A host product cut into row_parts x col_parts tiles of C. The cut does not change an element's
+/// bits, so it may depend on the number of threads.
 template <Op OpA, Op OpB, class T, class Epilogue, class A, class B>
 struct HostGemmTile {
   A a;
@@ -44,9 +45,9 @@ struct HostGemmTile {
   Epilogue epilogue;
   int row_parts, col_parts;
 
-  /// Parts that keep `threads` threads busy, as square as may be, because each reads and packs its
-  /// part of A and of B anew, and rather of columns, because a transposed A is the dearer to pack;
-  /// no higher than what an epilogue still finds in cache.
+  /// Chooses parts that keep `threads` threads busy. They are as square as possible, because each
+  /// part reads and packs its A and its B anew; columns are cut first, because a transposed A is
+  /// dearer to pack; and no part is higher than what an epilogue still finds in cache.
   void cut(int threads) {
     const int most_row_parts = math::max(1, c.rows / (8 * block_rows));
     const int most_col_parts = math::max(1, c.cols / block_cols<T>);
@@ -80,7 +81,7 @@ struct HostGemmTile {
   }
 };
 
-/// One row on hosts (a vector loop inside), one element on devices.
+/// On hosts f runs on one row (a vector loop inside), on devices on one element.
 template <bool by_row, class F>
 struct MapElement {
   int cols;
@@ -107,7 +108,7 @@ struct RowElement {
 template <class F, class T>
 struct EachTile {
   F f;
-  Matrix<T> memory;  // workers x numbers
+  Matrix<T> memory;  // workers x elements of working memory
   int count;
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -128,7 +129,7 @@ class BatchContext {
  public:
   explicit BatchContext(const Exec& exec) : exec_(exec) {
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-    // So that what the stream needs is allocated now and not by the first product.
+    // Allocates what the stream needs now, not in the first product.
     if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) detail::CublasLt::of(exec);
 #endif
   }
@@ -140,7 +141,8 @@ class BatchContext {
     launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
-  /// Of bfloat16 operands, at a device's full rate; sums are in float, C is of float or bfloat16.
+  /// The product of bfloat16 operands, at a device's full rate; sums are in float, C is float or
+  /// bfloat16.
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
     requires(std::is_same_v<T, float> || std::is_same_v<T, BFloat16>)
@@ -255,7 +257,8 @@ class BatchContext {
     }
   }
 
-  /// By a library on gathered patches if there is one; in bfloat16 its operands are of that type.
+  /// By a library on gathered patches if there is one; in bfloat16 the gathered operands are of
+  /// that type.
   template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
   void launch_on_patches(const A& a, const B& b, Matrix<T> c, Update update,
                          const Epilogue& epilogue) const {
@@ -276,7 +279,7 @@ class BatchContext {
     detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
   }
 
-  /// By a library if it can; A and B are of `Operand`.
+  /// By a library if it can; A and B are matrices of `Operand`.
   template <Op OpA, Op OpB, class Operand, class T, class Epilogue>
   void launch_on_device(Matrix<const Operand> a, Matrix<const Operand> b, Matrix<T> c,
                         Update update, const Epilogue& epilogue) const {
@@ -292,7 +295,8 @@ class BatchContext {
     detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
   }
 
-  /// Launches the epilogue if a library has left it; whether there was a product at all.
+  /// Launches the epilogue unless the library did it; returns whether the library launched a
+  /// product.
   template <class T, class Epilogue>
   bool finish(detail::Launched launched, Matrix<T> c, const Epilogue& epilogue) const {
     if (launched == detail::Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-//
+// e + e^2, and a sum's error at most that times sum |a| |b|, besides float's roundings. TF32
+// hardware may cut the operand off (e = 2^-10); bfloat16 is rounded to nearest (e = 2^-8).
 // The Context concept: the few verbs in which every layer, objective and integrator is written,
 // once. Three types meet it:
 //   BatchContext   each verb is a launch over the whole batch            (batch_context.hpp)
@@ -36,18 +37,16 @@ enum class Op { none, transpose };
 /// Whether a result replaces what its destination held or is added to it.
 enum class Update { overwrite, accumulate };
 
-/// In what precision a device multiplies float matrices: what the operands are rounded to on their
-/// way into the multiplier. Sums are in float and results are stored in float. Host spaces, devices
-/// without such multipliers, and products of double compute in their own type whatever is asked for.
+/// In what precision a device multiplies float matrices: what operands are rounded to on their way
+/// into the multiplier. Sums and results are float. Host spaces, devices without such multipliers,
+/// and products of double compute in their own type, whatever is asked for.
 enum class Compute {
   float32,  ///< operands as they are
   tf32,     ///< 10 bits of mantissa, float's range
   bfloat16  ///< 7 bits of mantissa, float's range
 };
 
-/// The largest relative error of a rounded operand: e; a product's relative error is then at most
-/// 2 e + e^2, and a sum's at most that times sum |a| |b|, besides the roundings of float. TF32
-/// hardware may cut the operand off (e = 2^-10); bfloat16 is rounded to nearest (e = 2^-8).
+/// e, the largest relative error of a rounded operand. A product's relative error is then at most
 constexpr double operand_error(Compute compute) {
   return compute == Compute::float32 ? 0 : compute == Compute::tf32 ? 1.0 / 1024 : 1.0 / 256;
 }
@@ -57,7 +56,7 @@ struct NoEpilogue {
   KOKKOS_INLINE_FUNCTION void operator()(int, int) const {}
 };
 
-/// A row function that does nothing; names the shape in the concept below.
+/// The row function that does nothing; the concept below uses it.
 struct NoRowFunction {
   KOKKOS_INLINE_FUNCTION void operator()(int) const {}
 };
@@ -83,14 +82,14 @@ struct MeasureContext;
 
 namespace detail {
 
-/// Numbers of working memory that one call of an each_tile function takes.
+/// Elements of working memory that one call of an each_tile function takes.
 template <class T, class F>
 KOKKOS_FUNCTION std::size_t tile_need(const F& f);
 
 }  // namespace detail
 
-/// The context of a dry run: see arena.hpp. `workers`: how many tiles the measured context's
-/// each_tile runs at a time (tile_concurrency for BatchContext).
+/// The context of a dry run: see arena.hpp. `workers`: how many tiles each_tile runs at a time in
+/// the context that is measured (tile_concurrency for BatchContext).
 struct MeasureContext {
   int workers = 1;
 
@@ -123,7 +122,7 @@ struct MeasureContext {
     arena.rewind(mark);
   }
 
-  /// Always zero, so loops must end on it.
+  /// Always zero: a loop must end on zero.
   template <class S>
   KOKKOS_FUNCTION S read(const S*) const {
     return S(0);

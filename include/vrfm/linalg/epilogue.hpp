@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How an epilogue tells a vendor's matrix product that it is one that those have built in. Any other
+// How an epilogue tells a vendor's matrix product that the library has it built in. Any other
 // epilogue is one map after such a product.
 #pragma once
 
@@ -24,7 +24,7 @@ struct BuiltIn {
   Matrix<T> sum = {};  ///< of C's extents
 };
 
-/// An epilogue with a member `built_in` that says the same as its operator() on C.
+/// An epilogue whose member `built_in` describes what its operator() does to C.
 template <class E, class T>
 concept HasBuiltIn = requires(const E& epilogue) {
   { epilogue.built_in() } -> std::same_as<BuiltIn<T>>;
@@ -32,7 +32,7 @@ concept HasBuiltIn = requires(const E& epilogue) {
 
 namespace detail {
 
-/// What of a gemm a library has launched.
+/// How much of a gemm a library has launched.
 enum class Launched { nothing, product, product_and_epilogue };
 
 }  // namespace detail

@@ -7,16 +7,16 @@
 
 namespace vrfm {
 
-/// tiles: one kernel over tiles of samples whose activations stay in cache, in memory that does not
-/// grow with the samples; for small networks. batch: a launch a verb over many samples at once; for
-/// large networks. automatic: tiles for networks that are measured to be faster so, by the same rule
-/// on every machine; see bench/README.md.
+/// tiles: one kernel over tiles of samples, whose activations stay in cache, in memory that does
+/// not grow with the samples; for small networks. batch: one launch for each verb over many samples
+/// at once; for large networks. automatic: tiles for networks up to a measured size, by the same
+/// rule on every machine; see bench/README.md.
 enum class Execution { automatic, tiles, batch };
 
-/// How a call that works on many samples is launched: the same member of every options struct.
+/// How a call that works on many samples is launched; every options struct has this member.
 struct Launch {
   Execution execution = Execution::automatic;
-  int batch = 0;  ///< samples at a time that are not in tiles, which bounds the memory; 0: all
+  int batch = 0;  ///< samples at a time outside of tiles, which bounds the memory; 0: all
 };
 
 /// True for values that kernels cannot carry, such as a network of very many layers: types with
@@ -37,8 +37,8 @@ constexpr Compute compute_of_type() {
 
 }  // namespace detail
 
-/// The precision that a flow or a field wants its products in: its `static constexpr Compute compute`,
-/// float32 without one.
+/// The precision in which a flow or a field wants its products: its `static constexpr Compute
+/// compute`, or float32 if it has none.
 template <class F>
 inline constexpr Compute compute_of = detail::compute_of_type<F>();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Passes over flat arrays (optimiser, averaging, gradient sums): one launch, in blocks of fixed
-// length so that partial sums have a fixed shape for any number of threads.
+// Passes over flat arrays (optimizer, averaging, gradient sums): one launch, in blocks of fixed
+// length, so that partial sums have a fixed shape for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace vrfm {
 
-/// Elements a block.
+/// Elements in a block.
 inline constexpr std::int64_t flat_block = 256;
 
 inline std::int64_t flat_blocks(std::int64_t count) {
@@ -21,8 +21,8 @@ inline std::int64_t flat_blocks(std::int64_t count) {
 
 namespace detail {
 
-/// What runs on the elements of a block: f.begin() if it has one (numbers read once, not for each
-/// element), else f itself.
+/// What runs on the elements of a block: f.begin() if f has one (it reads common numbers once, not
+/// for each element), else f itself.
 template <class F>
 KOKKOS_INLINE_FUNCTION auto begin_block(const F& f) {
   if constexpr (requires { f.begin(); }) {
@@ -32,7 +32,7 @@ KOKKOS_INLINE_FUNCTION auto begin_block(const F& f) {
   }
 }
 
-/// One block on hosts (a vector loop inside), one element on devices.
+/// On hosts f runs on one block (a vector loop inside), on devices on one element.
 template <bool by_block, class F>
 struct FlatElements {
   std::int64_t count;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Patches: a batch of channels-last images read as the left operand of a convolution written as a
-// matrix product (im2col; Chellapilla, Puri and Simard 2006), without being copied. A row is an
-// output pixel, its columns the input pixels under the kernel, tap by tap, all channels of a tap
-// adjacent. Transposed patches are those of the convolution's adjoint: rows are input pixels, taps
-// the output pixels that the input pixel went into.
+// Patches: a batch of channels-last images, read without a copy as the left operand of a
+// convolution that is written as a matrix product (im2col; Chellapilla, Puri and Simard 2006). A
+// row is an output pixel; its columns are the input pixels under the kernel, tap by tap, all
+// channels of a tap adjacent. Transposed patches are those of the convolution's adjoint: rows are
+// input pixels, taps the output pixels that the input pixel went into.
 #pragma once
 
 #include <cstddef>
@@ -38,14 +38,14 @@ struct Patches {
   Window window;      ///< of the convolution itself, also if transposed
   bool transposed = false;
 
-  /// Rows a sample, and a line of it.
+  /// Rows of a sample, and of one of its image lines.
   KOKKOS_INLINE_FUNCTION int row_pixels() const {
     return transposed ? window.pixels() : window.out_pixels();
   }
   KOKKOS_INLINE_FUNCTION int row_width() const {
     return transposed ? window.width : window.out_width();
   }
-  /// Rows of x a sample.
+  /// Rows of x that are one sample.
   KOKKOS_INLINE_FUNCTION int source_pixels() const {
     return transposed ? window.out_pixels() : window.pixels();
   }
@@ -63,7 +63,7 @@ struct Patches {
     return {sample, rest / width, rest % width};
   }
 
-  /// That of the next row.
+  /// Where the next row lies.
   KOKKOS_INLINE_FUNCTION void advance(Pixel& pixel) const {
     const int width = row_width();
     if (++pixel.x < width) return;
@@ -82,7 +82,7 @@ struct Patches {
     return x.row(pixel.sample * source_pixels() + y * width + column);
   }
 
-  /// The first of the pixels under a row's window; nullptr unless all its taps lie inside, each a
+  /// The first of the pixels under a row's window; nullptr unless all its taps lie inside, each one
   /// pixel from the next.
   KOKKOS_INLINE_FUNCTION const T* corner(const Pixel& pixel) const {
     if (transposed && window.stride > 1) return nullptr;
@@ -95,21 +95,21 @@ struct Patches {
     return x.row(pixel.sample * source_pixels() + y * width + column);
   }
 
-  /// Where a tap's channels begin from there.
+  /// Where a tap's channels begin, relative to that pixel.
   KOKKOS_INLINE_FUNCTION std::ptrdiff_t offset(int tap) const {
     const int from = transposed ? window.taps() - 1 - tap : tap;
     const int width = transposed ? window.out_width() : window.width;
     return std::ptrdiff_t(from / window.kernel * width + from % window.kernel) * x.stride;
   }
 
-  /// Taps from l on whose channels follow those of tap l, be it inside or not, in x.
+  /// Taps, from l on, whose channels follow those of tap l in x, inside or not.
   KOKKOS_INLINE_FUNCTION int adjoining(const Pixel& pixel, int l) const {
     const int first = pixel.x * window.stride - window.padding;
     const bool inside = first >= 0 && first + window.kernel <= window.width;
     return !transposed && inside && x.stride == x.cols ? window.kernel - l : 1;
   }
 
-  /// The same of tap `tap` = k kernel + l.
+  /// The same for tap `tap` = k kernel + l.
   KOKKOS_INLINE_FUNCTION const T* segment(int row, int tap) const {
     return segment(pixel(row), tap / window.kernel, tap % window.kernel);
   }
@@ -121,7 +121,7 @@ struct Patches {
   }
 
  private:
-  /// The source's coordinate below tap k, -1 if there is none in [0, extent).
+  /// The source's coordinate under tap k; -1 if none is in [0, extent).
   KOKKOS_INLINE_FUNCTION int source(int coordinate, int k, int extent) const {
     int at;
     if (transposed) {

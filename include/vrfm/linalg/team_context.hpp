@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// TeamContext: the verbs of linalg/context.hpp by the threads of one Kokkos team on one tile. A
-// barrier ends each verb. It is what TileContext is on a device, and works with the teams of every
-// execution space.
+// TeamContext: the verbs of linalg/context.hpp by the threads of one Kokkos team on one tile. Each
+// verb ends with a barrier. It is what TileContext is on a device, and works with the teams of
+// every execution space.
 #pragma once
 
 #include <vrfm/linalg/context.hpp>
@@ -12,7 +12,7 @@ namespace vrfm {
 
 namespace detail {
 
-/// each_tile where there is nobody to share the work with.
+/// each_tile where nobody shares the work.
 template <class Ctx, class F, class T>
 KOKKOS_FUNCTION void each_tile_in_turn(const Ctx& ctx, int count, const F& f, Arena<T>& arena) {
   const auto mark = arena.used();
@@ -24,11 +24,11 @@ KOKKOS_FUNCTION void each_tile_in_turn(const Ctx& ctx, int count, const F& f, Ar
 
 }  // namespace detail
 
-/// All threads of the team make their own from `member`, whose vector length must be 1, and call the
-/// same verbs. Takes team_scratch_bytes of the team's scratch (level 0) if that much is left; without,
-/// products are slower, and all are of float32. The bits depend neither on the team's size nor, in
-/// float32, on the scratch; TF32 and bfloat16 need a team of whole warps on a GPU of NVIDIA's compute
-/// capability 8.0 or later, and columns beyond the fourth.
+/// Each thread of the team makes its own from `member`, whose vector length must be 1, and calls
+/// the same verbs. Takes team_scratch_bytes of the team's scratch (level 0) if that much is left;
+/// without it products are slower, and all are of float32. The bits do not depend on the team's
+/// size, and in float32 not on the scratch. TF32 and bfloat16 need a team of whole warps on a GPU
+/// of NVIDIA's compute capability 8.0 or later, and products of more than four columns.
 template <class Member, Compute compute = Compute::float32>
 class TeamContext {
   static constexpr std::size_t bytes = math::max(
@@ -36,7 +36,7 @@ class TeamContext {
       compute == Compute::float32 ? 0 : 2 * sizeof(std::uint32_t) * detail::tensor_block_words);
 
  public:
-  /// What a launch should set aside for a team: the border of 16 bytes included.
+  /// What a launch should set aside for a team, with room for a 16-byte border.
   static constexpr std::size_t team_scratch_bytes = bytes + 16;
 
   KOKKOS_FUNCTION explicit TeamContext(const Member& member)
@@ -65,7 +65,7 @@ class TeamContext {
   KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {
     if (cols > 0) {
       const int size = member_.team_size(), rank = member_.team_rank();
-      // The element `size` further on, without a division for each.
+      // The element `size` further on, without a division for each one.
       const int down = size / cols, right = size % cols;
       int i = rank / cols, j = rank % cols;
       while (i < rows) {
@@ -87,8 +87,8 @@ class TeamContext {
     member_.team_barrier();
   }
 
-  /// In eight parts: part p adds the rows p, p + 8, ... in order; they are added in pairs, pairs of
-  /// pairs and halves.
+  /// In eight parts: part p adds the rows p, p + 8, ... in order; then pairs of parts are added,
+  /// pairs of pairs, and halves.
   template <class F, class S>
   KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
     constexpr int cols_at_once = 64;

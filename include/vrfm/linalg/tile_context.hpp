@@ -124,13 +124,14 @@ struct TileLaunch {
 
 }  // namespace detail
 
-/// How many tiles of `exec` run at the same time: the natural number of workers.
+/// How many tiles of `exec` run at the same time, which is the natural number of workers.
 template <ExecutionSpace Exec>
 int tile_concurrency(const Exec& exec) {
   if constexpr (is_host_space<Exec>) {
     return static_cast<int>(exec.concurrency());
   } else {
-    // Kokkos reports as many threads as could be resident: 2048 a multiprocessor, or nearly.
+    // Kokkos reports the number of threads that could be resident: 2048 a multiprocessor, or
+    // nearly.
     return math::max(1, static_cast<int>(exec.concurrency()) / (2048 / detail::tiles_together));
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sums of columns of a whole batch, in an order that follows from their shape alone. On hosts each
-// column from the first row to the last; on devices in parts that are added as a tree.
+// Column sums of a whole batch, in an order that follows from their shape alone. On hosts each
+// column is added from the first row to the last; on devices in parts, which a tree adds.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,9 @@ struct ColumnSums {
   }
 };
 
-/// Team t: columns [width t, width (t + 1)), each in parts = column_units / width: part p adds the rows
-/// p, p + parts, ... in order, then the upper half of the parts is added to the lower until one is
-/// left.
+/// Team t: columns [width t, width (t + 1)), each in parts = column_units / width. Part p adds the
+/// rows p, p + parts, ... in order; then the upper half of the parts is added to the lower half
+/// until one part is left.
 template <class F, class S>
 struct TeamColumnSums {
   static constexpr int units = 1024;  // one sum each
@@ -46,7 +46,8 @@ struct TeamColumnSums {
   Update update;
   int width;
 
-  /// Eight columns a team, 32 bytes of floats at a time from memory; fewer if there are no more.
+  /// Eight columns a team, because memory gives 32 bytes of floats at a time; fewer if there are no
+  /// more.
   TeamColumnSums(int row_count, int col_count, const F& function, S* sums, Update how)
       : rows(row_count), cols(col_count), f(function), out(sums), update(how), width(1) {
     while (width < 8 && width < cols) width *= 2;
@@ -76,7 +77,7 @@ struct TeamColumnSums {
 
  private:
   KOKKOS_INLINE_FUNCTION S part_of_column(int part, int j) const {
-    constexpr int ahead = 8;  // numbers that are read before the first is added
+    constexpr int ahead = 8;  // elements read before the first is added
     const int parts = units / width;
     S sum = S(0);
     for (std::int64_t first = part; first < rows; first += ahead * parts) {
@@ -97,7 +98,7 @@ template <class Exec, class F, class S>
 void launch_column_sums(const Exec& exec, int rows, int cols, const F& f, S* out, Update update) {
   const char* label = "vrfm::BatchContext::column_sum";
   if constexpr (is_host_space<Exec>) {
-    constexpr int part = 16;  // a line of the cache
+    constexpr int part = 16;  // a cache line
     using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
     Kokkos::parallel_for(label, Policy(exec, 0, (cols + part - 1) / part),
                          ColumnSums<F, S>{rows, cols, f, out, update, part});

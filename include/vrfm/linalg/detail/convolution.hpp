@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A product of patches in the terms of convolution libraries: which of input, output and weights is
-// sought, and where the other two lie. With patches in front, C = P M^T is the output, or of transposed
-// patches the input's gradient; C = M^T P is the gradient of the weights.
+// sought, and where the other two lie. With patches in front, C = P M^T is the output, or, of
+// transposed patches, the input's gradient; C = M^T P is the gradient of the weights.
 #pragma once
 
 #include <array>
@@ -22,9 +22,9 @@ struct Convolution {
   int samples;
   Matrix<const T> input, output, weights;
   bool adjoint;  ///< weights are inputs x (taps x outputs), otherwise outputs x (taps x inputs)
-  T* result;     ///< the numbers of the one that is sought
+  T* result;     ///< the elements of the one that is sought
 
-  /// What a library's plan for it depends on, besides strides.
+  /// What a library's plan depends on, besides strides.
   std::array<int, 9> shape() const {
     return {static_cast<int>(sought),
             samples,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Matrix products by cuBLASLt on the stream of a Kokkos::Cuda instance. The library's matrices are
-// column-major, so C = op(A) op(B) is asked for as C^T = op(B)^T op(A)^T, whose operands are the
-// same memory. The first product of a shape asks the heuristic which algorithm to use; later ones
-// neither allocate nor wait, and can be captured in a graph.
+// column-major, so C = op(A) op(B) becomes C^T = op(B)^T op(A)^T, whose operands are the same
+// memory. The first product of a shape asks the library's heuristic for an algorithm; later ones
+// neither allocate nor wait, and a graph can capture them.
 #pragma once
 
 #include <vrfm/core/arena.hpp>
@@ -36,12 +36,12 @@ inline void expect_success(cudaError_t error, const char* call) {
   throw std::runtime_error(text("vrfm: ", call, " says ", cudaGetErrorString(error)));
 }
 
-/// The `Library` of `exec`'s stream, made when it is first asked for; Kokkos::finalize releases all.
+/// The `Library` of `exec`'s stream, made on first use; Kokkos::finalize releases all of them.
 template <class Library>
 Library& of_stream(const Kokkos::Cuda& exec) {
   using Key = std::pair<int, cudaStream_t>;
   static std::mutex mutex;
-  // Never destroyed: at the end of the program the driver may be gone before it.
+  // Never destroyed: the driver may be gone before the program's end.
   static auto& all = *new std::map<Key, std::unique_ptr<Library>>;
   const std::lock_guard lock(mutex);
   if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
@@ -80,7 +80,8 @@ class CublasLt {
       : device_(exec.cuda_device()), stream_(exec.cuda_stream()) {
     expect_success(cudaSetDevice(device_), "cudaSetDevice");
     expect_success(cublasLtCreate(&handle_), "cublasLtCreate");
-    // Not a view: the library wants 256-byte borders, and Kokkos' headers move them.
+    // Not a view: the library wants 256-byte borders, and the headers of Kokkos' allocations shift
+    // them.
     expect_success(cudaMalloc(&memory_, workspace_bytes + operand_bytes), "cudaMalloc");
   }
   CublasLt(const CublasLt&) = delete;
@@ -91,14 +92,14 @@ class CublasLt {
     if (handle_ != nullptr) cublasLtDestroy(handle_);
   }
 
-  /// For the operands of one product, in the order of the stream.
+  /// The buffer for the operands of one product, in the order of the stream.
   template <class T>
   Arena<T> operand_buffer() const {
     return {reinterpret_cast<T*>(memory_ + workspace_bytes), operand_bytes / sizeof(T)};
   }
 
-  /// Launches `p`; false, and nothing is launched, if the library has no algorithm for it. Throws
-  /// std::runtime_error if the library fails otherwise.
+  /// Launches `p`. Returns false, and launches nothing, if the library has no algorithm for it.
+  /// Throws std::runtime_error if the library fails otherwise.
   bool multiply(const Product& p) {
     cublasLtMatmulDescOpaque_t operation;
     expect_success(cublasLtMatmulDescInit(&operation, p.compute, p.scale),
@@ -136,7 +137,8 @@ class CublasLt {
   }
 
  private:
-  /// NVIDIA's recommendation for Hopper; and what stays in its L2 of 50 MB beside a product's result.
+  /// NVIDIA's recommendation for Hopper; and what fits into its L2 of 50 MB beside a product's
+  /// result.
   static constexpr std::size_t workspace_bytes = std::size_t(32) << 20,
                                operand_bytes = std::size_t(32) << 20;
 
@@ -156,8 +158,8 @@ class CublasLt {
 
   using Key = std::array<std::int64_t, 19>;
 
-  /// Bytes that the address is a multiple of, as far as kernels care (16): what the heuristic is told,
-  /// so that a slice of another array of the same alignment has the same algorithm.
+  /// The largest power of two, up to 16, that divides the address. The heuristic is told no more,
+  /// so that a slice of another array with the same alignment has the same algorithm.
   static std::uint32_t alignment(const void* data) {
     const auto address = reinterpret_cast<std::uintptr_t>(data);
     std::uint32_t bytes = 16;
@@ -237,7 +239,7 @@ constexpr cublasComputeType_t cublaslt_compute(Compute compute) {
   return compute == Compute::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_FAST_16BF;
 }
 
-/// C = op(A) op(B), or C += ..., as the library is asked for it.
+/// C = op(A) op(B), or C += ..., in the library's terms.
 template <Op OpA, Op OpB, Compute compute, class Operand, class T>
 CublasLt::Product cublaslt_product(Matrix<const Operand> a, Matrix<const Operand> b, Matrix<T> c,
                                    Update update) {
@@ -256,13 +258,13 @@ CublasLt::Product cublaslt_product(Matrix<const Operand> a, Matrix<const Operand
           update == Update::accumulate};
 }
 
-/// Whether the library has a name for such a product.
+/// Whether the library can name such a product.
 inline bool is_product(const CublasLt::Product& p) {
   const auto is_matrix = [](const auto& x) { return x.rows == 1 || x.stride >= x.cols; };
   return p.rows > 0 && p.cols > 0 && p.depth > 0 && is_matrix(p.a) && is_matrix(p.b);
 }
 
-/// Asks for the epilogue with the product; false if the library has none such.
+/// Asks for the product with its epilogue; false if the library has no such epilogue.
 template <Compute compute, class T>
 bool set_epilogue(CublasLt::Product& product, const BuiltIn<T>& epilogue) {
   product.bias = epilogue.bias;
@@ -270,7 +272,7 @@ bool set_epilogue(CublasLt::Product& product, const BuiltIn<T>& epilogue) {
     product.epilogue = CUBLASLT_EPILOGUE_BIAS;
     return true;
   }
-  // Its GELU takes an approximate tanh, which is good enough beside rounded operands only.
+  // Its GELU has an approximate tanh, which is good enough beside rounded operands only.
   if (compute == Compute::float32 || !std::is_same_v<T, float>) return false;
   const bool slope = epilogue.kind == BuiltInKind::gelu_tanh_slope;
   if (!epilogue.sum.empty()) {
@@ -301,8 +303,8 @@ Launched cublaslt_gemm(const Kokkos::Cuda& exec, Matrix<const Operand> a, Matrix
   return library.multiply(product) ? Launched::product : Launched::nothing;
 }
 
-/// dW = dy^T x with db, the sums of dy's columns, which are those of the product's depth; false, and
-/// nothing is launched, if the library cannot.
+/// dW = dy^T x with db, the sums of dy's columns over the product's depth. Returns false, and
+/// launches nothing, if the library cannot.
 template <Compute compute, class T>
 bool cublaslt_weight_gradient(const Kokkos::Cuda& exec, Matrix<const T> dy, Matrix<const T> x,
                               Matrix<T> dw, T* db) {

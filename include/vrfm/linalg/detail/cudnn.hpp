@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Convolutions of float by cuDNN 9 on the stream of a Kokkos::Cuda instance, for programs that link
-// vrfm::cudnn: dense images, channels last, in float32 and TF32. The first of a shape asks the
-// library's heuristic for an algorithm that gives the same bits every time and sums products as they
-// are; later ones allocate nothing here. Everything else (bfloat16 operands with float results, which
-// this interface of the library does not have; images with gaps between pixels) stays with gathered
-// patches. Working memory is the operand buffer of linalg/detail/cublaslt.hpp, in the stream's order.
+// vrfm::cudnn: dense images, channels last, in float32 and TF32. The first convolution of a shape
+// asks the library's heuristic for an algorithm that gives the same bits every time and sums the
+// products as they are; later ones allocate nothing here. Gathered patches do the rest: bfloat16
+// operands with float results, which this interface of the library lacks, and images with gaps
+// between pixels. Working memory is the operand buffer of linalg/detail/cublaslt.hpp, in the
+// stream's order.
 #pragma once
 
 #include <vrfm/linalg/detail/convolution.hpp>
@@ -25,7 +26,7 @@ inline void expect_success(cudnnStatus_t status, const char* call) {
   throw std::runtime_error(text("vrfm: ", call, " says ", cudnnGetErrorString(status)));
 }
 
-/// A descriptor of the library's.
+/// Owns one descriptor of the library.
 template <class Handle, cudnnStatus_t (*create)(Handle*), cudnnStatus_t (*destroy)(Handle)>
 class CuDnnDescriptor {
  public:
@@ -63,8 +64,9 @@ class CuDnn {
     return find(c, tf32, bytes).algorithm >= 0;
   }
 
-  /// Launches what `has` said yes to, with these weights, in this memory; false, and nothing is
-  /// launched, if it is not so after all. Throws std::runtime_error if the library fails otherwise.
+  /// Launches a convolution that `has` found an algorithm for, with these weights, in this memory.
+  /// Returns false, and launches nothing, if the library refuses after all. Throws
+  /// std::runtime_error if it fails otherwise.
   bool launch(const Convolution<float>& c, bool tf32, Update update, const float* weights,
               void* memory, std::size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -133,8 +135,8 @@ class CuDnn {
     return std::ranges::all_of(all, [](cudnnStatus_t one) { return one == CUDNN_STATUS_SUCCESS; });
   }
 
-  /// The heuristic's best of those that will do: in TF32 with what it says of the multipliers, or else
-  /// without tensor cores, which the descriptor forbids.
+  /// The best algorithm of the heuristic's list that qualifies: in TF32 with its own choice of
+  /// multipliers, else without tensor cores, which the descriptor forbids.
   int ask(const Shape& s, Sought sought, bool tf32, std::size_t bytes) const {
     const auto best = [&]<class Found>(Found, auto first, auto last, const auto& get) {
       Found found[8];
@@ -153,8 +155,8 @@ class CuDnn {
       }
       return -1;
     };
-    // Neither those that transform (FFT, Winograd), whose errors are others, nor those that add in any
-    // order.
+    // Excluded: algorithms that transform (FFT, Winograd), whose errors differ, and those that add
+    // in any order.
     if (sought == Sought::output) {
       return best(cudnnConvolutionFwdAlgoPerf_t(), CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
                   CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, [&](auto... out) {
@@ -193,7 +195,7 @@ struct WeightsOfAdjoint {
   }
 };
 
-/// Launches what cuDNN can do of a product of patches, without its epilogue.
+/// Launches the part of a product of patches that cuDNN can do, without the epilogue.
 template <Op OpA, Op OpB, Compute compute, class Ctx, class A, class B>
 Launched cudnn_gemm(const Ctx& ctx, const Kokkos::Cuda& exec, const A& a, const B& b,
                     Matrix<float> c, Update update) {

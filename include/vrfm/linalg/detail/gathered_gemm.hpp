@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Products of patches for a library that multiplies matrices: rows of patches are gathered into a
-// buffer that stays in cache, multiplied, and replaced by the next ones. The buffer may be of another
-// type than the patches, in which the library is faster; the other operand is then copied into it as
-// well. The chunks follow from the shape of the product and the size of the buffer alone, and what
-// they add to one C they add in order.
+// Products of patches for a library that multiplies matrices. Rows of patches are gathered into a
+// buffer that stays in cache, multiplied, and replaced by the next rows. The buffer may have
+// another type than the patches, one in which the library is faster; the other operand is then
+// copied into it too. The chunks follow from the shape of the product and the size of the buffer
+// alone; chunks that add to one C do so in order.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@
 
 namespace vrfm::detail {
 
-/// `count` numbers that are read or written as one, from a 16-byte border if they fill 16 bytes.
+/// `count` elements that are read or written as one, from a 16-byte border if they fill 16 bytes.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? alignof(T) : 16) Pack {
   T number[count];
 };
 
-/// Element: numbers [width j, width (j + 1)) of row i of `out` are those of row first + i of the
+/// Element: elements [width j, width (j + 1)) of row i of `out` are those of row first + i of the
 /// patches; all of them lie in one tap.
 template <int width, class T, class Operand>
 struct Gather {
@@ -55,7 +55,7 @@ void gather(const Ctx& ctx, const Patches<T>& patches, int first, Matrix<Operand
   }
 }
 
-/// Numbers from one row to the next in the buffer.
+/// Elements from one row to the next in the buffer.
 template <class Operand>
 std::size_t gathered_stride(int cols) {
   return Arena<Operand>::padded(static_cast<std::size_t>(cols));
@@ -66,7 +66,7 @@ Matrix<Operand> take_gathered(Arena<Operand>& buffer, int rows, int cols) {
   return buffer.take(rows, static_cast<int>(gathered_stride<Operand>(cols))).col_range(0, cols);
 }
 
-/// x in Operand: where it is, or copied to `copy`.
+/// x as a matrix of Operand: where it is, or copied to `copy`.
 template <class Operand, class Ctx, class T>
 Matrix<const Operand> in_operand(const Ctx& ctx, Matrix<const T> x, Matrix<Operand> copy) {
   if constexpr (std::is_same_v<Operand, T>) {
@@ -78,8 +78,9 @@ Matrix<const Operand> in_operand(const Ctx& ctx, Matrix<const T> x, Matrix<Opera
   }
 }
 
-/// Rows of every chunk but the last, of `rows`, if the buffer holds `fit`: equal parts, in whole tiles
-/// of what a library multiplies. 0 if there are no rows, or the buffer does not hold a tile of them.
+/// Rows of each chunk but the last, out of `rows`, if the buffer holds `fit` rows: equal parts, in
+/// whole tiles of the library's products. 0 if there are no rows, or if the buffer holds less than
+/// a tile of them.
 inline int chunk_rows(int rows, std::size_t fit) {
   constexpr int tile = 128;
   if (fit >= static_cast<std::size_t>(rows)) return rows;
@@ -139,7 +140,7 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<T>& a, M
   return true;
 }
 
-/// The same of C = A^T P, which is a sum over the chunks.
+/// The same for C = A^T P, a sum over the chunks.
 template <Op OpA, Op OpB, class Ctx, class Operand, class T, class Epilogue>
 bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, Matrix<const T> a, const Patches<T>& b,
                    Matrix<T> c, Update update, const Epilogue& epilogue) {

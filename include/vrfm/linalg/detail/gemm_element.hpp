@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// One element of a matrix product, for any backend: added over the depth in order by one thread, so
-// the result does not depend on how many there are.
+// One element of a matrix product, for any backend: one thread adds over the depth in order, so the
+// result does not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace vrfm::detail {
 
-/// The depth of a product one of whose operands may be Patches.
+/// The depth of a product; one of its operands may be Patches.
 template <Op OpA, Op OpB, class T, class A, class B>
 KOKKOS_INLINE_FUNCTION int gemm_depth(const A& a, const B& b) {
   if constexpr (std::is_same_v<A, Patches<T>>) {

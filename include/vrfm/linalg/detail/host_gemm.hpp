@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix product of host matrices on the calling thread, in the manner of Goto and van de Geijn 2008:
-// a block of op(B) stays in L2 as panels of the micro kernel's width, and the rows of op(A) pass by.
-// What is near and fits the kernel as it lies, such as the networks' tiles and weights, is read
-// where it is, the rest is packed. Patches on the left are read out of the image through a pointer
-// for each row and tap (Dukhan 2019, "The indirect convolution algorithm"). How it compares with BLAS
-// libraries is in bench/README.md.
+// Matrix product of host matrices on the calling thread, in the manner of Goto and van de Geijn
+// 2008: a block of op(B) stays in L2 as panels of the micro kernel's width, and the rows of op(A)
+// pass by. Operands that are near and fit the kernel as they lie, such as the networks' tiles and
+// weights, are read in place; the rest is packed. Patches on the left are read out of the image
+// through one pointer for each row and tap (Dukhan 2019, "The indirect convolution algorithm").
+// bench/README.md compares it with BLAS libraries.
 #pragma once
 
 #include <vrfm/linalg/detail/micro_kernel.hpp>
@@ -13,20 +13,21 @@
 
 namespace vrfm::detail {
 
-/// Panels of a block of op(B): 768 KiB of the stack (AVX-512).
+/// Panels of a block of op(B): 768 KiB of the stack with AVX-512.
 inline constexpr int most_panels = 6;
-/// Rows of op(A) that stay in cache while the panels of a block pass by: of an A that is near, of one
-/// that is packed or pointed at, and of one that is packed transposed, whose lines come from a page
-/// each.
+/// Rows of op(A) that stay in cache while the panels of a block pass by: of an A that is near; of
+/// one that is packed or pointed at; of one that is packed transposed, where each line comes from
+/// another page.
 inline constexpr int near_rows = 64 * block_rows, packed_rows = 16 * block_rows,
                      strip_rows = 32 * block_rows;
-/// Numbers between two packed rows: not a power of two, which one set of L1 would hold.
+/// Elements between two packed rows: no power of two, because one set of L1 would then hold them
+/// all.
 template <class T>
 inline constexpr int packed_stride = (2048 + 64) / static_cast<int>(sizeof(T));
-/// Columns up to which C is a matter of dot products.
+/// Up to this many columns C is computed by dot products.
 inline constexpr int narrow_cols = 4;
-/// Bytes of an operand that is near: beyond, its rows lie in more pages than the processor has at
-/// hand.
+/// An operand of at most this many bytes is near: the rows of a larger one lie in more pages than
+/// the processor has at hand.
 inline constexpr std::size_t near_bytes = 256 * 1024;
 
 template <class X>
@@ -69,7 +70,7 @@ struct Region {
   int row, rows, col, cols;
 };
 
-/// Where the kernel reads an operand: as it lies, packed, or where pointers say.
+/// Where the kernel reads an operand: in place, packed, or through pointers.
 enum class Reads { strided, packed, pointed };
 
 /// The loops over blocks and panels.
@@ -92,7 +93,7 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
   for (int first = region.col; first < region.col + region.cols; first += block) {
     const int end = math::min(first + block, region.col + region.cols);
     const int across = (end - first + cols - 1) / cols;
-    // As much of the depth as the panels hold: a block of C meets it as a whole while in cache.
+    // As much of the depth as the panels hold: a block of C then sees all of it while in cache.
     const int held = pack_right ? most_panels / across * most_depth<T> : most_depth<T>;
     for (int begin = 0; begin < depth; begin += held) {
       const int until = math::min(begin + held, depth);
@@ -175,7 +176,8 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
   }
   const auto multiply = [&]<Reads left>() {
     if constexpr (is_patches<B>) {
-      // Whole panels of one tap, and as many numbers outside of an image as a tap has.
+      // Whole panels of one tap, and for taps outside of an image as many zeros as a tap has
+      // channels.
       const int channels = b.x.cols;
       if (channels % block_cols<T> == 0 && channels <= most_depth<T> &&
           b.window.taps() <= most_pointed_taps) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The innermost loop of a host matrix product: a block of C, held in vector registers while the
-// depth passes by as outer products (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
-// multiplication"). The order of an element's sum follows from the shape of the product, whatever
-// block it falls into: so a row's bits depend neither on its neighbours nor on how the rows are cut.
+// depth passes by as outer products (Goto and van de Geijn 2008, "Anatomy of high-performance
+// matrix multiplication"). The order of an element's sum follows from the shape of the product and
+// not from its block, so a row's bits depend neither on its neighbours nor on how the rows are cut.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ struct StridedRows {
   const T* data;
   std::ptrdiff_t stride;
 
-  /// From depth `begin` on, all that can be read without another look at where the rows lie.
+  /// From depth `begin` on, all that can be read before one must look again at where the rows lie.
   template <int rows>
   struct Segment {
     const T* data;
@@ -51,8 +51,8 @@ struct StridedRows {
   };
 };
 
-/// Rows of A in segments of `length` numbers, the first one of `first`, each where a pointer says:
-/// segment s of row i begins at data[s * block_rows + i].
+/// Rows of A in segments of `length` elements, the first segment of `first`. Pointers say where
+/// they are: segment s of row i begins at data[s * block_rows + i].
 template <class T>
 struct PointedRows {
   const T* const* data;
@@ -86,7 +86,7 @@ struct StridedPanel {
   }
 };
 
-/// Rows of B that begin `offset` numbers behind where pointers say, one after the other.
+/// Rows of B, one after the other, each beginning `offset` elements behind where its pointer says.
 template <class T>
 struct PointedPanel {
   const T* const* rows;
@@ -94,7 +94,7 @@ struct PointedPanel {
   const T* next() { return *rows++ + offset; }
 };
 
-/// C (+)= A B for `rows` x (`vectors` registers) of C. `A` and `B` are how their rows lie.
+/// C (+)= A B for `rows` x (`vectors` registers) of C. The types `A` and `B` say how the rows lie.
 template <class T, int rows, int vectors, class A, class B>
 void micro_kernel(int depth, A a, B b, T* c, std::ptrdiff_t ldc, bool add) {
   using Vector = typename VectorOf<T>::type;
@@ -145,8 +145,8 @@ inline constexpr MicroKernel<T, A, B> micro_kernels[block_rows] = {
     micro_kernel<T, 3, vectors, A, B>, micro_kernel<T, 4, vectors, A, B>,
     micro_kernel<T, 5, vectors, A, B>, micro_kernel<T, 6, vectors, A, B>};
 
-/// The kernel of a block of 1 to block_rows rows and 1 to block_vectors registers; a pointed panel
-/// has all of them.
+/// The kernel for a block of 1 to block_rows rows and 1 to block_vectors registers; a panel that is
+/// pointed at always has all registers.
 template <class T, class A, class B>
 MicroKernel<T, A, B> micro_kernel_of(int rows, int vectors) {
   if constexpr (std::is_same_v<B, PointedPanel<T>>) {
@@ -160,7 +160,7 @@ MicroKernel<T, A, B> micro_kernel_of(int rows, int vectors) {
   }
 }
 
-/// The sum of a vector's `width` numbers: halves are added until one is left.
+/// The sum of a vector's `width` elements: halves are added until one element is left.
 template <class T, int width, class Vector>
 T sum_lanes(const Vector& x) {
   if constexpr (width == 16) {
@@ -180,7 +180,7 @@ T sum_lanes(const Vector& x) {
 }
 
 /// C (+)= A B^T where B has so few rows that a block of C would be mostly padding: one dot product
-/// an element, its terms spread over the lanes of a register.
+/// for each element, its terms spread over the lanes of a register.
 template <class T>
 void dot_products(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, bool add) {
   using Vector = typename VectorOf<T>::type;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Convolutions of float by oneDNN on OpenMP's threads, for programs that link vrfm::onednn. Images are
-// read where they are, channels last; weights are brought into the order that the library's kernel
-// asks for. The first convolution of a shape compiles its kernel; later ones reuse it and its working
-// memory, and all that is still allocated is the library's own list of a call's arguments. What it has
-// only plain loops for, such as images with gaps between pixels, is left to our own products, and so
-// is what an instance of a part of the threads launches. The library cuts the sum of the weights'
-// gradient by the number of threads: unlike by our own products, a training's results depend on it.
+// Convolutions of float by oneDNN on OpenMP's threads, for programs that link vrfm::onednn. Images
+// are read in place, channels last; weights are brought into the order that the library's kernel
+// asks for. The first convolution of a shape compiles its kernel; later ones reuse the kernel and
+// its working memory, and allocate nothing but the library's own list of arguments. Two cases stay
+// with vrfm's own products: what the library has only plain loops for, such as images with gaps
+// between pixels, and launches of an instance that has a part of the threads. The library cuts the
+// sum of the weights' gradient by the number of threads, so the results of a training depend on
+// that number, unlike those of vrfm's own products.
 #pragma once
 
 #include <vrfm/linalg/detail/convolution.hpp>
@@ -37,8 +38,9 @@ class OneDnn {
     return one;
   }
 
-  /// Computes what `c` seeks, with `bias` added to an output unless it is null; false, and nothing is
-  /// done, if the library has no fast kernel for it. Throws dnnl::error if the library fails.
+  /// Computes what `c` seeks, with `bias` added to an output unless it is null. Returns false, and
+  /// does nothing, if the library has no fast kernel for it. Throws dnnl::error if the library
+  /// fails.
   bool compute(const Convolution<float>& c, const float* bias, Update update) {
     const auto [entry, is_new] = kernels_.try_emplace(key(c, bias, update));
     if (is_new) entry->second = make(c, bias != nullptr, update);
@@ -102,7 +104,7 @@ class OneDnn {
 
   Memory on(const Memory::desc& desc) const { return {desc, engine_, DNNL_MEMORY_NONE}; }
 
-  /// What the library has for a convolution, `hint` for its gradients; empty if nothing.
+  /// The library's kernel for a convolution (`hint`: for its gradients); empty if it has none.
   template <class Primitive, class... Hint, class... What>
   auto find(const dnnl::primitive_attr& attributes, const std::tuple<Hint...>& hint,
             const What&... what) const {
@@ -166,8 +168,8 @@ class OneDnn {
                  {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}, c.sought);
   }
 
-  /// The kernel of `found`, whose weights are `ordered`; `names`: of input, weights and output. None if
-  /// the library would take its reference code, whose loops are plain.
+  /// Sets up the kernel of `found`, whose weights are `ordered`; `names` are those of input,
+  /// weights and output. None if the library would take its reference code, whose loops are plain.
   template <class Found>
   std::optional<Kernel> ready(const Found& found, const Memory::desc& ordered,
                               const Memory::desc& weights, const Memory::desc& input,
@@ -216,11 +218,11 @@ class OneDnn {
   std::vector<Line> buffer_;
 };
 
-/// Launches what oneDNN can do of a product of patches and its epilogue.
+/// Launches the part of a product of patches and its epilogue that oneDNN can do.
 template <Op OpA, Op OpB, class A, class B, class Epilogue>
 Launched onednn_gemm(const Kokkos::OpenMP& exec, const A& a, const B& b, Matrix<float> c,
                      Update update, const Epilogue& epilogue) {
-  // The library knows OpenMP's own count of threads only.
+  // The library knows OpenMP's own number of threads only.
   const bool all_threads = exec.concurrency() == omp_get_max_threads() && omp_in_parallel() == 0;
   if constexpr (OpA == Op::none && OpB == Op::none) {
     return Launched::nothing;  // its weights are transposed

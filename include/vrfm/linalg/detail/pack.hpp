@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // How a host matrix product copies a part of an operand into the order in which its micro kernel
-// reads: rows of matrices and of patches, 8 x 8 transposes of a right-hand side, and strips of a
-// transposed left one. Rows of patches need not be copied: pointers say where they lie.
+// reads: rows of matrices and of patches, 8 x 8 transposes of a right-hand side, strips of a
+// transposed left one. Rows of patches need no copy: pointers say where they lie.
 #pragma once
 
 #include <cstring>
@@ -11,14 +11,14 @@
 
 namespace vrfm::detail {
 
-/// Most of the depth that is summed before C is written.
+/// The most of the depth that is summed before C is written.
 template <class T>
 inline constexpr int most_depth = 2048 / static_cast<int>(sizeof(T));
-/// Numbers between two strips of a transposed A, block_rows columns and most of the depth.
+/// Elements between two strips of a transposed A: block_rows columns, and most of the depth.
 template <class T>
 inline constexpr int strip_stride = most_depth<T> * block_rows + 64 / static_cast<int>(sizeof(T));
 
-/// 8 x 8 numbers: out(j, i) = in(i, j).
+/// 8 x 8 elements: out(j, i) = in(i, j).
 template <class T>
 void transpose_8x8(const T* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_out) {
   typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
@@ -58,13 +58,14 @@ void copy(const T* in, int count, T* out) {
   if (j < count) std::memcpy(out + j, in + j, static_cast<std::size_t>(count - j) * sizeof(T));
 }
 
-/// out(i, j) = X(row + i, col + j) for rows x cols numbers.
+/// out(i, j) = X(row + i, col + j) for rows x cols elements.
 template <class T>
 void copy_rows(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out, int ld) {
   for (int i = 0; i < rows; ++i) copy(&x(row + i, col), cols, out + i * ld);
 }
 
-// Patches by value, here and below, so that no store is taken to change them.
+// Patches are passed by value, here and below, so that the compiler knows that no store changes
+// them.
 template <class T>
 void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out, int ld) {
   const int channels = x.x.cols, kernel = x.window.kernel, tap = col / channels;
@@ -88,17 +89,18 @@ void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out,
   }
 }
 
-/// Channels from which on patches are read where they lie: segments of fewer cost more than copies.
+/// From this many channels on, patches are read where they lie: shorter segments cost more than
+/// copies.
 inline constexpr int least_channels = 16;
 /// Segments that a part of the depth may touch.
 template <class T>
 inline constexpr int most_segments = most_depth<T> / least_channels + 2;
-/// What lies outside an image.
+/// The zeros that lie outside an image.
 template <class T>
 alignas(64) inline constexpr T zeros[most_depth<T>] = {};
 
-/// Where columns [col, col + cols) of `rows` rows of patches lie, a segment for each tap, in the
-/// order of PointedRows, a block of rows after the other. Returns the segments of a row.
+/// Where columns [col, col + cols) of `rows` rows of patches lie: a segment for each tap, in the
+/// order of PointedRows, one block of rows after the other. Returns the segments of a row.
 template <class T>
 int point_rows(const Patches<T> x, int row, int rows, int col, int cols, const T** out) {
   const int channels = x.x.cols, kernel = x.window.kernel;
@@ -129,11 +131,11 @@ int point_rows(const Patches<T> x, int row, int rows, int col, int cols, const T
   return segments;
 }
 
-/// Taps of a window whose patches on the right are read where they lie.
+/// Taps of a window up to which patches on the right are read where they lie.
 inline constexpr int most_pointed_taps = 9;
 
 /// Where the channels of taps [tap, tap + taps) of `rows` rows of patches begin, in the order of
-/// PointedPanel: those of a tap one after the other, most_depth of them from tap to tap.
+/// PointedPanel: those of one tap one after the other, most_depth of them from tap to tap.
 template <class T>
 void point_taps(const Patches<T> x, int row, int rows, int tap, int taps, const T** out) {
   std::ptrdiff_t offsets[most_pointed_taps] = {};
@@ -155,7 +157,7 @@ void point_taps(const Patches<T> x, int row, int rows, int tap, int taps, const 
   }
 }
 
-/// out(i, j) = op(X)(row + i, col + j) for rows x cols numbers, then zeros up to column `padded`.
+/// out(i, j) = op(X)(row + i, col + j) for rows x cols elements, then zeros up to column `padded`.
 template <Op op, class T, class X>
 void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, int ld) {
   int done_rows = 0, done_cols = 0;
@@ -164,7 +166,7 @@ void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, 
     done_cols = cols;
     copy_rows(x, row, rows, col, cols, out, ld);
   } else {
-    // By strips of 64 rows of X, of which a line each is read at a time.
+    // By strips of 64 rows of X: from each row one line is read at a time.
     done_rows = rows / 8 * 8;
     done_cols = cols / 8 * 8;
     for (int strip = 0; strip < done_cols; strip += 64) {
@@ -189,14 +191,14 @@ void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, 
   }
 }
 
-/// A transposed A as strips of block_rows columns, in which the kernel reads on and on:
-/// out[s * strip_stride + i * block_rows + j] = x(row + i, col + s * block_rows + j) for rows x cols
-/// numbers.
+/// A transposed A as strips of block_rows columns, which the kernel reads from beginning to end:
+/// out[s * strip_stride + i * block_rows + j] = x(row + i, col + s * block_rows + j) for rows x
+/// cols elements.
 template <class T>
 void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out) {
   typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
   static_assert(block_rows <= 8);
-  // What a row copied too much is overwritten by the next.
+  // A row may be copied too far; the next one overwrites that.
   const int whole = math::min(cols / block_rows, (x.cols - col - 8 + block_rows) / block_rows);
   // A few rows at a time, so that whole lines of a strip are written one after the other.
   for (int first = 0; first < rows; first += 8) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix product by the threads of one Kokkos team, for any backend. C is computed a tile at a time:
-// blocks of the operands pass through the team's scratch, and each worker (a thread here, a warp in
-// tensor_core.hpp) keeps its block of the tile in registers. Every element is added over the depth in
-// order, so its bits depend neither on the team's size nor on the tile it falls into.
+// Matrix product by the threads of one Kokkos team, for any backend. C is computed a tile at a
+// time: blocks of the operands pass through the team's scratch, and each worker (a thread here, a
+// warp in tensor_core.hpp) keeps its block of the tile in registers. Every element is added over
+// the depth in order, so its bits depend neither on the team's size nor on its tile.
 #pragma once
 
 #include <vrfm/linalg/detail/gemm_element.hpp>
@@ -26,8 +26,8 @@ struct TeamOperand {
   }
 };
 
-/// block(e) = number(e) for e = rank, rank + size, ... below `count`; several are read before the
-/// first is written, because a read waits long.
+/// block(e) = number(e) for e = rank, rank + size, ... below `count`. Several elements are read
+/// before the first is written, because a read waits long.
 template <int count, class Number, class Write>
 KOKKOS_INLINE_FUNCTION void stage_numbers(int rank, int size, const Number& number,
                                           const Write& write) {
@@ -45,8 +45,8 @@ KOKKOS_INLINE_FUNCTION void stage_numbers(int rank, int size, const Number& numb
   }
 }
 
-/// Workers of the product that are threads: unit u of 8 x 16 owns `own_rows` rows of the tile that
-/// follow one another, and every 16th column.
+/// Workers of the product that are threads: unit u of 8 x 16 owns `own_rows` adjacent rows of the
+/// tile and every 16th column.
 template <class Member, class T, int tile_rows>
 class ThreadWorkers {
  public:
@@ -77,7 +77,7 @@ class ThreadWorkers {
         });
   }
 
-  /// Whether unit `unit` has a part of a tile that is cut off at `rows_left` x `cols_left`.
+  /// Whether unit `unit` owns anything of a tile that is cut off at `rows_left` x `cols_left`.
   KOKKOS_INLINE_FUNCTION bool owns(int unit, int rows_left, int cols_left) const {
     return unit < units && own_rows * (unit / 16) < rows_left && unit % 16 < cols_left;
   }
@@ -114,17 +114,17 @@ class ThreadWorkers {
  private:
   static constexpr int own_rows = tile_rows / 8, own_cols = cols / 16;
 
-  /// Read as one: its address is a multiple of its alignment, because strides and units are.
+  /// Read as one: strides and units are multiples of its alignment, so its address is one too.
   struct alignas(own_rows * sizeof(T) < 16 ? own_rows * sizeof(T) : 16) Pack {
     T number[own_rows];
   };
 
-  /// Lines and a gap of 4, so that the 32 places below fall into 32 banks.
+  /// Lines with a gap of 4, so that the 32 places below fall into 32 banks.
   template <int lines>
   static constexpr int stride = lines + 4;
 
-  /// Where the e-th number of a block belongs: neighbours in e are neighbours in memory, eight of
-  /// them (32 bytes) where that is along the depth.
+  /// Where element e of a block belongs. Neighbours in e are neighbours in memory, eight of them
+  /// (32 bytes) where that is along the depth.
   template <int lines, bool along_depth>
   struct Place {
     KOKKOS_INLINE_FUNCTION static int line(int e) {
@@ -151,7 +151,7 @@ KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch
   using Sum = decltype(T() * T());  // float if T is bfloat16
   auto* const left = scratch;
   auto* const right = scratch + Workers::block_words;
-  // A team of fewer workers than units goes over the tile several times.
+  // A team with fewer workers than units passes over the tile several times.
   for (int first = 0; first < Workers::units; first += workers.count()) {
     const int unit = first + workers.index();
     const bool active = workers.owns(unit, c.rows - i0, c.cols - j0);
@@ -203,7 +203,7 @@ KOKKOS_FUNCTION void team_gemm_by_element(const Member& member, const A& a, cons
   for (int e = member.team_rank(); e < c.rows * c.cols; e += member.team_size()) element(e);
 }
 
-/// The team's scratch as numbers; tells nvcc what it cannot see in a function that is called.
+/// The team's scratch as elements of T; tells nvcc what it cannot see in a function that is called.
 template <class Word>
 KOKKOS_INLINE_FUNCTION Word* scratch_words(void* scratch) {
 #if defined(__CUDA_ARCH__)
@@ -212,12 +212,12 @@ KOKKOS_INLINE_FUNCTION Word* scratch_words(void* scratch) {
   return static_cast<Word*>(scratch);
 }
 
-/// The product by the threads of `member`. `scratch`: team_gemm_scratch<T> bytes on a 16-byte border,
-/// or null, which is slower and has the same bits. No barrier at the end.
+/// The product by the threads of `member`. `scratch`: team_gemm_scratch<T> bytes on a 16-byte
+/// border; null is slower and has the same bits. No barrier at the end.
 template <Op OpA, Op OpB, class Member, class A, class B, class T, class Epilogue>
 KOKKOS_FUNCTION VRFM_CALLED void team_gemm(const Member& member, void* scratch, A a, B b,
                                            Matrix<T> c, Update update, Epilogue epilogue) {
-  // Narrow results would leave most units without work.
+  // A narrow result would leave most units without work.
   if (scratch == nullptr || c.cols <= 4 || c.rows <= 2) {
     team_gemm_by_element<OpA, OpB>(member, a, b, c, update, epilogue);
     return;

@@ -11,8 +11,8 @@
 
 namespace vrfm::detail {
 
-/// Threads of a team that computes tiles, and such teams on a multiprocessor. Four leave a thread 128
-/// registers, half of them for its block of a product.
+/// Threads of a team that computes tiles, and such teams on a multiprocessor. Four teams leave a
+/// thread 128 registers, half of them for its block of a product.
 inline constexpr int tile_threads = 128, tiles_together = 4;
 
 /// f(member) by `teams` teams with `bytes` of scratch each.

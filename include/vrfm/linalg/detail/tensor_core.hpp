@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Tensor cores: D += A B by the 32 threads (lanes) of a CUDA warp, A of 16 lines, B of 8, both in
-// 32-bit words along the depth: one TF32 number a word (mma.m16n8k8) or two bfloat16 numbers
-// (mma.m16n8k16). In words the two instructions spread their operands over the lanes alike. Layouts:
-// NVIDIA, "Parallel Thread Execution ISA", matrix fragments for mma.m16n8k8 and mma.m16n8k16.
+// Tensor cores: D += A B by the 32 threads (lanes) of a CUDA warp, with A of 16 lines and B of 8,
+// both in 32-bit words along the depth. A word is one TF32 element (mma.m16n8k8) or two bfloat16
+// elements (mma.m16n8k16); in words, the two instructions spread their operands over the lanes
+// alike. Layouts: NVIDIA, "Parallel Thread Execution ISA", matrix fragments for mma.m16n8k8 and
+// mma.m16n8k16.
 #pragma once
 
 #include <vrfm/linalg/detail/team_gemm.hpp>
 
 namespace vrfm::detail {
 
-/// A row or column, and what stands second.
+/// A row or column, and the index in it.
 struct FragmentPlace {
   int line, at;
 };
@@ -30,10 +31,10 @@ KOKKOS_INLINE_FUNCTION constexpr FragmentPlace result_place(int lane, int r) {
   return {lane / 4 + r / 2 * 8, lane % 4 * 2 + r % 2};
 }
 
-/// Words that one instruction takes from a line, words of a line in scratch, and how far apart the
-/// lines are: the 32 words that a warp reads at once are then in 32 banks.
+/// Words of a line that one instruction takes, words of a line in scratch, and the distance of
+/// lines: with it, the 32 words that a warp reads at once are in 32 banks.
 inline constexpr int mma_words = 8, line_words = 32, line_stride = 36;
-/// Numbers in a word.
+/// Elements in a word.
 template <Compute compute>
 inline constexpr int numbers_a_word = compute == Compute::bfloat16 ? 2 : 1;
 
@@ -49,7 +50,7 @@ KOKKOS_INLINE_FUNCTION std::uint32_t tf32_word(float x) {
 #endif
 }
 
-/// Two numbers with 7 bits of mantissa, to nearest even; the first in the lower half:
+/// Two elements with 7 bits of mantissa, to nearest even; the first in the lower half:
 /// cvt.rn.bf16x2.f32.
 KOKKOS_INLINE_FUNCTION std::uint32_t bfloat16_word(float first, float second) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -85,7 +86,7 @@ struct WarpTiles {
   };
 };
 
-/// Workers of blocked_gemm that are warps. `Warp` says how many there are, and runs its lanes.
+/// Workers of blocked_gemm that are warps. `Warp` says how many there are, and runs their lanes.
 template <class Warp, Compute compute, int tile_rows>
 class WarpWorkers {
   using Tiles = WarpTiles<tile_rows>;
@@ -103,7 +104,7 @@ class WarpWorkers {
   KOKKOS_INLINE_FUNCTION int count() const { return warp_.count(); }
   KOKKOS_INLINE_FUNCTION void barrier() const { warp_.barrier(); }
 
-  /// block[line][word] = the numbers of x(first + line, ...) from depth first_k on
+  /// block[line][word] = the elements of x(first + line, ...) from depth first_k on
   template <int lines, bool along_depth, class X>
   KOKKOS_INLINE_FUNCTION void stage(const TeamOperand<along_depth, X>& x, int first, int first_k,
                                     Word* block) const {
@@ -191,8 +192,8 @@ class WarpWorkers {
     return unit % Tiles::across * (8 * Tiles::right);
   }
 
-  /// Where the e-th word of a block belongs: neighbours in e are neighbours in memory, eight of them
-  /// (32 bytes) where that is across the lines.
+  /// Where word e of a block belongs. Neighbours in e are neighbours in memory, eight of them (32
+  /// bytes) where that is across the lines.
   template <int lines, bool along_depth>
   KOKKOS_INLINE_FUNCTION static FragmentPlace block_place(int e) {
     if constexpr (along_depth) {
@@ -256,9 +257,9 @@ struct CudaWarp {
 
 #endif
 
-/// The product on tensor cores by the threads of `member`; by elements in float where there are none
-/// for this team, or C is too narrow for them. What decides that is the same for all rows of C. No
-/// barrier at the end.
+/// The product on tensor cores by the threads of `member`. Where this team has none, or C is too
+/// narrow for them, by elements in float. That choice is the same for all rows of C. No barrier at
+/// the end.
 template <Compute compute, Op OpA, Op OpB, class Member, class A, class B, class Epilogue>
 KOKKOS_FUNCTION VRFM_CALLED void tensor_core_gemm(const Member& member, void* scratch, A a, B b,
                                                   Matrix<float> c, Update update,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The matrix product of a whole batch for any device: one team a tile of C (team_gemm.hpp). It stands
-// in where no vendor's library multiplies. An element's bits do not depend on how many teams there
-// are. On NVIDIA's tensor cores where `compute` asks for that and the device has them.
+// The matrix product of a whole batch for any device where no vendor's library multiplies: one team
+// for each tile of C (team_gemm.hpp). The number of teams does not change an element's bits. On
+// NVIDIA's tensor cores where `compute` asks for them and the device has them.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
@@ -46,7 +46,8 @@ struct GemmTiles {
 #else
     multiply(ThreadWorkers<Member, Number, team_tile_rows>(member), scratch, i0, j0);
 #endif
-    // Not while the tile is in registers, of which a large epilogue would leave it none.
+    // The epilogue comes after the tile has left the registers: a large epilogue would leave the
+    // tile none.
     if constexpr (!std::is_same_v<Epilogue, NoEpilogue>) {
       member.team_barrier();
       const int rows = math::min(team_tile_rows, c.rows - i0);
@@ -74,9 +75,9 @@ template <class Exec>
 inline constexpr bool has_library = false;
 #endif
 
-/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. An element a thread where
-/// C is so narrow or low that most of a team would have no work, and where that is never much: on
-/// hosts, and beside a library, which leaves only what is strange.
+/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. One thread for each
+/// element where C is so narrow or low that most of a team would have no work; also on hosts and
+/// beside a library, which leave little to this function.
 template <Compute compute, Op OpA, Op OpB, class Exec, class A, class B, class T, class Epilogue>
 void launch_tiled_gemm(const Exec& exec, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
@@ -84,7 +85,7 @@ void launch_tiled_gemm(const Exec& exec, const A& a, const B& b, Matrix<T> c, Up
   if constexpr (!is_host_space<Exec> && !has_library<Exec>) {
     constexpr bool is_bfloat16 = std::is_same_v<A, Matrix<const BFloat16>>;
     using Tiles = GemmTiles<is_bfloat16 ? Compute::bfloat16 : compute, OpA, OpB, A, B, T, Epilogue>;
-    // Rounded or not is not for the number of rows to decide.
+    // Whether operands are rounded must not depend on the number of rows.
     if (c.cols > 4 && (c.rows > 2 || Tiles::rounds)) {
       const Tiles tiles{a, b, c, update, epilogue};
       launch_teams(exec, label, tiles.tiles(), Tiles::scratch_bytes + 16, tiles);
