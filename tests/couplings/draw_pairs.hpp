@@ -11,28 +11,9 @@
 
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/training/detail/leaf_kernels.hpp>
 
 namespace vrfm::test {
-
-template <class T, class C>
-struct DrawPair {
-  C coupling;
-  DrawAddress address;
-  Matrix<T> x0, x1, vector, field;
-  Matrix<std::int32_t> label, dropped;
-
-  KOKKOS_FUNCTION void operator()(int i) const {
-    if (!dropped.empty()) dropped(i, 0) = 0;
-    coupling.draw(address.at(i), Slot<T>{x0.row(i), x1.row(i), row_of(label, i), row_of(vector, i),
-                                         row_of(field, i), row_of(dropped, i)});
-  }
-
- private:
-  template <class S>
-  KOKKOS_FUNCTION static S* row_of(const Matrix<S>& m, int i) {
-    return m.empty() ? nullptr : m.row(i);
-  }
-};
 
 /// Samples of a coupling, row by row.
 struct DrawnPairs {
@@ -49,7 +30,7 @@ DrawnPairs draw_pairs(const Exec& exec, const C& coupling, int rows, const DrawA
   Padded<T, Exec> x0(rows, coupling.dimension()), x1(rows, coupling.dimension());
   Padded<T, Exec> vector(rows, shape.columns), field(rows, shape.field_columns);
   const Table<std::int32_t, Exec> label("label", n, 1), dropped("dropped", n, 1);
-  DrawPair<T, C> draw{coupling, address, x0.matrix(), x1.matrix(), {}, {}, {}, {}};
+  vrfm::detail::DrawRows<T, C> draw{coupling, address, x0.matrix(), x1.matrix(), {}, {}, {}, {}};
   if (shape.classes > 0) draw.label = vrfm::matrix(label);
   if (shape.columns > 0) draw.vector = vector.matrix();
   if (shape.field_columns > 0) draw.field = field.matrix();

@@ -40,6 +40,23 @@ struct LabelledTarget {
   }
 };
 
+/// A target of which every other sample has no condition, and writes none.
+struct SometimesLabelled {
+  KOKKOS_FUNCTION int dimension() const { return 1; }
+  KOKKOS_FUNCTION ConditionShape condition() const { return {.columns = 2, .field_columns = 3}; }
+  template <class T>
+  KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t, const RandomStream&,
+                            const Slot<T>& slot) const {
+    slot.x1[0] = T(sample);
+    if (sample % 2 != 0) {
+      *slot.dropped = 1;
+      return;
+    }
+    for (int j = 0; j < 2; ++j) slot.vector[j] = T(4);
+    for (int j = 0; j < 3; ++j) slot.field[j] = T(5);
+  }
+};
+
 /// A coupling of one's own that prepares itself: see DroppedCondition's test.
 struct PreparedCoupling {
   mutable int* prepared;
@@ -170,7 +187,7 @@ TEMPLATE_LIST_TEST_CASE("a condition is dropped as often as asked", "[couplings]
     const Dropped coupling(whole, p);
     CHECK(coupling.dimension() == 2);
     CHECK(coupling.condition() == whole.condition());
-    auto drawn = draw_pairs<T>(exec, coupling, count, address_of(5, 2));
+    const auto drawn = draw_pairs<T>(exec, coupling, count, address_of(5, 2));
     double dropped = 0;
     for (const double d : drawn.dropped) dropped += d;
     CHECK(std::fabs(dropped - p * count) <= 5 * std::sqrt(p * (1 - p) * count));
@@ -180,10 +197,29 @@ TEMPLATE_LIST_TEST_CASE("a condition is dropped as often as asked", "[couplings]
       CHECK(draw_pairs<T>(exec, coupling, count, address_of(5, 2, Use::held_out)).dropped !=
             drawn.dropped);
     }
-    // Nothing else of the draw is another.
-    drawn.dropped = given.dropped;
-    CHECK(drawn == given);
+    // Nothing else of the draw is another; what is dropped is 0.
+    auto expected = given;
+    expected.dropped = drawn.dropped;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (drawn.dropped[i] == 0) continue;
+      for (std::size_t j = 0; j < 3; ++j) expected.vector[3 * i + j] = 0;
+      expected.field[i] = 0;
+    }
+    CHECK(drawn == expected);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("a condition that is dropped need not be written", "[couplings][dropped]",
+                        SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  const Exec exec;
+  const auto coupling = vrfm::independent(vrfm::standard_normal<T>(exec, 1), SometimesLabelled{});
+  // The memory is NaN at first.
+  const auto drawn = draw_pairs<T>(exec, coupling, 4, DrawAddress{});
+  CHECK(drawn.dropped == std::vector<double>{0, 1, 0, 1});
+  CHECK(drawn.vector == std::vector<double>{4, 4, 0, 0, 4, 4, 0, 0});
+  CHECK(drawn.field == std::vector<double>{5, 5, 5, 0, 0, 0, 5, 5, 5, 0, 0, 0});
 }
 
 TEST_CASE("a dropped condition is still its coupling", "[couplings][dropped]") {

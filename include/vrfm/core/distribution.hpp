@@ -28,7 +28,8 @@ struct Slot {
   std::int32_t* label;    ///< [1]
   T* vector;              ///< [columns]
   T* field;               ///< [field_columns]
-  std::int32_t* dropped;  ///< [1], 0 at first; set if the condition counts as not given
+  std::int32_t* dropped;  ///< [1], 0 at first; set if the condition counts as not given, and then
+                          ///< the rest of it need not be written
 };
 
 /// Draws the sample at (sample, step) of a stream into x [dimension()].

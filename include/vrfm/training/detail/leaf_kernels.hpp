@@ -31,7 +31,8 @@ Partition tile_partition(int batch) {
   return Partition(batch, leaves);
 }
 
-/// Row function: draws x0, x1 and c.
+/// Row function: draws x0, x1 and c. Of a condition that is dropped, vector and field become 0, for what
+/// its writer may have left there would pass through a product with a gradient of 0 if it is NaN.
 template <class T, class Pairing>
 struct DrawRows {
   Pairing coupling;
@@ -43,9 +44,15 @@ struct DrawRows {
     if (!dropped.empty()) dropped(i, 0) = 0;
     coupling.draw(draws.at(i), Slot<T>{x0.row(i), x1.row(i), row_of(label, i), row_of(vector, i),
                                        row_of(field, i), row_of(dropped, i)});
+    if (dropped.empty() || dropped(i, 0) == 0) return;
+    if (!vector.empty()) clear(vector, i);
+    if (!field.empty()) clear(field, i);
   }
 
  private:
+  KOKKOS_INLINE_FUNCTION static void clear(const Matrix<T>& m, int i) {
+    for (int j = 0; j < m.cols; ++j) m(i, j) = T(0);
+  }
   template <class S>
   KOKKOS_INLINE_FUNCTION static S* row_of(const Matrix<S>& m, int i) {
     return m.empty() ? nullptr : m.row(i);
