@@ -133,7 +133,7 @@ class Dense {
     std::vector<std::size_t> shape{rows, cols};
     shape.resize(static_cast<std::size_t>(2 + trailing), 1);
     weight_ = list.add(name + ".weight", shape, bound);
-    bias_ = list.add(name + ".bias", {rows}, bound);
+    list.add(name + ".bias", {rows}, bound);  // right behind
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
@@ -142,7 +142,7 @@ class Dense {
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
-    activate(ctx, x, weight(p), detail::Bias<T>{p + bias_}, y, saved, arena);
+    activate(ctx, x, weight(p), detail::Bias<T>{p + bias()}, y, saved, arena);
   }
 
   /// y = x V^T, or y += x V^T, V the columns of W from `first` on: the part of the layer's sum that a
@@ -176,9 +176,9 @@ class Dense {
                                 const Parts&... parts) const {
     const ConstMatrix<T> columns = weight(p).col_range(first, x.cols);
     if constexpr (sizeof...(parts) == 0) {
-      activate(ctx, x, columns, detail::Bias<T>{p + bias_}, y, saved, arena);
+      activate(ctx, x, columns, detail::Bias<T>{p + bias()}, y, saved, arena);
     } else {
-      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias_, {parts...}}, y,
+      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias(), {parts...}}, y,
                saved, arena);
     }
   }
@@ -224,7 +224,7 @@ class Dense {
                                          const Epilogue& epilogue, int first = 0) const {
     if (!g.ignored()) {
       weight_gradient(ctx, dsum, x, weight_gradient_of(g).col_range(first, x.cols),
-                      g.values + bias_, update_of(g));
+                      g.values + bias(), update_of(g));
     }
     if (!dx.empty()) {
       ctx.template gemm<Op::none, Op::none>(dsum, weight(p).col_range(first, dx.cols), dx,
@@ -279,10 +279,14 @@ class Dense {
     }
   }
 
+  /// Where the bias begins. It is no member: networks of many layers travel into kernels by value.
+  KOKKOS_INLINE_FUNCTION std::size_t bias() const {
+    return weight_ + static_cast<std::size_t>(inputs_) * static_cast<std::size_t>(outputs_);
+  }
+
   int inputs_ = 0;
   int outputs_ = 0;
   std::size_t weight_ = 0;
-  std::size_t bias_ = 0;
 };
 
 }  // namespace vrfm
