@@ -3,6 +3,7 @@
 // The objectives: values against plain loops on the host, reductions, gradient modes, the two
 // contexts and every execution space against each other, empty batches, extreme posteriors, beta as
 // a function of the step, sums of objectives, held-out draws, and flows that do not fit.
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -150,6 +151,12 @@ template <class D>
 using VelocityBy = vrfm::BasicVelocityLoss<vrfm::LinearSchedule, vrfm::UniformTime, D, LateWeight>;
 template <class D>
 using ElboBy = vrfm::BasicElbo<vrfm::LinearSchedule, vrfm::UniformTime, D, LateWeight>;
+
+/// An objective that asks for a teacher's answer.
+struct AsksTeacher {
+  static constexpr std::array<const char*, 1> terms = {"teacher"};
+  static constexpr bool uses_teacher = true;
+};
 
 std::vector<double> zeros(std::size_t count) { return std::vector<double>(count, 0.0); }
 
@@ -330,6 +337,8 @@ TEMPLATE_LIST_TEST_CASE("a sum of objectives is both of them at the same draws",
   static_assert(vrfm::Objective<Sum, vrfm::MlpNetworks<>>);
   static_assert(vrfm::term_count<Sum> == 4);
   static_assert(!vrfm::uses_teacher<Sum>);
+  static_assert(vrfm::uses_teacher<vrfm::SumOf<Elbo, AsksTeacher>>);
+  static_assert(vrfm::uses_teacher<vrfm::SumOf<AsksTeacher, Elbo>>);
   const std::vector<std::string> terms(Sum::terms.begin(), Sum::terms.end());
   CHECK(terms == std::vector<std::string>{"velocity", "kl", "velocity", "kl"});
 
