@@ -191,8 +191,7 @@ KOKKOS_INLINE_FUNCTION float gelu(float x) {
   e = e * r + 2.402212e-1f;
   e = e * r + 6.9314697e-1f;
   e = e * r + 1.00000007f;
-  // 2^n by adding n to the exponent: the rounding constant has only zeros in the bits that are shifted
-  // up.
+  // 2^n by adding n to the exponent: the rounding constant has only zeros in the bits that go up.
   const std::uint32_t n = __builtin_bit_cast(std::uint32_t, shifted) << 23;
   const float tail = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, e) + n);
   return (x < 0.0f ? 0.0f : x) - a * tail;

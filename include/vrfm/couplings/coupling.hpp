@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Couplings: where training pairs (x0, x1) and their conditions come from. A coupling is a light value
-// that kernels copy, and writes the pair of one address; the draw depends on nothing else, so a batch
-// may be split in any way.
+// Couplings: where training pairs (x0, x1) and their conditions come from. A coupling is a light
+// value that kernels copy. It writes the pair of one address; the draw depends on nothing else, so
+// a batch may be split in any way.
 //
 //   dimension()                 columns of x0 and x1
 //   draw(address, slot)         writes one sample (core/distribution.hpp), inside a kernel
@@ -41,7 +41,7 @@ struct RequireCoupling {
   static constexpr bool ok = Coupling<C, T>;
 };
 
-/// What a coupling or distribution writes of c.
+/// The condition that a coupling or distribution writes.
 template <class C>
 KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
   if constexpr (requires { drawn.condition(); }) {

@@ -17,7 +17,7 @@ class GivenPairs {
  public:
   using value_type = T;
 
-  /// x0 and x1: [N][D], row n of one belongs to row n of the other; shared, not copied. Throws
+  /// x0 and x1: [N][D]; row n of x0 belongs to row n of x1. They are shared, not copied. Throws
   /// std::invalid_argument if there are no rows or the shapes differ.
   GivenPairs(const Table<const T, Exec>& x0, const Table<const T, Exec>& x1) : x0_(x0), x1_(x1) {
     expect_same("x0", x0.extent(0), "x1", x1.extent(0), "rows");
@@ -28,7 +28,7 @@ class GivenPairs {
 
   KOKKOS_FUNCTION int dimension() const { return static_cast<int>(x0_.extent(1)); }
 
-  /// Which row the draw at `address` is.
+  /// The row that the draw at `address` picks.
   KOKKOS_FUNCTION int row(const SampleAddress& address) const {
     return address.stream(Purpose::source)
         .index(address.sample, address.step, 0, static_cast<int>(x0_.extent(0)));

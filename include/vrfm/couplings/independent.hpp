@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// IndependentCoupling: x0 and x1 drawn independently, p(x0, x1) = p0(x0) p1(x1); the target may tell a
-// condition of x1. DroppedCondition: any coupling, its condition left out now and then, as training
-// for classifier-free guidance wants it (Ho and Salimans 2022).
+// IndependentCoupling: x0 and x1 drawn independently, p(x0, x1) = p0(x0) p1(x1); the target may
+// write a condition of x1. DroppedCondition: any coupling whose condition is dropped now and then,
+// as training for classifier-free guidance needs it (Ho and Salimans 2022).
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>
@@ -56,8 +56,8 @@ IndependentCoupling<Source, Target> independent(const Source& source, const Targ
 template <class Inner>
 class DroppedCondition {
  public:
-  /// Leaves each sample's condition out with `probability`. Throws std::invalid_argument unless that is
-  /// in [0, 1] and there is a condition.
+  /// Drops each sample's condition with `probability`. Throws std::invalid_argument unless the
+  /// probability is in [0, 1] and there is a condition.
   DroppedCondition(const Inner& inner, double probability)
       : inner_(inner), probability_(probability) {
     expect(probability >= 0 && probability <= 1,

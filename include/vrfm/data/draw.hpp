@@ -29,9 +29,9 @@ struct DrawRow {
 
 }  // namespace detail
 
-/// Samples first ... first + count - 1 of `source` at `step`, as [count][dimension]. Which sample a
-/// row holds depends on its address alone: two calls that split the range draw the same numbers as
-/// one. Does not fence. Throws std::invalid_argument if `count` is negative.
+/// Samples first ... first + count - 1 of `source` at `step`, as [count][dimension]. A row depends
+/// on its sample's address alone: two calls that split the range draw what one call draws. Does not
+/// fence. Throws std::invalid_argument if `count` is negative.
 template <Real T, ExecutionSpace Exec, class Source>
 Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
                         Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
@@ -46,7 +46,7 @@ Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::
   return out;
 }
 
-/// The same in the source's own numbers, if it names them.
+/// The same in the source's own type, if it names one.
 template <ExecutionSpace Exec, class Source>
 auto draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
               Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ImageDraws: the training images as a distribution that is drawn from inside a kernel. Batches
-// take the images one after the other in an order that is shuffled anew in each epoch; which image
-// comes at a (sample, step), and whether it is mirrored, is computed from that address and the
-// seed, so the batch may be split in any way and there is no position to save but the step.
+// ImageDraws: the training images as a distribution that kernels draw from. Batches take the images
+// one after the other, in an order that is shuffled anew in each epoch. Which image comes at a
+// (sample, step), and whether it is mirrored, is computed from that address and the seed, so the
+// batch may be split in any way, and the step is the only position to save.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct ImageDraw {
   bool mirrored;  ///< left and right exchanged
 };
 
-/// Position n = step * batch + sample runs through the set again and again: each image comes once in
-/// an epoch of `count` positions, in an order of (seed, epoch) alone.
+/// Position n = step * batch + sample runs through the set again and again. Each image comes once
+/// in an epoch of `count` positions, in an order that depends on (seed, epoch) alone.
 template <ExecutionSpace Exec>
 class ImageDraws {
  public:
@@ -44,14 +44,14 @@ class ImageDraws {
   }
   const ImageSet<Exec>& images() const { return images_; }
 
-  /// What the draw at (sample, step) of `stream` is.
+  /// What the draw at (sample, step) of `stream` gives.
   KOKKOS_FUNCTION ImageDraw which(std::uint64_t sample, std::uint32_t step,
                                   const RandomStream& stream) const {
     const auto count = static_cast<std::uint32_t>(images_.count());
     const std::uint64_t n = std::uint64_t{step} * batch_ + sample, epoch = n / count;
     const std::uint32_t index =
         shuffled(static_cast<std::uint32_t>(n % count), count, epoch, stream);
-    constexpr std::uint32_t coin = detail::shuffle_rounds;  // the first block that the order leaves
+    constexpr std::uint32_t coin = detail::shuffle_rounds;  // the order uses the blocks before it
     const bool mirrored = mirror_ && stream.words(epoch, index, coin).word[0] >> 31 != 0;
     return {static_cast<int>(index), mirrored};
   }

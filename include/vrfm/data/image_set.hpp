@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ImageSet: a whole set of images in an execution space's memory, one byte a number, so that a
-// training step draws its batch from there and waits for no file and no copy.
+// ImageSet: a whole set of images in an execution space's memory, one byte for each channel of a
+// pixel. A training step draws its batch from there and waits for no file and no copy.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ template <ExecutionSpace Exec>
 class ImageSet {
  public:
   /// Copies the images of a reader (io/mnist.hpp, io/cifar10.hpp). Throws std::invalid_argument if
-  /// there are none, if pixels or labels are not as many as the extents say, or if an image holds
-  /// 2^31 numbers or more. Fences `exec`.
+  /// there are none, if pixels or labels are not as many as the extents say, or if an image has
+  /// 2^31 elements or more. Fences `exec`.
   ImageSet(const Exec& exec, const Images& images)
       : height_(static_cast<int>(images.height)),
         width_(static_cast<int>(images.width)),
@@ -62,10 +62,10 @@ class ImageSet {
   KOKKOS_FUNCTION int height() const { return height_; }
   KOKKOS_FUNCTION int width() const { return width_; }
   KOKKOS_FUNCTION int channels() const { return channels_; }
-  /// Numbers of an image.
+  /// Elements of an image.
   KOKKOS_FUNCTION int dimension() const { return static_cast<int>(pixels_.extent(1)); }
 
-  /// The numbers of image i.
+  /// The elements of image i.
   KOKKOS_FUNCTION const std::uint8_t* image(int i) const { return &pixels_(i, 0); }
   const Table<const std::uint8_t, Exec>& pixels() const { return pixels_; }
   /// [count], or empty.

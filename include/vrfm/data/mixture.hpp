@@ -21,10 +21,10 @@ class GaussianMixture {
  public:
   using value_type = T;
 
-  /// means: K x D numbers, row-major. deviations: standard deviations, one for all or one per
-  /// component. weights: one per component, scaled here to sum to one; none means equal weights.
-  /// Throws std::invalid_argument unless all is finite, the shapes agree, and deviations and
-  /// weights are positive. Fences `exec`.
+  /// means: K x D, row-major. deviations: standard deviations, one for all or one for each
+  /// component. weights: one for each component, scaled here to sum to one; none means equal
+  /// weights. Throws std::invalid_argument unless all are finite, the shapes agree, and deviations
+  /// and weights are positive. Fences `exec`.
   GaussianMixture(const Exec& exec, int dimension, const std::vector<double>& means,
                   const std::vector<double>& deviations, const std::vector<double>& weights = {})
       : dimension_(dimension) {
@@ -99,7 +99,7 @@ class GaussianMixture {
   }
 
   /// log p(x) of x [D], in nats, by a running log-sum-exp: exact far in the tails. -infinity where
-  /// the squared distance overflows T, NaN if x holds one.
+  /// the squared distance overflows T, NaN if x holds a NaN.
   KOKKOS_FUNCTION T log_density(const T* x) const {
     constexpr T lowest = -static_cast<T>(INFINITY);
     T largest = lowest, sum = 0;

@@ -2,9 +2,9 @@
 //
 // shuffled: a random permutation of {0, ..., count - 1} for each epoch, evaluated at one position
 // without a table. A Feistel network whose round function is Philox permutes the numbers of 2 h
-// bits, 4^h >= count; a value outside the range is permuted again until it falls inside, after
-// 4^h / count times on average: below 4, but for sets of fewer than 16 (cycle walking: Black,
-// Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+// bits, 4^h >= count. A value outside the range is permuted again until it falls inside, after 4^h
+// / count times on average, which is below 4 except for sets of fewer than 16 (cycle walking:
+// Black, Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ inline constexpr int shuffle_least_bits = 3;
 
 }  // namespace detail
 
-/// Which element stands at `position` < `count` in the order of `epoch`. Uses the stream's blocks
-/// 0 ... 7 of sample `epoch`.
+/// The element at `position` < `count` in the order of `epoch`. Uses the stream's blocks 0 ... 7 of
+/// sample `epoch`.
 KOKKOS_INLINE_FUNCTION std::uint32_t shuffled(std::uint32_t position, std::uint32_t count,
                                               std::uint64_t epoch, const RandomStream& stream) {
   int bits = detail::shuffle_least_bits;

@@ -68,8 +68,8 @@ inline std::vector<std::string> cifar10_files(Split split) {
 }
 
 /// Reads a split from the folder that holds the six files. Throws std::runtime_error that names the
-/// file if one is missing (with where to get it), is no whole number of records, holds a label of 10
-/// or more, or not as many images as the file before it.
+/// file if one is missing (and says where to get it), is no whole number of records, holds a label
+/// of 10 or more, or holds another number of images than the file before it.
 inline Images read_cifar10(const std::filesystem::path& folder, Split split) {
   using namespace detail::io;
   Images images = empty_cifar10();

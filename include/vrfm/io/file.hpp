@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Files written whole or not at all. The new contents go to a temporary in the same folder, are
-// synced, renamed over the old name, and the folder is synced: a reader, a full disk or a crash
-// meets either the earlier file or the complete new one.
+// Files that are written whole or not at all. The new contents go to a temporary in the same
+// folder, are synced, and are renamed over the old name; then the folder is synced. A reader, a
+// full disk or a crash meets either the earlier file or the complete new one.
 #pragma once
 
 #include <cerrno>
@@ -71,7 +71,8 @@ class AtomicFile {
     if (!temporary_.empty()) ::unlinkat(folder_.get(), temporary_.c_str(), 0);
   }
 
-  /// Whether a file of this name is a temporary: one that no process writes was left by a kill.
+  /// Whether a file of this name is a temporary. A temporary that no process writes was left by a
+  /// kill.
   static bool is_temporary(std::string_view name) {
     return name.starts_with(prefix) && name.ends_with(suffix);
   }

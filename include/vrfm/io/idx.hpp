@@ -2,8 +2,8 @@
 //
 // IDX files of bytes, the format of MNIST (http://yann.lecun.com/exdb/mnist): two zero bytes, the
 // element type (8: unsigned byte), the number of dimensions, each extent in 4 bytes, most
-// significant first, and the values, last index fastest. Read as they are or compressed by gzip;
-// which one is told by the file's first bytes, not by its name.
+// significant first, and the values, last index fastest. They are read as they are or compressed by
+// gzip; the file's first bytes say which, not its name.
 #pragma once
 
 #include <algorithm>

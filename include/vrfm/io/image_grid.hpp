@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Many small images as one: in rows, with a border around each, each pixel enlarged to a square.
+// Many small images as one: in rows, with a border around each image; each pixel becomes a square.
 #pragma once
 
 #include <algorithm>
@@ -32,12 +32,12 @@ struct GridImage {
 };
 
 /// Lays out `pixels` of `shape` [images][height][width][channels], row by row from the top left.
-/// Throws std::invalid_argument if there is no image, for another number of pixels, a scale of 0, or
-/// a grid that is no possible PNG (see encode_png).
+/// Throws std::invalid_argument if there is no image, for another number of pixels, a scale of 0,
+/// or a grid that no PNG can hold (see encode_png).
 inline GridImage image_grid(std::span<const std::size_t> shape,
                             std::span<const std::uint8_t> pixels, const GridStyle& style = {}) {
   using detail::io::format_shape;
-  // A side of 2^20 is more than a PNG takes, and few enough that no product below overflows.
+  // A side of 2^20 is more than a PNG can have, and small enough that no product below overflows.
   constexpr std::size_t largest = std::size_t{1} << 20;
   const auto possible = [](std::size_t extent) { return extent >= 1 && extent <= largest; };
   if (shape.size() != 4 || !std::all_of(shape.begin(), shape.end(), possible))
@@ -78,7 +78,7 @@ inline GridImage image_grid(std::span<const std::size_t> shape,
   return grid;
 }
 
-/// Writes image_grid as a PNG file, atomically. Throws as it and write_png do.
+/// Writes image_grid as a PNG file, atomically. Throws as image_grid and write_png do.
 inline void write_image_grid(const std::filesystem::path& path, std::span<const std::size_t> shape,
                              std::span<const std::uint8_t> pixels, const GridStyle& style = {}) {
   const GridImage grid = image_grid(shape, pixels, style);

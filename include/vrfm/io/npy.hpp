@@ -37,10 +37,11 @@ namespace detail::io {
 
 inline constexpr std::string_view npy_magic = "\x93NUMPY";
 
-// Far above any header of a plain array, far below what would hurt to allocate.
+// Far above the header of any plain array, far below what would hurt to allocate.
 inline constexpr std::size_t npy_header_limit = 1'048'576;
 
-/// The header, with which `left` bytes of data are still to be read: as many as it says.
+/// The header. After it `left` bytes of data are still to be read, which must be as many as it
+/// says.
 template <class Input>
 NpyHeader load_npy_header(Input& input, std::size_t& left) {
   const std::string& name = input.name();

@@ -2,9 +2,10 @@
 //
 // NumPy's archives of named arrays
 // (https://numpy.org/doc/stable/reference/generated/numpy.savez.html): a zip file with one entry
-// "<name>.npy" an array. What numpy.savez and numpy.savez_compressed write is read; what is written
-// is not compressed, like numpy.savez's. The container is our own over zlib, which libpng brings
-// along: it can be written front to back into an AtomicFile, and a damaged one has a clear error.
+// "<name>.npy" for each array. What numpy.savez and numpy.savez_compressed write can be read; what
+// is written is not compressed, like numpy.savez's. The container is vrfm's own over zlib, which
+// libpng brings along: it can be written front to back into an AtomicFile, and a damaged one has a
+// clear error.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,7 @@ namespace detail::io {
 inline constexpr std::string_view npz_suffix = ".npy";
 }
 
-/// An archive whose arrays are read one by one, each when it is asked for. Everything throws
+/// An archive whose arrays are read one by one, each when it is asked for. All members throw
 /// std::runtime_error with the file, what was expected and what was found.
 template <class Input>
 class NpzArchive {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // 8-bit grey and RGB images as PNG, through libpng's simplified interface, which catches the
-// library's own long jumps before they could cross a C++ frame. Encoded in memory, so that an image
-// can also be embedded in a document.
+// library's long jumps before they could cross a C++ frame. They are encoded in memory, so that a
+// document can embed them.
 #pragma once
 
 #include <cstddef>
@@ -62,7 +62,7 @@ inline std::vector<std::byte> encode_png(std::size_t width, std::size_t height,
   return bytes;
 }
 
-/// Writes encode_png's bytes atomically (see AtomicFile). Throws as both do.
+/// Writes encode_png's bytes atomically (see AtomicFile). Throws as encode_png and AtomicFile do.
 inline void write_png(const std::filesystem::path& path, std::size_t width, std::size_t height,
                       std::size_t channels, std::span<const std::uint8_t> pixels) {
   const std::vector<std::byte> bytes = encode_png(width, height, channels, pixels);

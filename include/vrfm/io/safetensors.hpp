@@ -40,7 +40,7 @@ inline constexpr std::size_t safetensors_header_limit = 100'000'000;
 using Metadata = std::map<std::string, std::string>;
 
 /// The tensors of one file, in memory. Tensors and spans stay valid until the object is destroyed,
-/// also when moved.
+/// also when it is moved.
 class SafetensorsFile {
  public:
   /// Reads a whole file. Throws std::runtime_error with the file, the tensor, what was expected and

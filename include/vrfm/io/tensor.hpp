@@ -67,8 +67,8 @@ inline std::string dtype_names(std::string_view DTypeRow::*column) {
   return names;
 }
 
-/// Bytes of an array, or nothing if 64 bits cannot count them. A zero extent does not excuse the
-/// others: a caller that multiplies some of the extents cannot overflow either.
+/// Bytes of an array, or nothing if 64 bits cannot count them. An extent of zero does not excuse
+/// the others: so a caller who multiplies some of the extents cannot overflow either.
 constexpr std::optional<std::size_t> byte_count(std::span<const std::size_t> shape,
                                                 std::size_t item_size) {
   std::size_t product = item_size;
@@ -129,15 +129,15 @@ constexpr DType dtype_of() {
     return std::signed_integral<T> ? DType::i64 : DType::u64;
 }
 
-/// A named array whose bytes someone else keeps: a SafetensorsFile that was read, or the caller who
-/// writes.
+/// A named array whose bytes are kept by someone else: by a SafetensorsFile that was read, or by
+/// the caller who writes.
 struct Tensor {
   std::string name;
   DType dtype = DType::f32;
   std::vector<std::size_t> shape;  ///< slowest extent first; empty for a scalar
   std::span<const std::byte> data;
 
-  /// The elements, row-major. Throws std::runtime_error if T is another type than the tensor's.
+  /// The elements, row-major. Throws std::runtime_error if the tensor's type is not T.
   template <FileValue T>
   std::span<const T> values() const {
     using namespace detail::io;

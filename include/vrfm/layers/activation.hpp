@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Activations: stateless types with a PyTorch-compatible `name` and one function that gives value
-// and derivative together, since the two share their expensive part; one whose value alone has a
-// cheaper formula adds `value`. A user's own activation is
-// any type that meets the concept. Those with transcendental functions take them from a type:
-// Gelu is BasicGelu<FastMath>, and BasicGelu<ExactMath> uses the standard library's.
+// Activations: stateless types with a `name` as PyTorch has it and one function that gives value
+// and derivative together, since the two share their expensive part. An activation whose value
+// alone has a cheaper formula adds `value`. A user's own activation is any type that meets the
+// concept. Activations with transcendental functions take them from a type: Gelu is
+// BasicGelu<FastMath>, and BasicGelu<ExactMath> uses the standard library's.
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
@@ -126,7 +126,7 @@ struct BasicTanh {
 };
 using Tanh = BasicTanh<>;
 
-/// The functions that an activation is computed with; FastMath for one that names none.
+/// The functions that an activation computes with; FastMath if it names none.
 template <Activation A>
 struct MathOf {
   using type = FastMath;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // MultiHeadAttention: y = softmax(q k^T / sqrt(depth)) v for each sample and head (Vaswani et al.
-// 2017), exact; the exponentials are of differences from the row's largest score, so that none
-// overflows. Queries, keys and values are columns of x in the order [head][q | k | v][depth], that of
-// the attention of Dhariwal and Nichol's U-Net; y's columns are [head][depth]. A thread keeps at most
+// 2017), exact. Exponentials are of differences from the row's largest score, so none overflows.
+// Queries, keys and values are columns of x in the order [head][q | k | v][depth], as in the
+// attention of Dhariwal and Nichol's U-Net; y's columns are [head][depth]. A thread holds at most
 // max(131072, 32 pixels) scores at a time, twice as many in backward.
 #pragma once
 
@@ -22,8 +22,8 @@ class MultiHeadAttention {
 
   MultiHeadAttention() = default;
 
-  /// From 3 channels columns to `channels`. Throws std::invalid_argument for extents below 1 or
-  /// heads that do not divide the channels.
+  /// From 3 channels columns to `channels`. Throws std::invalid_argument for extents below 1, or if
+  /// the heads do not divide the channels.
   MultiHeadAttention(int pixels, int channels, int heads) {
     expect(pixels > 0 && channels > 0, "attention needs at least one pixel and one channel, got ",
            pixels, " and ", channels);

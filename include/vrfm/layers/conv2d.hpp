@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Conv2d: y(p, o) = b(o) + sum_{k,l,c} W(o, c, k, l) x(p stride - padding + (k, l), c), images
-// channels-last, weights as PyTorch's nn.Conv2d stores them: W of shape [outputs, inputs, kernel,
-// kernel], b of shape [outputs]. A product of patches (linalg/patches.hpp) with the weights in the
-// order of the patches' columns. A 1 x 1 convolution is Dense on rows that are pixels.
+// Conv2d: y(p, o) = b(o) + sum_{k,l,c} W(o, c, k, l) x(p stride - padding + (k, l), c). Images are
+// channels-last, weights are stored as PyTorch's nn.Conv2d stores them: W of shape [outputs,
+// inputs, kernel, kernel], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
+// with the weights in the order of the patches' columns. A 1 x 1 convolution is Dense on rows that
+// are pixels.
 #pragma once
 
 #include <cmath>
@@ -75,9 +76,9 @@ class Conv2d {
 
   Conv2d() = default;
 
-  /// Adds `name`.weight and `name`.bias to `list`: as PyTorch's nn.Conv2d, U(-1/sqrt(n), 1/sqrt(n))
-  /// with n = inputs kernel^2, or zero. Throws std::invalid_argument for extents below 1, a negative
-  /// padding, or a window larger than the padded image.
+  /// Adds `name`.weight and `name`.bias to `list`, drawn as PyTorch's nn.Conv2d draws them from
+  /// U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel^2, or zero. Throws std::invalid_argument for
+  /// extents below 1, a negative padding, or a window larger than the padded image.
   Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
          int outputs, bool zero = false)
       : window_(window), inputs_(inputs), outputs_(outputs) {
@@ -112,7 +113,7 @@ class Conv2d {
     multiply(ctx, p, x, y, Update::overwrite, detail::AddBias<T>{p + bias_, y}, arena);
   }
 
-  /// y += what forward would write: a residual connection.
+  /// y += what forward would write, for a residual connection.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
                                    Arena<T>& arena) const {

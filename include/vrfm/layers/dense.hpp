@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Dense: y = activation(x W^T + b), W of shape [outputs, inputs], b of shape [outputs] (PyTorch's
-// nn.Linear followed by an activation). Forward stores the activation's slope, so that backward
-// and tangent need no transcendental function; in a stack of layers backward multiplies by it in the
-// epilogue of the layer above.
+// nn.Linear followed by an activation). Forward saves the activation's slope, so that backward and
+// tangent need no transcendental function. In a stack of layers, backward multiplies by the slope
+// in the epilogue of the layer above.
 #pragma once
 
 #include <cmath>
@@ -24,7 +24,7 @@ struct Bias {
   KOKKOS_INLINE_FUNCTION T operator()(int, int j) const { return bias[j]; }
 };
 
-/// ... or the bias and parts that were computed before.
+/// ... or the bias and parts of the sum that were computed before.
 template <class T, int n>
 struct BiasAndParts {
   const T* bias;
@@ -37,12 +37,12 @@ struct BiasAndParts {
   }
 };
 
-/// What forward keeps for backward: the slope, or for GELU's tanh form, which vendors' products have
-/// built in, what they keep: the sum that the activation is applied to.
+/// What forward saves for backward: the slope. For GELU's tanh form it is what vendors' built-in
+/// epilogues save: the sum that the activation is applied to.
 template <class Act>
 inline constexpr bool keeps_sum = std::is_same_v<Act, GeluTanh>;
 
-/// activation'(x W^T + b) from what was kept.
+/// activation'(x W^T + b) from what was saved.
 template <class Act, class T>
 KOKKOS_INLINE_FUNCTION T kept_slope(T kept) {
   if constexpr (keeps_sum<Act>) {
@@ -69,7 +69,7 @@ struct Activate {
   }
 };
 
-/// Epilogue: y = activation(y + rest), and what is kept of it.
+/// Epilogue: y = activation(y + rest), and what is saved of it.
 template <class T, class Act, class Rest>
 struct ActivateAndKeep {
   Rest rest;
@@ -88,7 +88,7 @@ struct ActivateAndKeep {
   }
 };
 
-/// Element: out = slope * d; an epilogue where out is d.
+/// Element: out = slope * d; as an epilogue, out is d.
 template <class T, class Act>
 struct ApplySlope {
   Matrix<T> kept;
@@ -118,9 +118,9 @@ class Dense {
 
   Dense() = default;
 
-  /// Adds `name`.weight and `name`.bias to `list`, initialised as PyTorch's nn.Linear:
-  /// both U(-1/sqrt(inputs), 1/sqrt(inputs)), or zero. On rows that are pixels this is a 1 x 1
-  /// convolution, whose weight PyTorch gives `trailing` more extents of 1. Throws
+  /// Adds `name`.weight and `name`.bias to `list`, drawn as PyTorch's nn.Linear draws them from
+  /// U(-1/sqrt(inputs), 1/sqrt(inputs)), or zero. On rows that are pixels this is a 1 x 1
+  /// convolution, whose weight in PyTorch has `trailing` more extents of 1. Throws
   /// std::invalid_argument for extents below 1.
   Dense(ParameterList& list, const std::string& name, int inputs, int outputs, int trailing = 0,
         bool zero = false)
@@ -145,15 +145,16 @@ class Dense {
     activate(ctx, x, weight(p), detail::Bias<T>{p + bias()}, y, saved, arena);
   }
 
-  /// y = x V^T, or y += x V^T, V the columns of W from `first` on: the part of the layer's sum that a
-  /// part of its input contributes, before bias and activation.
+  /// y = x V^T, or y += x V^T, where V is the columns of W from `first` on: what a part of the
+  /// input contributes to the layer's sum, before bias and activation.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
                                   Matrix<T> y, Update update = Update::overwrite) const {
     ctx.template gemm<Op::none, Op::transpose>(x, weight(p).col_range(first, x.cols), y, update);
   }
 
-  /// Gradients of contribute from dy: of the columns of W, and dx unless it is empty.
+  /// Gradients of contribute from dy: of those columns of W (as `g` says), and dx unless it is
+  /// empty.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const T* p, Gradient<T> g, int first,
                                            ConstMatrix<T> x, ConstMatrix<T> dy,
@@ -168,7 +169,7 @@ class Dense {
     }
   }
 
-  /// forward where the contributions of the other inputs are known: y = activation(x V^T + bias +
+  /// Forward where the contributions of the other inputs are known: y = activation(x V^T + bias +
   /// parts), V the columns of W from `first` on.
   template <class Ctx, class T, class... Parts>
   KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
@@ -193,7 +194,7 @@ class Dense {
     arena.rewind(mark);
   }
 
-  /// The gradient of x W^T + b from dy, that of y.
+  /// The gradient of x W^T + b from dy, the gradient of y.
   template <class Ctx, class T>
   KOKKOS_INLINE_FUNCTION ConstMatrix<T> sum_gradient(const Ctx& ctx, ConstMatrix<T> dy,
                                                      const Saved<T>& saved, Arena<T>& arena) const {
@@ -206,7 +207,7 @@ class Dense {
     }
   }
 
-  /// The same in an epilogue that leaves it in the place of dy.
+  /// The same as an epilogue, in place of dy.
   template <class T>
   KOKKOS_INLINE_FUNCTION auto slope_epilogue(const Saved<T>& saved, Matrix<T> dy) const {
     if constexpr (linear) {
@@ -216,8 +217,8 @@ class Dense {
     }
   }
 
-  /// backward from dsum, the gradient of x W^T + b, with an epilogue on dx. x may be the inputs from
-  /// `first` on alone, as in complete.
+  /// Backward from dsum, the gradient of x W^T + b, with an epilogue on dx. x may be only the
+  /// inputs from `first` on, as in complete.
   template <class Ctx, class T, class Epilogue>
   KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g,
                                          ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
@@ -238,7 +239,7 @@ class Dense {
     tangent_of(ctx, p, 0, dx, dy, saved, arena);
   }
 
-  /// tangent where only the inputs from `first` on vary.
+  /// Tangent where only the inputs from `first` on vary.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
                                   Matrix<T> dy, const Saved<T>& saved, Arena<T>&) const {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Dropout: y = x mask / (1 - p), each mask number 0 with probability p and 1 otherwise (Srivastava
-// et al. 2014, scaled in training as PyTorch's nn.Dropout). The mask is a function of (seed, sample,
-// step, layer, element), so nothing is saved: backward draws it again, and it does not depend on how
-// a batch is split. p is rounded to a multiple of 2^-16: a Philox block gives eight mask numbers, of
-// 16 bits each. Inference leaves dropout out.
+// Dropout: y = x mask / (1 - p), each mask element 0 with probability p and 1 otherwise (Srivastava
+// et al. 2014, scaled in training as PyTorch's nn.Dropout). The mask is a function of (seed, use,
+// sample, step, layer, element), so nothing is saved: backward draws it again, and it does not
+// depend on how a batch is split. p is rounded to a multiple of 2^-16: a Philox block gives eight
+// mask elements of 16 bits each. Inference leaves dropout out.
 #pragma once
 
 #include <vrfm/core/random.hpp>
@@ -15,8 +15,8 @@ namespace vrfm {
 
 namespace detail {
 
-/// y = x mask / (1 - p) in the eight columns of row i that Philox block b serves: as many apart as
-/// there are blocks, so that neighbours in a vector are neighbours in memory.
+/// y = x mask / (1 - p) in the eight columns of row i that Philox block b serves. They are as far
+/// apart as there are blocks, so that neighbours in a vector are neighbours in memory.
 template <class T>
 struct DropElements {
   ConstMatrix<T> x;

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// GroupNorm: y = activation(n), n = w (x - mean) / sqrt(variance + eps) + b, mean and biased variance
-// over the pixels of a sample and the channels of a group (Wu and He 2018, "Group normalization";
-// PyTorch's nn.GroupNorm: w and b of shape [channels]). With adaptive scale and shift
-// y = activation(n (1 + scale) + shift), scale and shift of each sample and channel (Dhariwal and
-// Nichol 2021, "Diffusion models beat GANs", section 3.1). Besides x, backward needs only the
-// groups' moments; it computes the rest anew.
+// GroupNorm: y = activation(n), n = w (x - mean) / sqrt(variance + eps) + b, with mean and biased
+// variance over the pixels of a sample and the channels of a group (Wu and He 2018, "Group
+// normalization"; PyTorch's nn.GroupNorm: w and b of shape [channels]). With adaptive scale and
+// shift, y = activation(n (1 + scale) + shift), where each sample and channel has its own scale and
+// shift (Dhariwal and Nichol 2021, "Diffusion models beat GANs", section 3.1). Besides x, backward
+// needs only the groups' moments; it computes the rest anew.
 #pragma once
 
 #include <vrfm/layers/detail/group_norm_tiles.hpp>
 
 namespace vrfm {
 
-/// How many groups to make of `channels`: at most 32 that divide them, each of at least `least`. A norm
-/// takes every group's mean away. Were a group a single channel, that would be all that was added equally
-/// to the channel's pixels, such as what a network was told of t and z.
+/// How many groups to make of `channels`: at most 32, which divide the channels, each of at least
+/// `least`. A norm takes every group's mean away. If a group were a single channel, that mean would
+/// be everything that was added equally to the channel's pixels, such as what the network knows of
+/// t and z.
 inline int group_count(int channels, int least = 4) {
   int groups = math::max(1, math::min(32, channels / least));
   while (channels % groups != 0) --groups;
@@ -34,8 +35,8 @@ class GroupNorm {
   GroupNorm() = default;
 
   /// For images of `pixels` pixels. Adds `name`.weight (1 at first) and `name`.bias (0) to `list`.
-  /// Throws std::invalid_argument for extents below 1, groups that do not divide the channels, or
-  /// eps <= 0.
+  /// Throws std::invalid_argument for extents below 1, for eps <= 0, or if the groups do not divide
+  /// the channels.
   GroupNorm(ParameterList& list, const std::string& name, int pixels, int channels, int groups,
             double eps = 1e-5)
       : pixels_(pixels), channels_(channels), groups_(groups), eps_(eps) {
@@ -117,7 +118,7 @@ class GroupNorm {
     tangent(ctx, p, dx, Matrix<const T>(), dy, saved, arena);
   }
 
-  /// With rates of scale and shift, one row a sample; empty: they do not vary. dy may be dx.
+  /// With rates of scale and shift, one row for each sample; empty: they do not vary. dy may be dx.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx,
                                ConstMatrix<T> dmodulation, Matrix<T> dy, const Saved<T>& saved,

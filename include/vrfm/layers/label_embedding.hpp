@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// LabelEmbedding: a row of a table for each class label, PyTorch's nn.Embedding: weight of shape
-// [classes + 1, width], N(0, 1) at first. The last row is the null class, which stands for a label that
-// is not given.
+// LabelEmbedding: one row of a table for each class label, as PyTorch's nn.Embedding: weight of
+// shape [classes + 1, width], N(0, 1) at first. The last row is the null class, which stands for a
+// label that is not given.
 #pragma once
 
 #include <limits>
@@ -18,7 +18,7 @@ namespace detail {
 template <class T>
 inline constexpr T embedding_nan = std::numeric_limits<T>::quiet_NaN();
 
-/// The labels of a batch, dropped ones as the null class.
+/// The labels of a batch; dropped ones count as the null class.
 struct Labels {
   Matrix<const std::int32_t> label, dropped;
   int classes;
@@ -28,7 +28,7 @@ struct Labels {
   }
 };
 
-/// Element: e(i, j) (+)= row label(i) of the table; NaN for a label that is none of the classes.
+/// Element: e(i, j) (+)= row label(i) of the table; NaN if the label is no class.
 template <class T>
 struct LookUpLabel {
   Labels labels;
@@ -41,7 +41,7 @@ struct LookUpLabel {
   }
 };
 
-/// Column j of the table's gradient: adds the rows of de to those of their labels, in order.
+/// Column j of the table's gradient: adds each row of de to the row of its label, in order.
 template <class T>
 struct AddLabelGradient {
   Labels labels;
@@ -76,8 +76,8 @@ class LabelEmbedding {
   KOKKOS_INLINE_FUNCTION int classes() const { return classes_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return width_; }
 
-  /// e(i, :) = the table's row label(i, 0), the null class's where dropped(i, 0) is not 0 (dropped may be
-  /// empty). A label outside 0 ... classes gives NaN.
+  /// e(i, :) = the table's row label(i, 0), or the null class's where dropped(i, 0) is not 0.
+  /// dropped may be empty. A label outside 0 ... classes gives NaN.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, Matrix<const std::int32_t> label,
                                Matrix<const std::int32_t> dropped, Matrix<T> e) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Parameters: a model's numbers are one flat array; a layer holds only offsets into it. The list
-// of slots says which part has which name (PyTorch's state-dict convention), shape and initial
-// distribution. So the optimiser, clipping, averaging and files are single passes over flat arrays.
+// Parameters: the parameters of a model are one flat array; a layer holds only offsets into it. The
+// list of slots says which part has which name (PyTorch's state-dict convention), shape and initial
+// distribution. So the optimizer, clipping, averaging and files are single passes over flat arrays.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace vrfm {
 
-/// Where gradients go: added to `values`, replacing them, or nowhere (`values == nullptr`).
+/// Where gradients go: added to `values`, in place of `values`, or nowhere (`values == nullptr`).
 template <class T>
 struct Gradient {
   T* values = nullptr;
@@ -66,7 +66,7 @@ class ParameterList {
 
   const std::vector<ParameterSlot>& slots() const { return slots_; }
 
-  /// Numbers in the flat array.
+  /// Elements of the flat array.
   std::size_t count() const { return count_; }
 
  private:
@@ -76,7 +76,7 @@ class ParameterList {
 
 namespace detail {
 
-/// Draws element `index` of a slot; the slot's position is the sample, the element its address.
+/// Draws element `index` of a slot. The slot's position is the sample of the draw's address.
 template <class T>
 struct InitializeSlot {
   T* values;
@@ -102,7 +102,7 @@ struct InitializeSlot {
 
 }  // namespace detail
 
-/// Fills `values` (list.count() numbers) with the initial draws of `seed`. Asynchronous on `exec`.
+/// Fills `values` (list.count() elements) with the initial draws of `seed`. Asynchronous on `exec`.
 template <ExecutionSpace Exec, Real T>
 void initialize(const Exec& exec, const ParameterList& list, const Array<T, Exec>& values,
                 std::uint32_t seed) {

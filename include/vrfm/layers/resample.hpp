@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // AveragePool: an output pixel is the mean of a block of factor x factor input pixels (PyTorch's
-// nn.AvgPool2d(factor)). NearestUpsample: an output pixel is the input pixel it lies in (PyTorch's
-// nn.Upsample(scale_factor = factor)). Up to a factor each is the other's transpose.
+// nn.AvgPool2d(factor)). NearestUpsample: an output pixel is the input pixel that it lies in
+// (PyTorch's nn.Upsample(scale_factor = factor)). Up to a factor, each is the transpose of the
+// other.
 #pragma once
 
 #include <vrfm/layers/layer.hpp>
@@ -21,8 +22,8 @@ struct ScaledCopy {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = a * x(i, j); }
 };
 
-/// Coarse images and fine ones, whose blocks of factor x factor pixels are the coarse ones' pixels;
-/// fine rows and columns that fill no block belong to none.
+/// Coarse images and fine ones: a block of factor x factor fine pixels is one coarse pixel. Fine
+/// rows and columns that fill no block belong to none.
 struct Blocks {
   int height = 1, width = 1;  ///< of the fine images
   int factor = 1;
@@ -114,8 +115,8 @@ class AveragePool {
   AveragePool() = default;
 
   /// From height x width to (height / factor) x (width / factor) pixels, rounded down: rows and
-  /// columns that fill no block are left out. Throws std::invalid_argument for extents below 1 or a
-  /// factor that leaves no pixel.
+  /// columns that fill no block are left out. Throws std::invalid_argument for extents below 1, or
+  /// for a factor that leaves no pixel.
   AveragePool(int height, int width, int channels, int factor)
       : blocks_{height, width, factor}, channels_(channels) {
     expect(height > 0 && width > 0 && channels > 0,

@@ -23,7 +23,7 @@ struct EmbeddingFrequency {
   }
 };
 
-/// Both halves of one coordinate's features.
+/// Both halves of the features of one coordinate.
 template <class Math, class T>
 struct EmbedCoordinate {
   ConstMatrix<T> w;

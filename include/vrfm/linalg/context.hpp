@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// e + e^2, and a sum's error at most that times sum |a| |b|, besides float's roundings. TF32
-// hardware may cut the operand off (e = 2^-10); bfloat16 is rounded to nearest (e = 2^-8).
+//
 // The Context concept: the few verbs in which every layer, objective and integrator is written,
 // once. Three types meet it:
 //   BatchContext   each verb is a launch over the whole batch            (batch_context.hpp)
@@ -47,6 +46,8 @@ enum class Compute {
 };
 
 /// e, the largest relative error of a rounded operand. A product's relative error is then at most
+/// 2 e + e^2, and a sum's error at most that times sum |a| |b|, besides float's roundings. TF32
+/// hardware may cut the operand off (e = 2^-10); bfloat16 is rounded to nearest (e = 2^-8).
 constexpr double operand_error(Compute compute) {
   return compute == Compute::float32 ? 0 : compute == Compute::tf32 ? 1.0 / 1024 : 1.0 / 256;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the readers of published image sets check alike.
+// What the readers of published image sets check in the same way.
 #pragma once
 
 #include <cerrno>
@@ -33,7 +33,7 @@ inline void expect_image_file(const std::filesystem::path& path, const ImageFile
              error);
 }
 
-/// Kernels count images and the numbers of one image by int.
+/// Kernels count images, and the pixels times channels of one image, by int.
 inline void expect_images(const Images& images, const std::string& name) {
   constexpr std::size_t largest = 0x7fff'ffff;
   const std::size_t values = images.height * images.width;

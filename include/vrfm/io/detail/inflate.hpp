@@ -20,11 +20,11 @@ namespace vrfm::detail::io {
 // No deflate stream grows by more than this factor (https://zlib.net/zlib_tech.html).
 inline constexpr std::size_t largest_deflate_ratio = 1032;
 
-/// What surrounds the deflate data; of gzip, zlib checks header, checksum and length.
+/// What surrounds the deflate data. Of gzip, zlib checks header, checksum and length.
 enum class Wrapping { none, gzip };
 
-/// Decompresses `taken` and the next `size` bytes of `input`, an InputFile or InputBytes; `name`
-/// stands in errors. Nobody else may read the input until it is done.
+/// Decompresses `taken` and then the next `size` bytes of `input`, an InputFile or InputBytes;
+/// `name` stands in errors. Nobody else may read the input until this is done.
 template <class Input>
 class InflateReader {
  public:
@@ -33,7 +33,7 @@ class InflateReader {
       : input_(input), left_(size), name_(std::move(name)) {
     std::copy(taken.begin(), taken.end(), buffer_.begin());
     offer(taken.size());
-    constexpr int gzip_only = 16;  // as zlib's manual says it
+    constexpr int gzip_only = 16;  // zlib's manual: 16 more window bits accept gzip alone
     if (::inflateInit2(&stream_, wrapping == Wrapping::gzip ? MAX_WBITS + gzip_only : -MAX_WBITS) !=
         Z_OK)
       fail(name_, "cannot read: zlib does not start");
@@ -70,7 +70,7 @@ class InflateReader {
     stream_.avail_in = static_cast<uInt>(count);
   }
 
-  /// How many bytes were put into `out`: 0 only after the last block.
+  /// How many bytes were put into `out`; 0 only after the last block.
   std::size_t decompress(std::span<std::byte> out) {
     const std::size_t wanted = std::min(out.size(), largest_transfer);
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
@@ -93,7 +93,7 @@ class InflateReader {
   }
 
   Input& input_;
-  std::size_t left_;  // compressed bytes that were not taken from the input yet
+  std::size_t left_;  // compressed bytes that were not yet taken from the input
   std::string name_;
   std::array<std::byte, 65'536> buffer_;
   z_stream stream_{};

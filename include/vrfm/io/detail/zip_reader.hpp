@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Reads a zip archive of stored or deflated entries, with 32-bit or zip64 fields. The directory
-// decides, as for other readers. What leaves room for two readings is refused: comments, bytes
-// between the directory and the end records, encryption, several volumes, an entry whose own name
-// or method differs from the directory's.
+// decides, as for other readers. What could be read in two ways is refused: comments, bytes between
+// the directory and the end records, encryption, several volumes, an entry whose own name or method
+// differs from the directory's.
 #pragma once
 
 #include <algorithm>
@@ -137,14 +137,15 @@ class ZipDirectoryReader {
     read_extra(entry, ZipFields(fields.take_bytes(extra_size)));
     fields.skip(comment_size);
 
-    // Deflate's options, sizes behind the data, a name in UTF-8: nothing that the directory lacks.
+    // Flags for deflate's options, sizes behind the data, a name in UTF-8: the directory has all
+    // that they say.
     constexpr unsigned harmless = 0b1000'0000'1110;
     if ((flags & ~harmless) != 0) refuse_entry(entry, "no encryption or patches", "its flag set");
     if (entry.method != zip_stored && entry.method != zip_deflated)
       refuse_entry(entry, "method 0 (stored) or 8 (deflated)", std::to_string(entry.method));
     if (entry.packed > entry.limit)
       refuse_entry(entry, "its data before the directory", std::to_string(entry.packed) + " bytes");
-    // The first bounds what a small file can make a reader allocate.
+    // The first condition bounds what a small file can make a reader allocate.
     if (entry.method == zip_deflated ? entry.size / largest_deflate_ratio > entry.packed
                                      : entry.size != entry.packed)
       refuse_entry(entry, "a size that " + std::to_string(entry.packed) + " bytes can hold",
@@ -152,7 +153,7 @@ class ZipDirectoryReader {
     return entry;
   }
 
-  /// Takes what the 32-bit fields say is in the zip64 field.
+  /// Takes from the zip64 field what the 32-bit fields say is there.
   void read_extra(ZipEntry& entry, ZipFields extra) {
     bool found = false;
     while (extra.left() >= 4) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The records of the zip container (PKWARE APPNOTE 6.3.10, chapter 4.3): their signatures, sizes
-// without texts, and the two ways of going through their fields. All numbers are little-endian.
+// The records of the zip container (PKWARE APPNOTE 6.3.10, chapter 4.3): their signatures, their
+// sizes without texts, and the two ways to go through their fields. All numbers are little-endian.
 #pragma once
 
 #include <cstddef>
@@ -25,11 +25,11 @@ inline constexpr ZipKind zip_local{0x04034b50, 30}, zip_central{0x02014b50, 46},
 
 inline constexpr std::uint16_t zip_stored = 0, zip_deflated = 8, zip64_extra = 1;
 
-/// The value of a field whose real one is in a zip64 field.
+/// The value of a field whose real value is in a zip64 field.
 template <class U>
 inline constexpr U zip_elsewhere = std::numeric_limits<U>::max();
 
-/// Fields taken from bytes, of which the caller has made sure that there are enough.
+/// Fields taken from bytes; the caller has made sure that there are enough.
 class ZipFields {
  public:
   explicit ZipFields(std::span<const std::byte> bytes) : left_(bytes) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Writes a zip archive front to back. Data are stored; all sizes and offsets are in zip64 fields,
-// so that there is one form for any size. Every time is 1980-01-01, as NumPy's: equal arrays, equal
+// so that one form serves any size. Every time is 1980-01-01, as NumPy's: equal arrays give equal
 // bytes.
 #pragma once
 
@@ -24,8 +24,8 @@ class ZipWriter {
  public:
   explicit ZipWriter(ByteSink sink) : sink_(std::move(sink)) {}
 
-  /// One entry, whose data `encode(sink)` hands over. It is called twice, for the checksum stands
-  /// before the data. `name` has at most 65,535 bytes.
+  /// One entry, whose data `encode(sink)` hands over. It is called twice, because the checksum
+  /// stands before the data. `name` has at most 65,535 bytes.
   template <class Encode>
   void add(const std::string& name, const Encode& encode) {
     std::uint64_t size = 0;

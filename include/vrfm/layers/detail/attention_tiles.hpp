@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What MultiHeadAttention (vrfm/layers/attention.hpp) does with one head of one sample, some queries
-// at a time: their scores are a block of rows, which is all of the score matrix that is ever kept.
-// Backward computes the scores anew from each row's largest one and sum of exponentials, as Dao et
-// al. 2022 ("FlashAttention") do.
+// What MultiHeadAttention (vrfm/layers/attention.hpp) does with one head of one sample, some
+// queries at a time: their scores are a block of rows, and no more of the score matrix ever exists.
+// Backward computes the scores anew from each row's largest score and sum of exponentials, as Dao
+// et al. 2022 ("FlashAttention") do.
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
@@ -11,7 +11,7 @@
 
 namespace vrfm::detail {
 
-/// Partial results of a row's reductions, so that they are vector code.
+/// Partial results of a row's reductions: with them, reductions become vector code.
 inline constexpr int row_lanes = 32;
 
 template <class T>
@@ -45,7 +45,7 @@ KOKKOS_INLINE_FUNCTION T row_sum(int count, const F& f) {
   return sum[0];
 }
 
-/// row[j] = exp(scale (row[j] - maximum)), and that number.
+/// row[j] = exp(scale (row[j] - maximum)); returns row[j].
 template <class T>
 struct Exponential {
   T* row;
@@ -61,7 +61,7 @@ struct ElementProduct {
   KOKKOS_INLINE_FUNCTION T operator()(int j) const { return x[j] * y[j]; }
 };
 
-/// Row: scores become their exponentials; the row's maximum and the inverse of its sum are kept.
+/// Row: scores become their exponentials; saves the row's maximum and the inverse of its sum.
 template <class T>
 struct ExponentialRow {
   Matrix<T> scores;
@@ -116,11 +116,10 @@ struct SoftmaxDerivative {
   }
 };
 
-/// The layer's extents and where the parts of its operands are.
+/// The layer's extents, and where the parts of its operands are.
 struct AttentionShape {
-  /// A block's scores, unless that makes fewer than `least_queries` queries: in float two such
-  /// blocks are 1 MiB, which a core's cache holds. Keys are packed anew for each block: fewer
-  /// queries cost speed.
+  /// Scores of a block, whose queries are at least `least_queries`. In float two such blocks are
+  /// 1 MiB, which a core's cache holds. Each block packs the keys anew, so fewer queries cost speed.
   static constexpr int block_scores = 131072, least_queries = 32;
 
   int pixels = 1, heads = 1, depth = 1;
@@ -145,7 +144,7 @@ struct AttentionShape {
   }
 };
 
-/// Rows [first, first + count) of the queries and what belongs to them.
+/// Rows [first, first + count) of the queries, and what belongs to them.
 struct QueryBlock {
   int first, count;
   KOKKOS_INLINE_FUNCTION QueryBlock(const AttentionShape& shape, int block)
@@ -161,7 +160,7 @@ struct QueryBlock {
   }
 };
 
-/// Operands of backward and tangent, and the rows' probabilities.
+/// The operands of backward and tangent, and what gives the rows' probabilities.
 template <class T>
 struct AttentionOperands {
   AttentionShape shape;
@@ -209,7 +208,7 @@ struct AttentionForwardTile {
   }
 };
 
-/// Tile: one head of one sample, whose gradients of keys and values are sums over its queries.
+/// Tile: one head of one sample; its gradients of keys and values are sums over its queries.
 template <class T>
 struct AttentionBackwardTile {
   AttentionOperands<T> operands;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What GroupNorm (vrfm/layers/group_norm.hpp) does with one sample. Moments are added up block by
-// block as Chan, Golub and LeVeque do (1983, "Algorithms for computing the sample variance"): exact
-// to some 100 roundings for any image and any mean.
+// block as Chan, Golub and LeVeque do (1983, "Algorithms for computing the sample variance"), which
+// is exact to some 100 roundings for any image and any mean.
 #pragma once
 
 #include <vrfm/layers/activation.hpp>
@@ -11,10 +11,10 @@
 
 namespace vrfm::detail {
 
-/// Pixels whose sums are formed first: a block of theirs stays in the first cache.
+/// Pixels that are summed first: a block of them stays in the first cache.
 inline constexpr int norm_block = 32;
 
-/// The square of a block's deviation from its column means, of which `sums` holds `rows` times.
+/// An element's squared deviation from the mean of its column in a block; `sums` are the block's.
 template <class T>
 struct SquaredDeviation {
   ConstMatrix<T> x;
@@ -26,8 +26,8 @@ struct SquaredDeviation {
   }
 };
 
-/// Column moments (row 0: means, row 1: summed squared deviations) of `before` rows and those of a
-/// block (row 0: sums, row 1 likewise) of `rows` become those of both.
+/// Combines the column moments of `before` rows (row 0: means, row 1: summed squared deviations)
+/// with those of a block of `rows` rows (row 0: sums, row 1 likewise).
 template <class T>
 struct MergeMoments {
   ConstMatrix<T> block;
@@ -43,7 +43,7 @@ struct MergeMoments {
   }
 };
 
-/// The moments of a group from those of its columns: mean and 1 / sqrt(variance + eps).
+/// The moments of a group from those of its columns: mean, and 1 / sqrt(variance + eps).
 template <class T>
 struct GroupMoments {
   ConstMatrix<T> moments;
@@ -124,8 +124,8 @@ struct FromRow {
   KOKKOS_INLINE_FUNCTION auto operator()(int i, int j) const { return f(first + i, j); }
 };
 
-/// The linear part's transpose: with the sums of d and d (x - mean) over the group, weighted by
-/// row 1, dx = row 1 d + coefficient 1 (x - mean) + coefficient 0. The same for its tangent, see
+/// The transpose of the linear part: with the sums of d and d (x - mean) over the group, weighted
+/// by row 1, dx = row 1 d + coefficient 1 (x - mean) + coefficient 0. The tangent uses it too, see
 /// there.
 template <class T>
 struct GroupCoefficients {
@@ -156,7 +156,7 @@ struct ExpandGroups {
   KOKKOS_INLINE_FUNCTION void operator()(int r, int j) const { out(r, j) = in(r, j / width); }
 };
 
-/// dx = row 1 d + coefficient 1 (x - mean) + coefficient 0, in the place of d.
+/// dx = row 1 d + coefficient 1 (x - mean) + coefficient 0, in place of d.
 template <class T>
 struct NormBackward {
   ConstMatrix<T> x, factors, coefficients;
@@ -167,9 +167,9 @@ struct NormBackward {
   }
 };
 
-/// One sample's channels: coefficients of dx + coefficient 1 (x - mean) + coefficient 0, the rate of
-/// x - mean in its group's units, become those of the activation's argument, which scale and shift
-/// move too.
+/// One sample's channels. The coefficients of dx + coefficient 1 (x - mean) + coefficient 0, the
+/// rate of x - mean in its group's units, become those of the rate of the activation's argument, to
+/// which the rates of scale and shift add.
 template <class T>
 struct TangentCoefficients {
   ConstMatrix<T> factors;
@@ -219,7 +219,7 @@ struct NormParameterGradients {
   }
 };
 
-/// What the three directions share: the layer's operands and what is computed of one sample.
+/// What the three directions share: the layer's operands, and what is computed from one sample.
 template <class T>
 struct NormOperands {
   ConstMatrix<T> x, modulation;
@@ -260,7 +260,7 @@ struct NormOperands {
     return out;
   }
 
-  /// Rows 0 and 1: a sample's column sums of f and h, f first for each block of pixels.
+  /// Rows 0 and 1: a sample's column sums of f and h; f runs before h on each block of pixels.
   template <class Ctx, class F, class H>
   KOKKOS_FUNCTION Matrix<T> sums(const Ctx& ctx, const F& f, const H& h, Arena<T>& arena) const {
     const Matrix<T> total = arena.take(2, x.cols), block = arena.take(2, x.cols);
