@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Time grids: the times t_0, ..., t_n, increasing or decreasing, that trajectories pass through and
-// at which they may be saved. How a solver gets from one to the next is its own affair.
+// at which they may be saved. How to get from one time to the next is the solver's choice.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,7 @@
 
 namespace vrfm {
 
-/// A grid inside kernels: uniform, or read from `times` (intervals + 1 numbers).
+/// A grid inside kernels: uniform, or read from `times` (intervals + 1 entries).
 struct GridView {
   double begin = 0;
   double end = 1;
@@ -83,7 +83,7 @@ class TimeGrid {
   std::vector<double> times_;  // empty: uniform
 };
 
-/// A grid's copy in the memory of `Exec`, for as long as this object lives.
+/// A copy of a grid in the memory of `Exec`; kernels may read it as long as this object lives.
 template <ExecutionSpace Exec>
 class DeviceGrid {
  public:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The time loop: moves the rows of x along dx/dt = v(x, t) through a time grid. Written against a
-// Context, so a whole trajectory is one kernel on a tile of samples, in memory that does not depend
-// on the number of steps, or a sequence of launches over the whole batch.
+// The time loop: moves the rows of x along dx/dt = v(x, t) through a time grid. It is written
+// against a Context: a whole trajectory is one kernel on a tile of samples, in memory that does not
+// grow with the number of steps, or a sequence of launches over the whole batch.
 #pragma once
 
 #include <vrfm/integrators/detail/adaptive_rows.hpp>
@@ -36,8 +36,8 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   arena.rewind(mark);
 }
 
-/// The same by adaptive steps; each row has its own time and step, and those that have ended are
-/// left out of what follows. Points of the grid are interpolated to the order of the error estimate.
+/// The same by adaptive steps. Each row has its own time and step; rows that finished leave the
+/// batch. Points of the grid are interpolated to the order of the error estimate.
 template <class Ctx, Velocity Field, AdaptiveSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
@@ -62,7 +62,7 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   detail::choose_first_step(ctx, field, solver, grid, tolerance, x, all_memory, all_new, rows,
                             status, arena);
   if (compacted) ctx.map(x.rows, x.cols, Copy<T>{x, all_now});
-  int count = x.rows, active = 0;  // rows that are computed, and those of them that go on
+  int count = x.rows, active = 0;  // rows that are computed, and those among them that go on
   do {
     const Memory memory = all_memory.first(count);
     const auto& stages = memory.stages;

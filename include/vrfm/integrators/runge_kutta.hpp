@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Explicit Runge-Kutta steps over any tableau. Weighted sums of stages are unrolled when compiled,
-// without their zero terms; time and step are columns, so that every row may have its own.
+// Explicit Runge-Kutta steps over any tableau. The compiler unrolls weighted sums of stages and
+// leaves out their zero terms. Time and step are columns, so that every row may have its own.
 #pragma once
 
 #include <utility>
@@ -14,7 +14,7 @@ namespace vrfm {
 
 namespace detail {
 
-// Rows of a tableau as types: `at<l>` is the weight of k_l, `count` how many stages there are.
+// Rows of a tableau as types: `at<l>` is the weight of k_l, `count` the number of stages.
 template <class Tableau, int stage>
 struct StageWeights {
   static constexpr int count = stage;
@@ -40,7 +40,7 @@ struct DenseWeights {
   static constexpr double at = Tableau::dense[l];
 };
 
-/// k_0, ..., k_{n-1}; a plain array inside a value that kernels carry.
+/// k_0, ..., k_{n-1}: a plain array, so that kernels can carry it.
 template <class T, int n>
 struct Stages {
   Matrix<T> k[n];
@@ -66,7 +66,7 @@ struct Stages {
   }
 };
 
-/// y = x + h sum, and once a row t_stage = t + c h.
+/// y = x + h sum; and t_stage = t + c h, once for each row.
 template <class Weights, class T, int n>
 struct StageInput {
   Stages<T, n> stages;
@@ -113,7 +113,7 @@ struct StageMemory {
   }
 };
 
-/// k_stage, ..., k_{last}, from those before. The argument of the last goes to `x_last`.
+/// k_stage, ..., k_{last}, from those before. The argument of the last one goes to `x_last`.
 template <class Tableau, int stage, int last, class Ctx, class Field, class T, int n>
 KOKKOS_FUNCTION void evaluate_stages(const Ctx& ctx, const Field& field, ConstMatrix<T> t,
                                      ConstMatrix<T> h, Matrix<const T> x,
@@ -138,7 +138,7 @@ struct RungeKutta {
 
   int steps = 1;  ///< in each interval of the time grid
 
-  /// The stages that the result needs: without the one that only serves the next step.
+  /// The stages that the result needs: all but one that only serves the next step.
   static constexpr int stages = Tableau::stages - (Tableau::first_same_as_last ? 1 : 0);
 
   template <class T>

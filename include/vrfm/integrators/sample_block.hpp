@@ -17,7 +17,7 @@ struct SampleBlock {
   std::uint64_t first = 0;  ///< global id of row 0
   int first_row = 0;        ///< position of row 0 in the caller's tables
   int count = 0;            ///< rows
-  std::uint32_t draw = 0;   ///< which trajectory of the same sample: a draw of z of its own
+  std::uint32_t draw = 0;   ///< which trajectory of the same sample; each has its own z
   Use use = Use::sampling;  ///< whose draws: each use has its own
 
   KOKKOS_INLINE_FUNCTION std::uint64_t id(int row) const {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Savers see the points of the time grid that trajectories pass through. A saver is a value that
-// kernels carry; for each sample, in the order of the grid, it is called with
+// kernels carry. For each sample, in the order of the grid, the time loop calls
 //   saver(index, row, t, x, dimension)
-// where index is the point of the grid, row the sample's position in the call, x its `dimension`
-// numbers. A user's own may sort x into a histogram, measure lengths, ...
+// where index is the point of the grid, row the sample's position in the call, and x has
+// `dimension` elements. A user's own saver may sort x into a histogram, measure lengths, ...
 #pragma once
 
 #include <vrfm/core/check.hpp>

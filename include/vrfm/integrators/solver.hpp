@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What a solver is: a value that moves samples along a velocity field over a time grid, by fixed
-// steps (FixedSolver) or by steps that it chooses (AdaptiveSolver). A field with noise,
-// dx = f dt + g dW, has `static constexpr bool stochastic = true`, and so has a solver that draws
-// noise: one without the other would solve another equation, and does not compile.
+// Solvers: values that move samples along a velocity field over a time grid, by fixed steps
+// (FixedSolver) or by steps that they choose (AdaptiveSolver). A field with noise, dx = f dt + g
+// dW, has `static constexpr bool stochastic = true`, and so has a solver that draws noise. One
+// without the other would solve another equation, and does not compile.
 #pragma once
 
 #include <vrfm/integrators/step_plan.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How integrations end: a Status for each trajectory, written in the kernel, and one Result for all
-// of them, on the host.
+// How integrations end: the kernel writes a Status for each trajectory, the host makes one Result
+// of all.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,7 @@ struct Result {
   Reason reason = Reason::finished;  ///< the gravest
   std::uint64_t samples = 0;
   std::uint64_t failed = 0;        ///< samples that did not finish
-  std::uint64_t first_failed = 0;  ///< id of the first of them
+  std::uint64_t first_failed = 0;  ///< id of the first sample that failed
   int max_steps = 0;
   int max_evaluations = 0;
   double mean_steps = 0;

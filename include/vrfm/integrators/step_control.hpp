@@ -12,8 +12,8 @@
 
 namespace vrfm {
 
-/// What decides about a sample's step: its own error, or that of the whole batch, in which case
-/// its result depends on its neighbours (for comparison with codes that do so).
+/// Whose error decides about a sample's step: its own, or that of the whole batch. In the latter
+/// case its result depends on its neighbours (for comparison with codes that do so).
 enum class ErrorNorm { sample, batch };
 
 template <class Table>
@@ -77,7 +77,7 @@ struct ScaledError {
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T e = h(i, 0) * stages.template sum<ErrorWeights<Tableau>>(i, j);
-    // The difference is zero, or NaN where x_new overflowed and would pass as a large scale.
+    // The last difference is zero, but NaN where x_new overflowed and would pass as a large scale.
     out(i, j) = e / tolerance.scale(x(i, j), x_new(i, j)) + (x_new(i, j) - x_new(i, j));
   }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Fixed steps on a time grid: `steps` equal steps in each interval, n steps meaning n + 1 times.
-// With last_step > 0 the last interval's steps end that much before the grid does, and one more
+// Fixed steps on a time grid: `steps` equal steps in each interval; n steps have n + 1 times. With
+// last_step > 0 the steps of the last interval end that long before the grid does, and one more
 // step of that length follows (249 steps on [0, 0.96] and one of 0.04: Ma et al. 2024, "SiT").
 #pragma once
 
@@ -46,7 +46,7 @@ inline void check_steps(int steps, const TimeGrid& grid) {
          steps, " steps in each of ", grid.intervals(), " intervals");
 }
 
-/// Where a fixed step stands: what random draws along the trajectory are addressed by.
+/// Where a fixed step stands. Random draws along the trajectory take their address from it.
 struct StepAddress {
   SampleBlock block;
   std::uint32_t step = 0;

@@ -28,7 +28,8 @@ struct DrawIncrement {
   }
 };
 
-/// Element: y = x + h f + g(t) dw; without dw: y = x + h f. Once a row t_stage = t + h.
+/// Element: y = x + h f + g(t) dw, or without dw y = x + h f; and t_stage = t + h, once for each
+/// row.
 template <class T, class System>
 struct EulerMaruyamaStep {
   System system;
@@ -83,8 +84,8 @@ inline void check_stochastic(int steps, double last_step, const TimeGrid& grid) 
 
 }  // namespace detail
 
-/// Euler-Maruyama: weak and, the noise being additive, strong order 1. With last_step > 0 the noise
-/// ends that long before the grid, and one step of the drift alone follows.
+/// Euler-Maruyama: weak order 1 and, because the noise is additive, strong order 1. With last_step
+/// > 0 the noise ends that long before the grid does, and one step of the drift alone follows.
 struct EulerMaruyama {
   static constexpr bool stochastic = true;
 

@@ -13,14 +13,14 @@
 
 namespace vrfm {
 
-/// f(t, x, v) of each element, where v is the velocity at (t, x), and g(t).
+/// f(t, x, v) for each element, where v is the velocity at (t, x), and g(t).
 template <class S, class T>
 concept StochasticSystem = requires(const S& system, T number) {
   { system.drift(number, number, number) } -> std::same_as<T>;
   { system.noise(number) } -> std::same_as<T>;
 };
 
-/// f = v, g(t) given by a function.
+/// f = v; a function gives g(t).
 template <class G>
 struct AdditiveNoise {
   G g;
@@ -74,7 +74,7 @@ struct ApplyDrift {
 
 }  // namespace detail
 
-/// A bound field whose values are f, with its system.
+/// A bound field whose values are f, together with its system.
 template <Velocity Field, class System>
 struct BoundStochasticVelocity {
   static constexpr bool stochastic = true;

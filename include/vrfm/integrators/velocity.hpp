@@ -22,7 +22,7 @@
 
 namespace vrfm {
 
-/// A matrix of `rows` rows that are one, in memory.
+/// A matrix of `rows` rows that share one row in memory.
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> shared_row(int rows, int cols, Arena<T>& arena) {
   return Matrix<T>(arena.take(1, cols).data, rows, cols, 0);
@@ -32,7 +32,7 @@ KOKKOS_INLINE_FUNCTION Matrix<T> shared_column(int rows, Arena<T>& arena) {
   return shared_row(rows, 1, arena);
 }
 
-/// column(i, 0) = value; where all rows are one number, row 0 writes it.
+/// column(i, 0) = value; if all rows share one element, row 0 writes it.
 template <class T>
 KOKKOS_INLINE_FUNCTION void set_row(Matrix<T> column, int i, std::type_identity_t<T> value) {
   if (column.stride != 0 || i == 0) column(i, 0) = value;
@@ -52,10 +52,10 @@ struct GatherRow {
 
 }  // namespace detail
 
-/// Which rows of a tile go on while others have ended.
+/// Which rows of a tile go on after others have ended.
 template <class T>
 struct RowSelection {
-  Matrix<T> from;    ///< kept rows x 1: where each was, in increasing order
+  Matrix<T> from;    ///< kept rows x 1: where each row was, in increasing order
   Matrix<T> buffer;  ///< at least as many rows
 
   /// Moves the kept rows of `table` to its beginning.
@@ -97,7 +97,7 @@ concept DifferentiableVelocity =
       field.tangent(ctx, in, out, saved, arena);
     };
 
-/// A field that becomes a BoundVelocity by `bind(ctx, block, x, arena)`, where x (block.count x
+/// A field that becomes a BoundVelocity by `bind(ctx, block, x, arena)`. x (block.count x
 /// dimension()) is where the trajectories begin; what the bound field holds lives in the arena.
 template <class F>
 concept BindableVelocity =
@@ -123,8 +123,9 @@ KOKKOS_FUNCTION auto bind_velocity(const Ctx& ctx, const F& field, const SampleB
   }
 }
 
-/// Whether what `field` draws for a trajectory depends on where that begins: field.depends_on_start(),
-/// false without one. A likelihood, which begins at the data, cannot take such a field.
+/// Whether what `field` draws for a trajectory depends on where the trajectory begins:
+/// field.depends_on_start(), or false without it. A likelihood begins at the data and cannot take
+/// such a field.
 template <VelocityField F>
 bool depends_on_start(const F& field) {
   if constexpr (requires { field.depends_on_start(); }) {
@@ -134,7 +135,7 @@ bool depends_on_start(const F& field) {
   }
 }
 
-/// field.keep_rows, or nothing for a field that has nothing for each row.
+/// Calls field.keep_rows, or does nothing for a field that holds nothing for each row.
 template <class Ctx, Velocity F>
 KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const F& field,
                                const RowSelection<typename F::value_type>& selection) {

@@ -2,7 +2,7 @@
 //
 // Mean and covariance of feature vectors,
 //   mu = sum_i x_i / N,   C = sum_i (x_i - mu) (x_i - mu)^T / (N - 1),
-// as NumPy's mean and cov: in double whatever the features are, and centred before they are
+// as NumPy's mean and cov: in double whatever the type of the features, and centred before they are
 // multiplied. The order of all sums depends on the table's shape alone.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace vrfm {
 
-/// The normal distribution fitted to feature vectors of D numbers.
+/// The normal distribution that is fitted to feature vectors of D elements.
 struct FeatureStatistics {
   std::vector<double> mean;        ///< [D]
   std::vector<double> covariance;  ///< [D][D]
@@ -49,7 +49,7 @@ struct Centre {
   }
 };
 
-/// The numbers of a contiguous view. Fences `exec`.
+/// The elements of a contiguous view. Fences `exec`.
 template <ExecutionSpace Exec, class View>
 std::vector<double> host_numbers(const Exec& exec, const View& view) {
   const auto host = Kokkos::create_mirror_view(view);

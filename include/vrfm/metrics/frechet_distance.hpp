@@ -23,7 +23,8 @@ namespace vrfm {
 
 namespace detail::metrics {
 
-/// The last bits of Eigen's products depend on how many threads it uses: one while this lives.
+/// The last bits of Eigen's products depend on its number of threads: it is one while this object
+/// lives.
 class OneEigenThread {
  public:
   OneEigenThread() { Eigen::setNbThreads(1); }
@@ -47,7 +48,8 @@ inline EigenMatrix covariance(const FeatureStatistics& s) {
   return {s.covariance.data(), dimension, dimension};
 }
 
-/// F [D][rank] with C = F F^T; the rank leaves out eigenvalues that rounding alone could make.
+/// F [D][rank] with C = F F^T. Eigenvalues that rounding alone could make do not count for the
+/// rank.
 inline Eigen::MatrixXd covariance_factor(std::string_view name, const FeatureStatistics& s) {
   expect(!s.mean.empty() && s.covariance.size() == s.mean.size() * s.mean.size(),
          "frechet_distance: ", name,
@@ -56,7 +58,7 @@ inline Eigen::MatrixXd covariance_factor(std::string_view name, const FeatureSta
   const EigenMatrix c = covariance(s);
   expect(mean(s).allFinite() && c.allFinite(), "frechet_distance: ", name,
          " holds a number that is not finite");
-  // Others' statistics may have been stored as float.
+  // The statistics of other programs may have been stored as float.
   constexpr double stored = std::numeric_limits<float>::epsilon();
   const double allowed = static_cast<double>(c.rows()) * stored * c.cwiseAbs().maxCoeff();
   expect((c - c.transpose()).cwiseAbs().maxCoeff() <= allowed, "frechet_distance: ", name,
@@ -102,8 +104,8 @@ inline double frechet_distance(const FeatureStatistics& a, const FeatureStatisti
   return std::max(0.0, means + (traces - 2 * root));
 }
 
-/// The same between the rows of `a` [N][D] and of `b` [M][D]. Throws as it and feature_statistics
-/// do.
+/// The same between the rows of `a` [N][D] and of `b` [M][D]. Throws as that function and
+/// feature_statistics do.
 template <ExecutionSpace Exec, class A, class B>
 double frechet_distance(const Exec& exec, const A& a, const B& b) {
   expect_same("a", a.extent(1), "b", b.extent(1), "columns");

@@ -27,8 +27,8 @@ struct LogDensity {
   }
 };
 
-/// log sum_i exp(-scale || y - x_i ||^2) for row y of `points`; the sum is kept relative to the
-/// term of the nearest x_i so far.
+/// log sum_i exp(-scale || y - x_i ||^2) for row y of `points`. The sum is relative to the term of
+/// the nearest x_i so far.
 template <class T, int width>
 struct LogKernelSum {
   Matrix<const T> columns, points;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How straight trajectories are. A trajectory is the polyline through its recorded points; on each
-// segment the velocity is the difference quotient v = dx / dt (for Euler steps that is the model's
-// own velocity). With the displacement d = x(end) - x(start) over the duration T:
+// How straight trajectories are. A trajectory is the polyline through its recorded points. On each
+// segment the velocity is the difference quotient v = dx / dt, which for Euler steps is the model's
+// own velocity. With the displacement d = x(end) - x(start) over the duration T:
 //   straightness = E integral || v - d / T ||^2 dt = E [ sum || dx ||^2 / dt - || d ||^2 / T ]
 //   path ratio   = (sum || dx ||) / || d ||, one for a straight path
 // Straightness as in Liu, Gong and Liu, "Flow straight and fast", ICLR 2023, section 3.
@@ -16,11 +16,11 @@
 
 namespace vrfm {
 
-/// What the trajectories of one batch come to.
+/// The summary of the trajectories of one batch.
 struct PathSummary {
   double straightness;  ///< mean over samples, in squared length per time; zero if straight
   double mean_ratio;    ///< path length over displacement; infinite if a path closes on itself
-  double median_ratio;  ///< the same; of the two middle ones the mean
+  double median_ratio;  ///< likewise; with an even count, the mean of the two middle ones
 };
 
 namespace detail::metrics {

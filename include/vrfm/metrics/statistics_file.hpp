@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Feature statistics as the tools that compute Frechet inception distances keep them: an NPZ
+// Feature statistics in the file of the tools that compute Frechet inception distances: an NPZ
 // archive with the arrays "mu" [D] and "sigma" [D][D].
 #pragma once
 

@@ -111,7 +111,7 @@ class StraightVelocityPoints {
   KOKKOS_FUNCTION std::int64_t count() const { return std::int64_t(samples_) * times_; }
 
   KOKKOS_FUNCTION VelocityPoint operator()(std::int64_t index) const {
-    // Two elements: compilers cannot know that the dimension is one and warn about the second.
+    // Two elements, though one is used: compilers do not know that the dimension is one, and warn.
     T x0[2], x1[2];
     const SampleAddress address{
         .seed = seed_, .step = 0, .sample = static_cast<std::uint64_t>(index / times_)};

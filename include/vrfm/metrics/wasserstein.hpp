@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Wasserstein-1 distances between two sets of samples. In one dimension it is exact,
+// Wasserstein-1 distances between two sets of samples. In one dimension the distance is exact,
 //   W1 = integral over u in (0, 1) of |F^-1(u) - G^-1(u)|,
-// with the quantile functions of the sorted samples. In more, the mean of that over the projections
-// onto random unit directions (Bonneel et al., "Sliced and Radon Wasserstein barycenters of
-// measures", 2015).
+// with the quantile functions of the sorted samples. In more dimensions it is the mean of that over
+// projections onto random unit directions (Bonneel et al., "Sliced and Radon Wasserstein
+// barycenters of measures", 2015).
 #pragma once
 
 #include <cmath>
@@ -52,9 +52,9 @@ struct Project {
   }
 };
 
-/// The part of W1 that sorted sample i of `a` contributes, for the index = direction * n + i. It
-/// holds the quantiles [i / n, (i + 1) / n), sample j of `b` those of [j / m, (j + 1) / m); in
-/// units of 1 / (n m) the overlaps are integers.
+/// What sorted sample i of `a` contributes to W1, for the index = direction * n + i. Sample i holds
+/// the quantiles [i / n, (i + 1) / n), sample j of `b` those of [j / m, (j + 1) / m); in units of 1
+/// / (n m) the overlaps are integers.
 template <class T>
 struct QuantileGap {
   Matrix<const T> a, b;
@@ -130,7 +130,8 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   expect_same("a", x.cols, "b", y.cols, "columns");
   expect(directions > 0, "sliced_wasserstein1: expected at least one direction, but got ",
          directions);
-  // A fixed number at a time, which bounds the memory and leaves the sum's shape independent of it.
+  // A fixed number of directions at a time bounds the memory; the sum's shape does not depend on
+  // it.
   constexpr int group = 32;
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   double sum = 0;

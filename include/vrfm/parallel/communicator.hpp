@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Communicators: who shares a batch. Each rank owns consecutive leaves of a Partition and adds what it
-// can by itself; a communicator adds the rest in the tree's order, so that every rank has the bits that
-// one rank alone would have. Draws are addressed by the global sample and do not depend on ranks at all.
+// Communicators: who shares a batch. Each rank owns consecutive leaves of a Partition and adds what
+// it can by itself. A communicator adds the rest in the tree's order, so that every rank has the
+// bits that one rank alone would have. The address of a draw is that of the global sample, so draws
+// do not depend on ranks at all.
 //
 //   rank(), size(), is_root()   the root alone writes files
 //   sum(exec, partition, roots, result, count)
@@ -71,7 +72,7 @@ struct SelfCommunicator {
   int size() const { return 1; }
   bool is_root() const { return true; }
 
-  /// One rank's only root is the sum of all leaves.
+  /// The only root of a single rank is the sum of all leaves.
   template <ExecutionSpace Exec, class S>
   void sum(const Exec& exec, const Partition&, std::span<S* const> roots, S* result,
            std::size_t count) const {

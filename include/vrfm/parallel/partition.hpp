@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Partition: a global batch as a tree. Its leaves are blocks of consecutive samples, as equal as may be;
-// a leaf's sums depend on the leaf alone. One binary tree adds them: node (level, i) is the sum of leaves
-// i 2^level ... (i + 1) 2^level - 1, as far as there are so many, and its children's sum. Rank r of n owns
-// leaves r L / n ... (r + 1) L / n - 1. So the additions and their order are the same for any number of
-// threads and ranks, and for leaves computed at once or one after the other.
+// Partition: a global batch as a tree. Its leaves are blocks of consecutive samples, of sizes as
+// equal as possible; a leaf's sums depend on the leaf alone. One binary tree adds the leaves: node
+// (level, i) is the sum of leaves i 2^level ... (i + 1) 2^level - 1, as far as they exist, and also
+// the sum of its children. Rank r of n owns leaves r L / n ... (r + 1) L / n - 1. So the additions
+// and their order are the same for any number of threads and ranks, and for leaves that are
+// computed at once or one after the other.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ struct LeafRange {
   KOKKOS_INLINE_FUNCTION int end() const { return first + count; }
 };
 
-/// The sum of leaves [index << level, (index + 1) << level), those beyond the last left out.
+/// The sum of leaves [index << level, (index + 1) << level); those beyond the last leaf are left
+/// out.
 struct TreeNode {
   int level = 0;
   int index = 0;
@@ -51,7 +53,7 @@ class Partition {
 
   KOKKOS_INLINE_FUNCTION int samples() const { return samples_; }
   KOKKOS_INLINE_FUNCTION int leaves() const { return leaves_; }
-  /// Of a leaf: its first sample, and how many it has.
+  /// The first sample of a leaf, and its number of samples.
   KOKKOS_INLINE_FUNCTION int first_sample(int leaf) const {
     return static_cast<int>(std::int64_t(leaf) * samples_ / leaves_);
   }
@@ -61,26 +63,27 @@ class Partition {
   /// Samples of the largest leaf.
   KOKKOS_INLINE_FUNCTION int largest_leaf() const { return (samples_ - 1) / leaves_ + 1; }
 
-  /// What rank `rank` of `size` owns; nothing, if there are more ranks than leaves, of some.
+  /// The leaves of rank `rank` of `size`. If there are more ranks than leaves, some ranks own none.
   LeafRange owned(int rank, int size) const {
     const int first = static_cast<int>(std::int64_t(leaves_) * rank / size);
     return {first, static_cast<int>(std::int64_t(leaves_) * (rank + 1) / size) - first};
   }
 
-  /// The fewest nodes that together are the leaves of `range`, from left to right: what a rank can add
-  /// by itself.
+  /// The fewest nodes that together cover the leaves of `range`, from left to right: what a rank
+  /// can add by itself.
   std::vector<TreeNode> roots(const LeafRange& range) const {
     std::vector<TreeNode> nodes;
     for (int leaf = range.first; leaf < range.end(); ++leaf) push(nodes, {0, leaf});
     return nodes;
   }
 
-  /// Appends `node`, which follows those of `stack`, and returns how many additions of two neighbours
-  /// at the stack's end it brings: of the last to the last but one, again and again.
+  /// Appends `node`, which follows the nodes of `stack`, and merges the last two as long as they
+  /// are siblings. Returns the number of merges: for each, the caller adds its last sum to the last
+  /// but one.
   int push(std::vector<TreeNode>& stack, TreeNode node) const {
     int merged = 0;
     for (;;) {
-      // Without a right sibling a node is its parent.
+      // A node without a right sibling becomes its parent.
       while (node.index > 0 && node.index % 2 == 0 && !exists({node.level, node.index + 1})) {
         node = {node.level + 1, node.index / 2};
       }

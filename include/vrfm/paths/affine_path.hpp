@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The affine path between paired samples, x_t = alpha x1 + sigma x0 with velocity
-// u = alpha' x1 + sigma' x0, and the conversions between the four ways to say the same thing about
-// a point x on it: velocity, data prediction x1, noise prediction x0, and (for x0 ~ N(0, I)) the
-// score of p_t, -x0 / sigma.
+// The affine path between paired samples, x_t = alpha x1 + sigma x0 with velocity u = alpha' x1 +
+// sigma' x0, and the conversions between four quantities that determine each other at a point x on
+// it: velocity, data prediction x1, noise prediction x0, and (for x0 ~ N(0, I)) the score of p_t,
+// -x0 / sigma.
 #pragma once
 
 #include <vrfm/core/matrix.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// PathPoint: a point x_t of the path between x0 and x1 for each row, at its own time, with the path's
-// velocity u there. draw_times draws the times; draw_point draws them and the point. An objective may
-// ask for any number of points.
+// PathPoint: for each row a point x_t of the path between x0 and x1, at a time of its own, with the
+// path's velocity u there. DrawTime draws the times; draw_point draws them and computes the points.
+// An objective may ask for any number of points.
 #pragma once
 
 #include <vrfm/core/arena.hpp>

@@ -58,7 +58,7 @@ struct VariancePreservingSchedule {
     const T log_alpha = -r * r * range / T(4) - r * low / T(2);
     const T alpha = math::exp(log_alpha);
     const T alpha_rate = alpha * (r * range + low) / T(2);
-    // 1 - alpha^2 without the cancellation near t = 1.
+    // 1 - alpha^2, without cancellation near t = 1.
     const T sigma = math::sqrt(-math::expm1(T(2) * log_alpha));
     return {alpha, sigma, alpha_rate, -alpha * alpha_rate / sigma};
   }

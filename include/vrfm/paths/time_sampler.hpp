@@ -47,7 +47,7 @@ struct LogitNormalTime {
   }
 };
 
-/// Always the same t: for losses along t, and for a mean over fixed points of t.
+/// Always the same t: for losses along t, and for means over fixed points in time.
 struct FixedTime {
   double t = 0.5;
 

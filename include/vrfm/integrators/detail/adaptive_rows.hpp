@@ -15,10 +15,12 @@ inline constexpr T unlimited = std::numeric_limits<T>::max();
 template <class T>
 inline constexpr T resolution = std::numeric_limits<T>::epsilon();
 
-/// Tiles of at most so many rows put those that go on together when a quarter has ended.
+/// Tiles of at most so many rows move the rows that go on together, once a quarter of the rows has
+/// ended.
 inline constexpr int most_compacted_rows = 1024;
 
-/// The state of each row, one column each. A row that has ended has h = 0 and active = 0.
+/// The state of each row, one column for each property. A row that has ended has h = 0 and active =
+/// 0.
 template <class T>
 struct AdaptiveRows {
   Matrix<T> t, h, t_next, h_next;
@@ -28,7 +30,7 @@ struct AdaptiveRows {
   Matrix<T> before;  ///< error of the last accepted step
   Matrix<T> growth;  ///< largest factor of the next step: 1 after a rejection
   Matrix<T> tries;
-  Matrix<T> place;  ///< where in the tile the row began; empty: where it is
+  Matrix<T> place;  ///< where in the tile the row began; empty: where it is now
   Matrix<T> total;  ///< 1 x 1
 
   AdaptiveRows() = default;
@@ -97,7 +99,7 @@ struct BeginAdaptive {
   }
 };
 
-/// Element (i, 0): h = length; and one more evaluation for each row if the length was estimated.
+/// Element (i, 0): h = length.
 template <class T>
 struct SetFirstStep {
   T length;
@@ -121,8 +123,8 @@ struct EulerStep {
   }
 };
 
-/// rows.h = the solver's first step, or one from the sizes of x, v and v's change over a trial
-/// step. Expects v in k[0]; x_new, k[1] and memory.x are free.
+/// rows.h = the solver's first step; without one, a step from the sizes of x, v and v's change over
+/// a trial step. Expects v in k[0]; x_new, k[1] and memory.x are free.
 template <class Ctx, class Field, class Solver, class T, int n>
 KOKKOS_FUNCTION void choose_first_step(const Ctx& ctx, const Field& field, const Solver& solver,
                                        const GridView& grid, const Tolerance<T>& tolerance,
@@ -193,7 +195,7 @@ struct ControlStep {
                                          math::min(static_cast<T>(solver.max_factor), wanted)));
     rows.before(i, 0) = math::max(error, T(1e-4));
     rows.growth(i, 0) = unlimited<T>;
-    // A step that would leave less than a hundredth of itself goes all the way.
+    // A step that would leave less than a hundredth of itself goes to the end.
     const T rest = end - rows.t_next(i, 0), next = h * factor;
     rows.h_next(i, 0) = math::fabs(rest) < T(1.01) * math::fabs(next) ? rest : next;
     return false;
@@ -272,7 +274,7 @@ struct SaveCrossed {
   }
 };
 
-/// Element: takes over what ControlStep decided.
+/// Element: does what ControlStep decided.
 template <class T>
 struct AcceptStep {
   AdaptiveRows<T> rows;
@@ -288,7 +290,7 @@ struct AcceptStep {
   }
 };
 
-/// Element: x of a row that has ended goes to its place in the tile.
+/// Element: copies x of a row that has ended to the row's place in the tile.
 template <class T>
 struct Deliver {
   AdaptiveRows<T> rows;
@@ -299,7 +301,7 @@ struct Deliver {
   }
 };
 
-/// One work item: the list of the rows that go on.
+/// One work item: lists the rows that go on.
 template <class T>
 struct ListActive {
   ConstMatrix<T> active;
@@ -319,7 +321,7 @@ struct KeepRows {
   KOKKOS_FUNCTION void operator()(const Matrix<T>& table) const { selection.keep(ctx, table); }
 };
 
-/// Puts the `kept` rows that go on together, in order; returns their state.
+/// Moves the `kept` rows that go on together, in order; returns their state.
 template <class Ctx, class Field, class T, int n>
 KOKKOS_FUNCTION AdaptiveRows<T> compact(const Ctx& ctx, const Field& field, int kept, Matrix<T> x,
                                         const StageMemory<T, n>& memory,

@@ -9,7 +9,7 @@
 
 namespace vrfm::detail {
 
-/// Element (0, 0): time and length of step n, of all rows.
+/// Element (0, 0): sets time and length of step n for all rows.
 template <class T>
 struct SetStep {
   StepPlan plan;
@@ -22,7 +22,7 @@ struct SetStep {
   }
 };
 
-/// Row: shows x before step n to the saver, if that is a point of the grid.
+/// Row: shows x before step n to the saver, if that time is a point of the grid.
 template <class T, class Saver>
 struct SaveFixed {
   Saver saver;
@@ -43,7 +43,7 @@ struct SaveFixed {
   }
 };
 
-/// Row: the tally. A number that was ever not finite still is, since steps only add to x.
+/// Row: writes the tally. An element that was ever not finite still is, since steps only add to x.
 template <class T>
 struct FinishFixed {
   ConstMatrix<T> x;

@@ -7,7 +7,7 @@
 #define EIGEN_NO_CUDA
 #endif
 
-// GCC 12 takes the undefined registers of its own AVX-512 headers, through Eigen, for a mistake.
+// GCC 12 warns of undefined registers in its own AVX-512 headers when Eigen uses them.
 #if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"

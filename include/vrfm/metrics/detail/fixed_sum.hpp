@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sums whose shape depends on the number of terms alone, so that they are equal to the last bit for
-// any number of threads: the terms first, then partial sums of 256 neighbours, then those in order.
+// Sums whose shape depends on the number of terms alone, so that any number of threads gives the
+// same bits: first the terms, then partial sums of 256 neighbours, then the sum of those in order.
 #pragma once
 
 #include <cstdint>

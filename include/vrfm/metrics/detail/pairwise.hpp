@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // One point against all samples, a chunk of samples at a time. On hosts a chunk is wide and its
-// loops become vector code, for which the samples lie transposed, [D][N]; on devices a chunk is one
+// loops become vector code, for which the samples lie transposed, [D][N]. On devices a chunk is one
 // sample, because there the threads are the vector.
 #pragma once
 

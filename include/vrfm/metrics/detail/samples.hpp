@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The entrance of every metric: a view of samples, checked. A number that is not finite would turn
-// a whole metric into NaN, so it is an error that names where it is.
+// The entrance of every metric: it checks a view of samples. An element that is not finite would
+// turn a whole metric into NaN, so it is an error that names the place.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Sorts each row of a table. On hosts each row is one std::sort. Elsewhere all rows pass together
-// through a bitonic network (Batcher, "Sorting networks and their applications", 1968), one launch
-// a stage, for which a row's length must be a power of two: row_capacity, the rest filled with
-// infinity.
+// through a bitonic network (Batcher, "Sorting networks and their applications", 1968), with one
+// launch for each stage. The length of its rows must be a power of two: row_capacity says which,
+// and infinity fills the rest.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace vrfm::detail::metrics {
 
-/// How long the rows of a table must be in which `count` numbers a row are to be sorted.
+/// The length that the rows of a table must have for `count` entries in each row to be sorted.
 template <ExecutionSpace Exec>
 int row_capacity(int count) {
   if constexpr (is_host_space<Exec>) return count;
