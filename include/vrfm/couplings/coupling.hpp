@@ -8,7 +8,7 @@
 //   draw(address, slot)         writes one sample (core/distribution.hpp), inside a kernel
 // and, where there is something to it,
 //   condition()                 ConditionShape: what is written of c
-//   check(batch)                throws std::invalid_argument unless it suits so large a global batch
+//   check(batch)                throws std::invalid_argument unless a global batch may have this size
 //   prepare(exec, address, batch)
 //                               a coupling over the batch: launches what fills its tables for the samples
 //                               0 ... batch - 1 of the step at `address`, before they are drawn. The step

@@ -16,9 +16,9 @@ namespace vrfm {
 
 namespace detail {
 
-// Four rounds pass for a random permutation of large blocks (Luby, Rackoff, 1988); small ones take
+// For large blocks four rounds pass for a random permutation (Luby, Rackoff, 1988); small ones need
 // more. Below 64 numbers more rounds do not help: all permutations that a network reaches are even,
-// and that shows in the orders of what is left of 16.
+// which shows in the orders of a set that is a part of 16.
 inline constexpr std::uint32_t shuffle_rounds = 8;
 inline constexpr int shuffle_least_bits = 3;
 

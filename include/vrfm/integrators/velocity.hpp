@@ -4,11 +4,11 @@
 // its own time. A field that draws or prepares something once for a whole trajectory (a flow's z)
 // does so in `bind`; everything else is a bound field already.
 //
-// A bound field over numbers `value_type` = T offers
+// A bound field of type `value_type` = T offers
 //   dimension()                                 columns of x and v
 //   field(ctx, t, x, v, arena)                  v = v(x, t); t: rows x 1, of stride 0 where all
 //                                               rows have the same time
-// and, if it came from `bind` and so has something for every row (BoundVelocity),
+// and, if it came from `bind` and so holds something for every row (BoundVelocity),
 //   keep_rows(ctx, selection)                   goes on with some rows: see RowSelection
 // and, where likelihoods are wanted (DifferentiableVelocity),
 //   Saved, linearize(ctx, t, x, v, saved, arena)   as above, saving what tangent reads in `arena`

@@ -88,7 +88,7 @@ inline double sum_of_singular_values(const Eigen::MatrixXd& m) {
 
 /// d^2 between the normal distributions `a` and `b`, in the square of the features' unit; never
 /// negative. O(D^3) on one thread, about half a minute for D = 2048. Throws std::invalid_argument
-/// for different dimensions, numbers that are not finite and covariances that are none.
+/// for different dimensions, elements that are not finite, and matrices that are no covariances.
 inline double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) {
   expect_same("a", a.mean.size(), "b", b.mean.size(), "dimensions");
   const detail::metrics::OneEigenThread serial;

@@ -12,7 +12,7 @@
 //       of all leaves on every rank; roots[0] may be result. After exec's work so far, before what is
 //       launched next. Elements are float or double.
 //   any(flag)                   true on all ranks if `flag` is true on one; all ranks call it
-//   broadcast(exec, values)     a view of numbers becomes the root's
+//   broadcast(exec, values)     the elements of a view become those of the root's
 #pragma once
 
 #include <concepts>

@@ -70,7 +70,7 @@ class CublasLt {
     bool accumulate;
     cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
     const void* bias = nullptr;  // added, or where sums of an operand are written
-    const void* sum = nullptr;   // what GELU is applied to, as the epilogue keeps or reads it
+    const void* sum = nullptr;   // what GELU is applied to, as the epilogue saves or reads it
     int sum_stride = 0;
   };
 
