@@ -179,8 +179,8 @@ class Dense {
     if constexpr (sizeof...(parts) == 0) {
       activate(ctx, x, columns, detail::Bias<T>{p + bias()}, y, saved, arena);
     } else {
-      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias(), {parts...}}, y,
-               saved, arena);
+      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias(), {parts...}},
+               y, saved, arena);
     }
   }
 
