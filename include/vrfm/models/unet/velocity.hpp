@@ -123,8 +123,9 @@ class UnetVelocity {
     const Matrix<T> de = arena.take(rows, time_.outputs()),
                     dout = arena.take(rows * pixels(), o_.path.channels);
     Matrix<T> dimage, dl;
-    if (field || !dquery.x.empty())
+    if (field || !dquery.x.empty()) {
       dimage = condition_.has_field() ? take_image(rows, arena) : dout;
+    }
     if (condition_.sums()) dl = arena.take(rows, condition_.bottleneck(dprepared).cols);
     ctx.map(de.rows, de.cols, Fill<T>{de, T(0)});
     detail::to_pixels<Ctx, T>(ctx, dv, dout, pixels());
