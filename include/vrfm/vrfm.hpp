@@ -3,7 +3,7 @@
 // The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp,
 // vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
-// (vrfm/models/residual/networks.hpp and unet_networks.hpp).
+// (vrfm/models/residual/networks.hpp and vrfm/models/unet/networks.hpp).
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>

@@ -85,7 +85,7 @@ inline std::vector<std::string> state_names(const SafetensorsFile& file) {
     for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
     return names;
   }
-  // Checkpoints of version 0.3 and earlier do not say.
+  // The first checkpoints did not say: Adam was the only optimizer.
   if (!file.metadata().contains(step_key)) return {};
   return {"adam.first_moment", "adam.second_moment", average_name};
 }
@@ -229,7 +229,7 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
   const auto values = detail::read_parameters<T>(file, list, "");
   std::vector<Kokkos::View<T*, Kokkos::HostSpace>> state;
   for (const auto& array : trainer.state()) {
-    // Moving averages were not compensated before version 0.4: theirs is zero.
+    // The same had no compensation of the moving average: it is zero.
     const bool absent =
         array.name == average_compensation_name && !file.metadata().contains(detail::state_key);
     state.push_back(absent ? Kokkos::View<T*, Kokkos::HostSpace>("vrfm::zero", list.count())
