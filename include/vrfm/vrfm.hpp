@@ -30,6 +30,7 @@
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>

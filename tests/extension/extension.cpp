@@ -18,9 +18,11 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/sample.hpp>

@@ -20,7 +20,7 @@ set(sampling core linalg models paths integrators)
 set(io "")
 set(parallel core)
 set(data core io)
-set(metrics core linalg io)
+set(metrics core linalg io parallel)
 set(training core linalg models couplings objectives io parallel)
 
 get_filename_component(INCLUDE_DIR "${INCLUDE_DIR}" ABSOLUTE)

@@ -13,6 +13,7 @@
 
 #include "support.hpp"
 
+#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 #include <vrfm/training/long_run.hpp>
 
@@ -96,6 +97,43 @@ TEST_CASE("a run goes on with another number of ranks", "[training][ranks]") {
   auto last = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options);
   vrfm::load_checkpoint(folder / "c", last, {});
   CHECK((state_of(last) == state_of(whole)));
+}
+
+TEST_CASE("dropout does not depend on ranks, nor on who accumulates", "[training][ranks]") {
+  using Networks = vrfm::UnetNetworks;
+  using ImageFlow = vrfm::Flow<float, Exec, Networks>;
+  const Networks::Options options{.velocity = {.path = {.height = 4,
+                                                        .width = 4,
+                                                        .channels = 1,
+                                                        .base = 4,
+                                                        .multipliers = {1, 1},
+                                                        .blocks = 1,
+                                                        .attention_heights = {2},
+                                                        .head_channels = 4,
+                                                        .dropout = 0.3},
+                                               .latent = 2,
+                                               .latent_width = 4},
+                                  .posterior_base = 4};
+  const auto noise = vrfm::standard_normal<float>(Exec(), 16);
+  const auto make = [&](const auto& communicator) {
+    return vrfm::Trainer(
+        ImageFlow(Exec(), options, 1), vrfm::Elbo{.beta = 0.1}, tiny_optimizer(),
+        vrfm::independent(noise, noise),
+        {.batch = 5, .clip_norm = 0.5, .ema_decay = 0.9, .launch = {Execution::batch, 1}},
+        communicator);
+  };
+  auto alone = make(vrfm::SelfCommunicator{});
+  alone.run(3);
+  for (const int size : {2, 3, 8}) {
+    ThreadTeam team(size);
+    std::vector<decltype(make(std::declval<ThreadCommunicator>()))> trainers;
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < size; ++rank)
+      trainers.push_back(make(ThreadCommunicator(team, rank)));
+    for (auto& trainer : trainers) threads.emplace_back([&] { trainer.run(3); });
+    for (auto& thread : threads) thread.join();
+    for (const auto& trainer : trainers) CHECK((state_of(trainer) == state_of(alone)));
+  }
 }
 
 TEST_CASE("a stop signal of one rank stops all at the same step", "[training][ranks]") {

@@ -57,6 +57,7 @@ struct VelocityPass {
   typename Model::template Saved<T> saved;
 
   /// v = u(query | condition), with dropout at `draws` unless that is null.
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const T* p,
                                const Condition<T>& condition, const Query<T>& query,
@@ -69,6 +70,7 @@ struct VelocityPass {
   }
 
   /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
+  VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const T* p, Gradient<T> g,
                                 ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) const {

@@ -34,6 +34,20 @@ Launch resolved(Launch launch, std::size_t bytes) {
   return launch;
 }
 
+/// Throws std::invalid_argument unless what a model takes of c is what the coupling gives; `all`: it may
+/// not leave anything out.
+inline void check_condition_shape(const char* model, const ModelInputs& wanted,
+                                  const ConditionShape& given, bool all) {
+  const auto same = [&](int takes, int has, const char* what) {
+    if (takes == 0 && !all) return;
+    expect_same(text(model, "'s condition"), static_cast<std::size_t>(takes), "the coupling's",
+                static_cast<std::size_t>(has), what);
+  };
+  same(wanted.classes, given.classes, "classes");
+  same(wanted.condition_columns, given.columns, "columns");
+  same(wanted.field_columns, given.field_columns, "field columns");
+}
+
 /// Throws std::invalid_argument unless flow, objective and coupling belong together.
 template <class FlowType, class Objective, class Pairing>
 void check_fit(const FlowType& flow, const Objective& objective, const Pairing& coupling,
@@ -42,15 +56,14 @@ void check_fit(const FlowType& flow, const Objective& objective, const Pairing& 
   objective.check(flow.networks());
   expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
               static_cast<std::size_t>(coupling.dimension()), "dimensions");
-  const ModelInputs wanted = flow.networks().velocity.inputs();
+  const auto& networks = flow.networks();
   const ConditionShape given = condition_of(coupling);
-  const auto same = [](int flow_has, int coupling_has, const char* what) {
-    expect_same("the flow's condition", static_cast<std::size_t>(flow_has), "the coupling's",
-                static_cast<std::size_t>(coupling_has), what);
-  };
-  same(wanted.classes, given.classes, "classes");
-  same(wanted.condition_columns, given.columns, "columns");
-  same(wanted.field_columns, given.field_columns, "field columns");
+  check_condition_shape("the flow", networks.velocity.inputs(), given, true);
+  // Posterior and prior may leave c out, but not ask for another one.
+  if (flow.latent() > 0) {
+    check_condition_shape("the posterior", networks.posterior.inputs(), given, false);
+    check_condition_shape("the prior", networks.prior.inputs(), given, false);
+  }
   check_batch(coupling, batch);
 }
 

@@ -68,10 +68,8 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   exec.fence();
 
   HeldOutLosses losses{Objective::terms, {}};
-  for (int k = 0; k < Rows::terms; ++k) {
-    detail::AddLeavesOfElement<double>{host.data(), static_cast<std::size_t>(Rows::terms),
-                                       LeafRange{0, partition.leaves()}, partition.leaves()}(0, k);
-    losses.means[static_cast<std::size_t>(k)] = host(0, k) / options.count;
+  for (std::size_t k = 0; k < Objective::terms.size(); ++k) {
+    losses.means[k] = tree_sum(partition, host.data() + k, Objective::terms.size()) / options.count;
   }
   return losses;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sums whose shape depends on the number of terms alone, so that any number of threads gives the
-// same bits: first the terms, then partial sums of 256 neighbours, then the sum of those in order.
+// Sums whose shape depends on the number of terms alone, so that any number of threads gives the same
+// bits: first the terms, then partial sums of the leaves of a Partition, of at most 256 terms, then those
+// along its tree.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/parallel/tree_sum.hpp>
 
 namespace vrfm::detail::metrics {
 
@@ -20,37 +22,41 @@ struct StoreTerm {
   KOKKOS_FUNCTION void operator()(std::int64_t i) const { values(i) = term(i); }
 };
 
-inline constexpr std::int64_t sum_block = 256;
+inline constexpr int sum_block = 256;
 
+/// The sum of each leaf's values, in order.
 template <class Values>
-struct SumBlock {
+struct SumLeaf {
+  Partition partition;
   Values values, partials;
 
-  KOKKOS_FUNCTION void operator()(std::int64_t block) const {
-    const auto count = static_cast<std::int64_t>(values.extent(0));
-    const std::int64_t last = math::min((block + 1) * sum_block, count);
+  KOKKOS_FUNCTION void operator()(int leaf) const {
     double sum = 0;
-    for (std::int64_t i = block * sum_block; i < last; ++i) sum += values(i);
-    partials(block) = sum;
+    for (int i = partition.first_sample(leaf); i < partition.first_sample(leaf + 1); ++i) {
+      sum += values(i);
+    }
+    partials(leaf) = sum;
   }
 };
 
-/// The sum of `values`. Fences `exec`.
+/// The sum of `values`. Fences `exec`. Throws std::invalid_argument for 2^31 values or more.
 template <ExecutionSpace Exec>
 double fixed_sum(const Exec& exec, const Array<double, Exec>& values) {
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
-  const auto count = static_cast<std::int64_t>(values.extent(0));
-  const std::int64_t blocks = (count + sum_block - 1) / sum_block;
+  const std::size_t count = values.extent(0);
+  expect(count <= 0x7fff'ffff, "a metric adds fewer than 2^31 terms, got ", count);
+  if (count == 0) return 0;
+  const auto partition = Partition::of_leaves(static_cast<int>(count), sum_block);
   const Array<double, Exec> partials(
-      Kokkos::view_alloc("vrfm::metrics::partials", exec, Kokkos::WithoutInitializing), blocks);
-  Kokkos::parallel_for("vrfm::metrics::sum_block", Policy(exec, 0, blocks),
-                       SumBlock<Array<double, Exec>>{values, partials});
+      Kokkos::view_alloc("vrfm::metrics::partials", exec, Kokkos::WithoutInitializing),
+      static_cast<std::size_t>(partition.leaves()));
+  Kokkos::parallel_for(
+      "vrfm::metrics::sum_leaf",
+      Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, partition.leaves()),
+      SumLeaf<Array<double, Exec>>{partition, values, partials});
   const auto host = Kokkos::create_mirror_view(partials);
   Kokkos::deep_copy(exec, host, partials);
   exec.fence();
-  double sum = 0;
-  for (std::int64_t block = 0; block < blocks; ++block) sum += host(block);
-  return sum;
+  return tree_sum(partition, host.data());
 }
 
 /// The `count` values term(0), term(1), ...; `label` names their kernel. Does not fence.

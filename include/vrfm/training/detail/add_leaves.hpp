@@ -6,30 +6,9 @@
 
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/flat.hpp>
-#include <vrfm/parallel/partition.hpp>
+#include <vrfm/parallel/tree_sum.hpp>
 
 namespace vrfm::detail {
-
-/// Calls add(k, l) for each addition of element l to element k, elements being the leaves of `range`
-/// counted from its first, in an order that the tree allows.
-template <class Add>
-KOKKOS_INLINE_FUNCTION void each_addition(const LeafRange& range, int leaves, const Add& add) {
-  for (int distance = 1; distance < leaves; distance *= 2) {
-    // The first left child at or behind the range's first leaf.
-    const int begin = (range.first + 2 * distance - 1) / (2 * distance) * (2 * distance);
-    for (int left = begin; left + distance < range.end(); left += 2 * distance) {
-      const int end = math::min(left + 2 * distance, leaves);
-      if (end <= range.end()) add(left - range.first, left + distance - range.first);
-    }
-  }
-}
-
-/// True if the range is one node, so that its own tree is the batch's.
-inline bool is_one_node(const LeafRange& range, int leaves) {
-  int width = 1;
-  while (width < range.count) width *= 2;
-  return range.first % width == 0 && (range.count == width || range.end() == leaves);
-}
 
 /// Eight elements in the order of pairs, and of pairs of pairs.
 template <class S>
@@ -37,18 +16,7 @@ KOKKOS_INLINE_FUNCTION S add_in_pairs(S a, S b, S c, S d, S e, S f, S g, S h) {
   return ((a + b) + (c + d)) + ((e + f) + (g + h));
 }
 
-/// values[k stride + i] += values[l stride + i]
-template <class S>
-struct AddElement {
-  S* values;
-  std::size_t stride, i;
-  KOKKOS_INLINE_FUNCTION void operator()(int k, int l) const {
-    values[static_cast<std::size_t>(k) * stride + i] +=
-        values[static_cast<std::size_t>(l) * stride + i];
-  }
-};
-
-/// The same of the elements first ... last - 1.
+/// values[k stride + i] += values[l stride + i] for i = first ... last - 1.
 template <class S>
 struct AddElements {
   S* values;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Additions along the tree of a Partition: which they are, and tree_sum, the sum of one number for each
+// leaf.
+#pragma once
+
+#include <cstddef>
+
+#include <vrfm/parallel/partition.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+/// Calls add(k, l) for each addition of element l to element k, elements being the leaves of `range`
+/// counted from its first, in an order that the tree allows.
+template <class Add>
+KOKKOS_INLINE_FUNCTION void each_addition(const LeafRange& range, int leaves, const Add& add) {
+  for (int distance = 1; distance < leaves; distance *= 2) {
+    // The first left child at or behind the range's first leaf.
+    const int begin = (range.first + 2 * distance - 1) / (2 * distance) * (2 * distance);
+    for (int left = begin; left + distance < range.end(); left += 2 * distance) {
+      const int end = math::min(left + 2 * distance, leaves);
+      if (end <= range.end()) add(left - range.first, left + distance - range.first);
+    }
+  }
+}
+
+/// True if the range is one node, so that its own tree is the batch's.
+inline bool is_one_node(const LeafRange& range, int leaves) {
+  int width = 1;
+  while (width < range.count) width *= 2;
+  return range.first % width == 0 && (range.count == width || range.end() == leaves);
+}
+
+/// values[k stride + i] += values[l stride + i]
+template <class S>
+struct AddElement {
+  S* values;
+  std::size_t stride, i;
+  KOKKOS_INLINE_FUNCTION void operator()(int k, int l) const {
+    values[static_cast<std::size_t>(k) * stride + i] +=
+        values[static_cast<std::size_t>(l) * stride + i];
+  }
+};
+
+}  // namespace detail
+
+/// The sum of values[leaf stride] over all leaves, which is left in values[0]. By the calling thread.
+template <class S>
+S tree_sum(const Partition& partition, S* values, std::size_t stride = 1) {
+  detail::each_addition({0, partition.leaves()}, partition.leaves(),
+                        detail::AddElement<S>{values, stride, 0});
+  return values[0];
+}
+
+}  // namespace vrfm
