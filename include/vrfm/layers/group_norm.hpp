@@ -8,7 +8,7 @@
 // needs only the groups' moments; it computes the rest anew.
 #pragma once
 
-#include <vrfm/layers/detail/group_norm_tiles.hpp>
+#include <vrfm/layers/detail/group_norm_tangent.hpp>
 
 namespace vrfm {
 
