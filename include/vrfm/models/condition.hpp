@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Condition and Query: what a velocity u(x, t, s | z, c) is asked about. A Condition is fixed along a
-// trajectory: the latent variable z, and c, which is a class label, a vector of numbers or a field on
+// trajectory: the latent variable z, and c, which is a class label, a vector of real elements or a field on
 // the image's grid. A Query is one place and time; s is the second time of a flow map, for which
 // x + (s - t) u is where the trajectory through (x, t) arrives at s.
 #pragma once
@@ -18,7 +18,7 @@ struct ModelInputs {
   int latent = 0;             ///< columns of z; 0: none
   int classes = 0;            ///< labels are 0 ... classes - 1; 0: no label
   int condition_columns = 0;  ///< columns of the vector; 0: none
-  int field_columns = 0;      ///< numbers of a sample's field: pixels times channels; 0: none
+  int field_columns = 0;      ///< elements of a sample's field: pixels times channels; 0: none
   bool second_time = false;   ///< a flow map: s is asked for
 
   bool operator==(const ModelInputs&) const = default;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The Objective concept: the loss of some rows of a batch, and its gradient. An objective knows no layer;
-// it asks the networks to run forward and backward. Where on the path and at what times it asks is its
-// own affair: it draws the times, and may ask for several points, a second time, or a teacher's answer.
+// it asks the networks to run forward and backward. It chooses where on the path and at what times it
+// asks: it draws the times, and may ask for several points, a second time, or a teacher's answer.
 //
 //   terms                     names of the losses it reports, an std::array of const char*
 //   check(networks)           throws std::invalid_argument if the networks do not fit

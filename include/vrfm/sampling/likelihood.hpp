@@ -26,7 +26,7 @@ struct LikelihoodOptions {
   Launch launch = {};
 };
 
-/// A number for each point; NaN where a trajectory failed.
+/// An element for each point; NaN where a trajectory failed.
 template <Real T, ExecutionSpace Exec>
 struct Likelihood {
   Array<T, Exec> log_density;      ///< nats

@@ -12,7 +12,7 @@
 
 namespace vrfm {
 
-/// One step of Adam or, if `decoupled`, of AdamW. Differences such as 1 - beta2 come as numbers of their
+/// One step of Adam or, if `decoupled`, of AdamW. Differences such as 1 - beta2 come as members of their
 /// own: taken in float they would lose up to four digits.
 template <class T, bool decoupled>
 struct AdamStep {

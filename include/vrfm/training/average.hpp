@@ -2,7 +2,7 @@
 //
 // Averaged: an optimizer around an optimizer, which keeps an exponential moving average of the
 // parameters: average += (1 - decay) (p - average). At a decay near 1 the increment is below half a unit
-// in the last place of the average, and a plain sum would never move. So what each sum loses is kept
+// in the last place of the average, and a plain sum would never move. So what each sum loses is saved
 // and given to the next (Kahan 1965): y = gain (p - average) - c, t = average + y,
 // c = (t - average) - y, average = t.
 #pragma once

@@ -224,7 +224,7 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
   }
   detail::reject_unknown(file, trainer.parameters());
   detail::expect_state(file, trainer.state());
-  // All is read and checked before the first number of the trainer changes.
+  // All is read and checked before anything of the trainer changes.
   const auto& list = trainer.parameters();
   const auto values = detail::read_parameters<T>(file, list, "");
   std::vector<Kokkos::View<T*, Kokkos::HostSpace>> state;

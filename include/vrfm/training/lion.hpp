@@ -9,7 +9,7 @@
 
 namespace vrfm {
 
-/// One step of Lion. Differences such as 1 - beta2 come as numbers of their own: taken in float they
+/// One step of Lion. Differences such as 1 - beta2 come as members of their own: taken in float they
 /// would lose digits.
 template <class T>
 struct LionStep {
