@@ -18,6 +18,7 @@
 #include <tests/support/compare.hpp>
 #include <tests/support/spaces.hpp>
 
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
@@ -27,7 +28,6 @@
 #include <vrfm/metrics/path_statistics.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
-#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 

@@ -14,9 +14,9 @@
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
-#include <vrfm/couplings/coupling.hpp>
 
 using namespace vrfm;
 using test::difference, test::epsilon, test::Numbers;
