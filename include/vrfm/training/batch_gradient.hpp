@@ -114,12 +114,13 @@ class BatchGradient {
     } else {
       evaluate_in_turn();
     }
+    // Leaves that were evaluated in turn are added up but for the losses.
+    LeafRange range = range_;
+    if (!tiled_) range.count = 1;
+    const bool one_node = detail::is_one_node(range, partition_.leaves());
     detail::AddLeaves<T> add{
-        gradients_.data(),   stride_, tiled_ ? range_ : LeafRange{range_.first, 1},
-        partition_.leaves(), true,    count_,
-        losses_.data(),      terms,   range_,
-        squares_.data()};
-    add.one_node = detail::is_one_node(add.range, add.leaves);
+        gradients_.data(), stride_, range,  partition_.leaves(), one_node, count_,
+        losses_.data(),    terms,   range_, squares_.data()};
     add_blocks("vrfm::BatchGradient::add_leaves", add);
     communicator_.sum(exec_, partition_, std::span<T* const>(gradient_roots_), gradients_.data(),
                       static_cast<std::size_t>(count_));
