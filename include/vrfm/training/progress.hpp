@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#include <vrfm/training/step_log.hpp>
+#include <vrfm/training/report.hpp>
 
 namespace vrfm {
 

@@ -54,22 +54,19 @@ class Trainer {
         log_(exec_, Objective::terms) {
     detail::check_fit(flow, objective, coupling, options.batch);
     expect(options.clip_norm >= 0, "clip_norm must be >= 0, got ", options.clip_norm);
-    expect(options.ema_decay >= 0 && options.ema_decay < 1, "ema_decay must be in [0, 1), got ",
-           options.ema_decay);
     expect(!uses_teacher<Objective> || options.ema_decay > 0,
            "this objective asks the moving average: expected ema_decay > 0");
-    optimizer.check();
     options_.launch =
         detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
-    if (options.ema_decay > 0) {
+    if (options.ema_decay != 0) {
       averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_.count());
     } else {
       plain_.emplace(exec_, optimizer, parameters_.count());
     }
     gradient_.emplace(flow, objective, coupling,
                       DrawAddress{.seed = options.seed, .step = StepNumber(log_.counter())},
-                      options.batch, options_.launch,
-                      options.ema_decay > 0 ? average().data() : nullptr, communicator);
+                      options.batch, options_.launch, averaged_ ? average().data() : nullptr,
+                      communicator);
   }
 
   std::int64_t step() const { return step_; }
@@ -114,12 +111,8 @@ class Trainer {
       }
       const auto losses = log_.collect(first, step_, [this](std::int64_t bad) { step_ = bad; });
       if (!on_report) continue;
-      TrainingReport report{step_, last_step, Objective::terms, losses, {}, total.seconds(), 0};
-      for (const auto& loss : losses) {
-        for (std::size_t k = 0; k < Objective::terms.size(); ++k) {
-          report.means[k] += loss.terms[k] / static_cast<double>(losses.size());
-        }
-      }
+      TrainingReport report{step_,           last_step, Objective::terms, losses, means_of(losses),
+                            total.seconds(), 0};
       report.samples_per_second =
           static_cast<double>(last - first) * options_.batch / window.seconds();
       window.reset();

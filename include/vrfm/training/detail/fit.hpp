@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Whether flow, objective, coupling and launch of a training belong together.
+#pragma once
+
+#include <vrfm/couplings/coupling.hpp>
+#include <vrfm/linalg/execution.hpp>
+#include <vrfm/models/condition.hpp>
+
+namespace vrfm::detail {
+
+/// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
+inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
+
+/// `launch` with an automatic execution decided, for networks of so many bytes of parameters. Throws
+/// std::invalid_argument for networks that kernels cannot carry in tiles, and for a negative batch.
+template <bool host_only>
+Launch resolved(Launch launch, std::size_t bytes) {
+  expect(launch.batch >= 0, "launch.batch must be >= 0 (0: the whole batch), got ", launch.batch);
+  expect(!host_only || launch.execution != Execution::tiles,
+         "these networks are too large for tiles: expected Execution::batch");
+  if (launch.execution == Execution::automatic) {
+    launch.execution =
+        !host_only && bytes <= most_tiled_bytes ? Execution::tiles : Execution::batch;
+  }
+  return launch;
+}
+
+/// Throws std::invalid_argument unless what a model takes of c is what the coupling gives; `all`: it may
+/// not leave anything out.
+inline void check_condition_shape(const char* model, const ModelInputs& wanted,
+                                  const ConditionShape& given, bool all) {
+  const auto same = [&](int takes, int has, const char* what) {
+    if (takes == 0 && !all) return;
+    expect_same(text(model, "'s condition"), static_cast<std::size_t>(takes), "the coupling's",
+                static_cast<std::size_t>(has), what);
+  };
+  same(wanted.classes, given.classes, "classes");
+  same(wanted.condition_columns, given.columns, "columns");
+  same(wanted.field_columns, given.field_columns, "field columns");
+}
+
+/// Throws std::invalid_argument unless flow, objective and coupling belong together.
+template <class FlowType, class Objective, class Pairing>
+void check_fit(const FlowType& flow, const Objective& objective, const Pairing& coupling,
+               int batch) {
+  expect(batch >= 1, "batch must be at least 1, got ", batch);
+  objective.check(flow.networks());
+  expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
+              static_cast<std::size_t>(coupling.dimension()), "dimensions");
+  const auto& networks = flow.networks();
+  const ConditionShape given = condition_of(coupling);
+  check_condition_shape("the flow", networks.velocity.inputs(), given, true);
+  // Posterior and prior may leave c out, but not ask for another one.
+  if (flow.latent() > 0) {
+    check_condition_shape("the posterior", networks.posterior.inputs(), given, false);
+    check_condition_shape("the prior", networks.prior.inputs(), given, false);
+  }
+  check_batch(coupling, batch);
+}
+
+}  // namespace vrfm::detail
