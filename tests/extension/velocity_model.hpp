@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A velocity model of one's own: a plain residual network without sinusoids, h = W [x | t | z],
-// v = L (h + stack(h)). All there is to prepare of z is z.
+// A velocity model of one's own: a residual network, h = W [x | t | z], v = L (h + stack(h)).
 #pragma once
 
 #include <vrfm/linalg/elementwise.hpp>
@@ -10,12 +9,10 @@
 
 namespace extension {
 using namespace vrfm;
-
 struct ResidualMlp {
   int columns[3] = {1, 1, 0};  // of x, t and z
   Dense<> in, out;
   Mlp<Silu> stack;
-
   template <class T>
   struct PreparedSaved {};
   template <class T>
@@ -24,18 +21,15 @@ struct ResidualMlp {
     Mlp<Silu>::Saved<T> stack;
     Dense<>::Saved<T> dense;  // empty
   };
-
   ResidualMlp() = default;
   ResidualMlp(ParameterList& list, const std::string& name, int dimension, int latent, int width)
       : columns{dimension, 1, latent},
         in(list, name + ".in", dimension + 1 + latent, width),
         out(list, name + ".out", width, dimension),
         stack(list, name + ".stack", {width, width, width}) {}
-
   KOKKOS_FUNCTION int dimension() const { return columns[0]; }
   KOKKOS_FUNCTION ModelInputs inputs() const { return {.latent = columns[2]}; }
   KOKKOS_FUNCTION int prepared_cols() const { return columns[2]; }
-
   template <class C, class T>
   KOKKOS_FUNCTION void prepare(const C& ctx, const T*, const Condition<T>& c, Matrix<T> prepared,
                                PreparedSaved<T>*, Arena<T>&) const {
@@ -49,20 +43,18 @@ struct ResidualMlp {
   }
   template <class C, class T>
   KOKKOS_FUNCTION void forward(const C& ctx, const T* p, const Query<T>& query, ConstMatrix<T> z,
-                               const DrawAddress*, Matrix<T> v, Saved<T>* saved,
-                               Arena<T>& a) const {
+                               const DrawAddress*, Matrix<T> v, Saved<T>* to, Arena<T>& a) const {
     const auto mark = a.used();
     const int width = in.outputs();
     Saved<T> s{a.take(v.rows, in.inputs()), a.take(v.rows, width), a.take(v.rows, width), {}, {}};
     const ConstMatrix<T> parts[] = {query.x, query.t, z};
-    for (int k = 0, first = 0; k < 3; first += columns[k++]) {
+    for (int k = 0, first = 0; k < 3; first += columns[k++])
       ctx.map(v.rows, columns[k], Copy<T>{parts[k], s.joined.col_range(first, columns[k])});
-    }
     in.forward(ctx, p, s.joined, s.h, &s.dense, a);
     stack.forward(ctx, p, s.h, s.sum, &s.stack, a);
     ctx.map(v.rows, width, AddScaled<T>{T(1), s.h, s.sum});
     out.forward(ctx, p, s.sum, v, &s.dense, a);
-    saved == nullptr ? a.rewind(mark) : void(*saved = s);
+    to == nullptr ? a.rewind(mark) : void(*to = s);
   }
   template <class C, class T>
   KOKKOS_FUNCTION void backward(const C& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dv,
@@ -70,19 +62,19 @@ struct ResidualMlp {
                                 Arena<T>& a) const {
     const auto mark = a.used();
     const int rows = dv.rows, width = in.outputs();
-    const Matrix<T> dsum = a.take(rows, width), dh = a.take(rows, width),
-                    d = a.take(rows, in.inputs());
+    const auto dsum = a.take(rows, width), dh = a.take(rows, width), d = a.take(rows, in.inputs());
     out.backward(ctx, p, g, s.sum, dv, dsum, s.dense, a);
     stack.backward(ctx, p, g, s.h, dsum, dh, s.stack, a);
     ctx.map(rows, width, AddScaled<T>{T(1), dsum, dh});
     in.backward(ctx, p, g, s.joined, dh, d, s.dense, a);
-    const Matrix<T> x = d.col_range(0, columns[0]), t = d.col_range(x.cols, 1);
-    if (!dq.x.empty()) ctx.map(rows, x.cols, Copy<T>{x, dq.x});
-    if (!dq.t.empty()) ctx.map(rows, 1, Copy<T>{t, dq.t});
-    if (!dz.empty())
-      ctx.map(rows, dz.cols, AddScaled<T>{T(1), d.col_range(x.cols + 1, dz.cols), dz});
+    const Matrix<T> outs[] = {dq.x, dq.t};
+    for (int k = 0, first = 0; k < 2; first += columns[k++]) {
+      const Matrix<T> from = d.col_range(first, columns[k]);
+      if (!outs[k].empty()) ctx.map(rows, columns[k], Copy<T>{from, outs[k]});
+    }
+    const Matrix<T> from = d.col_range(columns[0] + 1, columns[2]);
+    if (!dz.empty()) ctx.map(rows, columns[2], AddScaled<T>{T(1), from, dz});
     a.rewind(mark);
   }
 };
-
 }  // namespace extension
