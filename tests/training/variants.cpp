@@ -117,6 +117,21 @@ TEST_CASE("a loss that is not finite stops the run before its step", "[training]
   }
 }
 
+TEST_CASE("the moving average begins as the parameters of the first step", "[training][average]") {
+  const vrfm::Flow<float, Exec> flow(Exec(), tiny_flow(), 1);
+  auto trainer = tiny_trainer(flow);
+  CHECK(host_numbers(trainer.average()) == host_numbers(flow.values()));
+  // Weights that are loaded after the trainer was made count.
+  Kokkos::deep_copy(flow.values(), vrfm::Flow<float, Exec>(Exec(), tiny_flow(), 2).values());
+  const auto before = host_numbers(flow.values());
+  trainer.run(1);
+  const auto after = host_numbers(flow.values()), average = host_numbers(trainer.average());
+  for (std::size_t k = 0; k < before.size(); ++k) {
+    const double expected = 0.9 * before[k] + 0.1 * after[k];
+    CHECK(std::fabs(average[k] - expected) <= 4 * epsilon<float> * (1 + std::fabs(expected)));
+  }
+}
+
 TEST_CASE("a NaN among the parameters is found at once", "[training][nan]") {
   const vrfm::Flow<float, Exec> flow(Exec(), tiny_flow(), 1);
   // The log-variance's bias: the only way in is through the posterior.

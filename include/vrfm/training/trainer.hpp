@@ -60,6 +60,7 @@ class Trainer {
         detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
     if (options.ema_decay != 0) {
       averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_.count());
+      Kokkos::deep_copy(exec_, average(), values_);  // until the first step copies them again
     } else {
       plain_.emplace(exec_, optimizer, parameters_.count());
     }
