@@ -37,7 +37,7 @@ struct LookUpLabel {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const int label = labels(i);
     const bool known = label >= 0 && label <= labels.classes;
-    e(i, j) = known ? table[std::ptrdiff_t(label) * e.cols + j] : embedding_nan<T>;
+    e(i, j) = known ? table[std::ptrdiff_t(label) * e.cols + j] : T(embedding_nan<T>);
   }
 };
 

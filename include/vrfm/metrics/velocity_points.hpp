@@ -98,7 +98,8 @@ class TrajectoryVelocityPoints {
 template <Real T, class Pairs>
 class StraightVelocityPoints {
  public:
-  /// Throws std::invalid_argument unless the dimension is one and the counts are positive.
+  /// Throws std::invalid_argument unless the dimension is one, the counts are positive and there is no
+  /// condition.
   StraightVelocityPoints(const Pairs& pairs, int samples, int times, std::uint32_t seed)
       : pairs_(pairs), samples_(samples), times_(times), seed_(seed) {
     expect(pairs.dimension() == 1, "StraightVelocityPoints: expected one dimension, but got ",
@@ -106,6 +107,10 @@ class StraightVelocityPoints {
     expect(samples > 0 && times > 0,
            "StraightVelocityPoints: expected at least one sample and one time, but got ", samples,
            " and ", times);
+    if constexpr (requires { pairs.condition(); }) {
+      expect(pairs.condition() == ConditionShape{},
+             "StraightVelocityPoints: expected a coupling without a condition");
+    }
   }
 
   KOKKOS_FUNCTION std::int64_t count() const { return std::int64_t(samples_) * times_; }

@@ -44,7 +44,8 @@ struct Condition {
   }
 };
 
-/// Where gradients with respect to a Condition go; empty: not wanted. All are overwritten.
+/// Where gradients with respect to a Condition go; empty: not wanted. What the model takes is
+/// overwritten.
 template <class T>
 struct ConditionGradient {
   Matrix<T> z, vector, field;
@@ -58,7 +59,7 @@ struct Query {
   ConstMatrix<T> s;  ///< rows x 1, as t; empty: s = t
 };
 
-/// Where gradients with respect to a Query go; empty: not wanted. All are overwritten.
+/// Where gradients with respect to a Query go; empty: not wanted. What the model takes is overwritten.
 template <class T>
 struct QueryGradient {
   Matrix<T> t, x, s;

@@ -6,6 +6,7 @@
 
 #include <concepts>
 
+#include <vrfm/core/check.hpp>
 #include <vrfm/core/compat.hpp>
 
 namespace vrfm {
@@ -30,6 +31,13 @@ struct SquaredDistance {
   }
 };
 
+/// Calls part.check() of a distance, weight or time sampler that has one; it throws
+/// std::invalid_argument.
+template <class Part>
+void check_part(const Part& part) {
+  if constexpr (requires { part.check(); }) part.check();
+}
+
 /// |e|: the median. The slope at 0 is 0; a NaN stays one.
 struct AbsoluteDistance {
   template <class T>
@@ -41,6 +49,9 @@ struct AbsoluteDistance {
 /// e^2 / 2 for |e| <= delta, delta (|e| - delta / 2) beyond (Huber 1964; PyTorch's nn.HuberLoss).
 struct HuberDistance {
   double delta = 1;
+
+  void check() const { expect(delta > 0, "HuberDistance needs delta > 0, got ", delta); }
+
   template <class T>
   KOKKOS_INLINE_FUNCTION ErrorAndSlope<T> evaluate(T e) const {
     const T d = static_cast<T>(delta), size = math::fabs(e);

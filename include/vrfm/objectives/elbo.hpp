@@ -30,6 +30,9 @@ struct BasicElbo {
   template <class Networks>
   void check(const Networks& networks) const {
     beta.check("Elbo's beta");
+    check_part(distance);
+    check_part(time_weight);
+    check_part(times);
     expect(free_bits >= 0 && math::is_finite(free_bits), "Elbo needs finite free_bits >= 0, got ",
            free_bits);
     const int latent = networks.velocity.inputs().latent;

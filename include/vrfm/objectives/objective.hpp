@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 #include <vrfm/core/step_function.hpp>
 #include <vrfm/layers/parameters.hpp>
@@ -68,6 +69,17 @@ concept HasTerms = requires {
   { O::terms[0] } -> std::convertible_to<const char*>;
 };
 
+/// Reports and loss files tell the terms apart by their names.
+template <class O>
+constexpr bool distinct_terms() {
+  for (std::size_t i = 0; i < O::terms.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (std::string_view(O::terms[i]) == O::terms[j]) return false;
+    }
+  }
+  return true;
+}
+
 template <class O, class Networks>
 concept CallableObjective = requires(const O& objective, const MeasureContext& ctx,
                                      const LossProblem<Networks, float>& problem,
@@ -86,6 +98,8 @@ struct RequireObjective {
   static_assert(detail::HasTerms<O>,
                 "vrfm: an objective needs `static constexpr std::array<const char*, n> terms`, the "
                 "names of the losses that it reports");
+  static_assert(!detail::HasTerms<O> || detail::distinct_terms<O>(),
+                "vrfm: an objective needs terms whose names differ from each other");
   static_assert(
       requires(const O& objective, const Networks& networks) { objective.check(networks); },
       "vrfm: an objective needs check(networks) const, which throws if they do not fit");

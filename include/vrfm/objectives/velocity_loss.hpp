@@ -23,6 +23,9 @@ struct BasicVelocityLoss {
   /// Throws std::invalid_argument if the networks have a latent variable.
   template <class Networks>
   void check(const Networks& networks) const {
+    check_part(distance);
+    check_part(time_weight);
+    check_part(times);
     const int latent = networks.velocity.inputs().latent;
     expect(latent == 0, "VelocityLoss trains a flow without latent variable, got latent = ", latent,
            "; use Elbo");

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include <vrfm/core/check.hpp>
 #include <vrfm/core/random.hpp>
 
 namespace vrfm {
@@ -36,6 +37,12 @@ struct LogitNormalTime {
   double mean = 0;
   double deviation = 1;
 
+  void check() const {
+    expect(deviation >= 0 && math::is_finite(mean + deviation),
+           "LogitNormalTime needs a finite mean and a deviation >= 0, got ", mean, " and ",
+           deviation);
+  }
+
   template <class T>
   KOKKOS_INLINE_FUNCTION T draw(const RandomStream& stream, std::uint64_t sample,
                                 std::uint32_t step) const {
@@ -50,6 +57,8 @@ struct LogitNormalTime {
 /// Always the same t: for losses along t, and for means over fixed points in time.
 struct FixedTime {
   double t = 0.5;
+
+  void check() const { expect(t >= 0 && t <= 1, "FixedTime needs t in [0, 1], got ", t); }
 
   template <class T>
   KOKKOS_INLINE_FUNCTION T draw(const RandomStream&, std::uint64_t, std::uint32_t) const {

@@ -138,7 +138,8 @@ Table<T, Exec> reconstruct(const Flow<T, Exec, Networks, products>& flow,
   detail::check_rows(x0, "x0", x1.extent(0), flow.dimension());
   const ModelInputs seen = flow.networks().posterior.inputs();
   const ModelInputs taken = flow.networks().velocity.inputs();
-  detail::check_condition(flow.exec(), options.condition, detail::either(taken, seen), "the flow");
+  detail::check_condition(flow.exec(), options.condition, detail::either(taken, seen), "the flow",
+                          options.guidance != 0);
   const auto code = encode(flow, x0, x1,
                            {.condition = detail::tables_for(options.condition, seen),
                             .t = options.t,

@@ -40,30 +40,28 @@ class CheckpointFolder {
   }
 
   /// Writes a checkpoint of the trainer's step, making the folder if need be, and removes what is
-  /// too old; returns its path. Throws std::runtime_error that says why it cannot be written and
-  /// which checkpoint remains; none is removed then.
+  /// too old; returns its path. All ranks call it and the root writes. Throws std::runtime_error, on
+  /// all ranks, that says why it cannot be written and which checkpoint remains; none is removed then.
   template <class TrainerType>
   std::filesystem::path save(const TrainerType& trainer, const Settings& settings) const {
     std::string digits = std::to_string(trainer.step());
     digits.insert(0, digits.size() < width ? width - digits.size() : 0, '0');
     const auto target = folder_ / (std::string(prefix) + digits + std::string(suffix));
-    try {
-      std::filesystem::create_directories(folder_);
-      // What a killed process left would fill the disk in the end.
-      for (const auto& file : names()) {
-        if (AtomicFile::is_temporary(file.filename().string())) remove(file);
+    std::string failure;
+    if (trainer.communicator().is_root()) {
+      try {
+        write(target, trainer, settings);
+      } catch (const std::runtime_error& error) {
+        failure = error.what();
       }
-      save_checkpoint(target, trainer, settings);
-    } catch (const std::runtime_error& error) {
-      const auto before = files();
-      throw std::runtime_error(text(
-          "checkpoint of step ", trainer.step(), ": ", error.what(), "; ",
-          before.empty() ? "there is no earlier one"
-                         : "the earlier ones are intact, the newest is " + before[0].string()));
     }
-    const auto all = files();
-    for (std::size_t k = keep_; k < all.size(); ++k) remove(all[k]);
-    return target;
+    if (!trainer.communicator().any(!failure.empty())) return target;
+    const auto before = files();
+    throw std::runtime_error(
+        text("checkpoint of step ", trainer.step(), ": ",
+             failure.empty() ? "the root could not write it" : failure, "; ",
+             before.empty() ? "there is no earlier one"
+                            : "the earlier ones are intact, the newest is " + before[0].string()));
   }
 
   /// Restores the newest checkpoint that can be read, and returns its path; nothing if the folder
@@ -90,6 +88,19 @@ class CheckpointFolder {
   }
 
  private:
+  template <class TrainerType>
+  void write(const std::filesystem::path& target, const TrainerType& trainer,
+             const Settings& settings) const {
+    std::filesystem::create_directories(folder_);
+    // What a killed process left would fill the disk in the end.
+    for (const auto& file : names()) {
+      if (AtomicFile::is_temporary(file.filename().string())) remove(file);
+    }
+    save_checkpoint(target, trainer, settings);
+    const auto all = files();
+    for (std::size_t k = keep_; k < all.size(); ++k) remove(all[k]);
+  }
+
   static constexpr std::string_view prefix = "step-", suffix = ".safetensors";
   static constexpr std::size_t width = 9;
 

@@ -30,6 +30,7 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
   for (const auto& action : actions) {
     expect(action.every >= 0, "an action's period must be >= 0 steps, got ", action.every);
   }
+  Kokkos::Timer total;
   while (trainer.step() < last_step) {
     const std::int64_t step = trainer.step();
     std::int64_t next = math::min(last_step, step + report_every);
@@ -38,6 +39,7 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
     }
     trainer.run(next, report_every, [&](TrainingReport report) {
       report.last_step = last_step;
+      report.seconds = total.seconds();
       if (on_report) on_report(report);
     });
     for (const auto& action : actions) {

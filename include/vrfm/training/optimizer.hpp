@@ -56,10 +56,13 @@ concept HasStateNames = requires {
   { O::state.data() } -> std::same_as<const char* const*>;
 };
 
+/// Whether the names can be told apart, in a checkpoint's list of them too.
 template <class O>
 constexpr bool distinct_names() {
-  for (int i = 0; i < state_count<O>; ++i)
-    if (state_index<O>(O::state[static_cast<std::size_t>(i)]) != i) return false;
+  for (int i = 0; i < state_count<O>; ++i) {
+    const std::string_view name = O::state[static_cast<std::size_t>(i)];
+    if (name.empty() || name.find(',') != name.npos || state_index<O>(name) != i) return false;
+  }
   return true;
 }
 
@@ -102,8 +105,9 @@ struct RequireOptimizer {
   static_assert(detail::HasStateNames<O>,
                 "vrfm: an optimizer needs `static constexpr std::array<const char*, n> state`, the "
                 "names of the arrays that it keeps beside the parameters");
-  static_assert(!detail::HasStateNames<O> || detail::HasDistinctNames<O>,
-                "vrfm: an optimizer needs names of its state that differ from each other");
+  static_assert(
+      !detail::HasStateNames<O> || detail::HasDistinctNames<O>,
+      "vrfm: an optimizer needs names of its state that differ from each other, without commas");
   static_assert(detail::HasCheck<O>,
                 "vrfm: an optimizer needs check() const, which throws if a value is impossible");
   static_assert(

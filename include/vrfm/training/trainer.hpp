@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Trainer: fits a flow to a coupling. A step evaluates the objective's gradient over the batch
-// (BatchGradient) and applies the optimizer (ParameterUpdate), with a moving average if one is wanted; it
-// allocates nothing and waits for nothing. What changes from step to step is in the execution space's
-// memory, so on CUDA a step is recorded once and replayed as a graph. The host looks at the results
-// once a report.
+// (BatchGradient) and applies the optimizer (ParameterUpdate); it allocates nothing and waits for
+// nothing. What changes from step to step is in the execution space's memory, so on CUDA a step is
+// recorded once and replayed as a graph. The host looks at the results once a report.
 #pragma once
 
 #include <functional>
@@ -31,16 +30,15 @@ class Trainer {
  public:
   using T = typename FlowType::value_type;
   using Exec = typename FlowType::execution_space;
-
- private:
   using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
   static_assert(RequireObjective<Objective, Networks>::ok);
   static_assert(RequireOptimizer<O, T>::ok);
+  static_assert(!Optimizer<O, T> || Optimizer<Averaged<O>, T>,
+                "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
   static_assert(RequireCoupling<Pairing, T>::ok);
   static_assert(RequireCommunicator<Comm>::ok);
   static_assert(term_count<Objective> <= most_terms, "vrfm: an objective has at most 8 terms");
 
- public:
   /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, state and working
   /// memory. Throws std::invalid_argument naming the first setting that does not fit.
   Trainer(const FlowType& flow, const Objective& objective, const O& optimizer,
@@ -60,7 +58,7 @@ class Trainer {
         detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
     if (options.ema_decay != 0) {
       averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_.count());
-      Kokkos::deep_copy(exec_, average(), values_);  // until the first step copies them again
+      Kokkos::deep_copy(exec_, average(), values_);  // again in run, after weights were loaded
     } else {
       plain_.emplace(exec_, optimizer, parameters_.count());
     }
@@ -75,7 +73,6 @@ class Trainer {
   /// As given, but for an automatic execution, which has become tiles or batch.
   const TrainerOptions& options() const { return options_; }
   const Comm& communicator() const { return communicator_; }
-  const Partition& partition() const { return gradient_->partition(); }
   const ParameterList& parameters() const { return parameters_; }
   const Array<T, Exec>& values() const { return values_; }
   /// What a checkpoint holds besides the values: the optimizer's arrays, and the average's.
@@ -99,6 +96,7 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     if (log_.reserve(math::min(report_every, last_step - step_))) graph_.forget();
+    if (step_ == 0 && averaged_) Kokkos::deep_copy(exec_, average(), values_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_, last = math::min(last_step, first + report_every);

@@ -31,7 +31,7 @@ inline std::vector<int> stack_widths(int inputs, int width, int depth, int outpu
 }
 
 /// Makes the encoder `name` of `coordinates` columns. `zero`: its last layer is zero at first, and so is
-/// what it adds to another encoder's output, for activations of f(0) = 0.
+/// what it adds to another encoder's output, for activations of f(0) = 0; it learns from there if the slope at 0 is not.
 template <Activation Act>
 Encoder<Act> make_encoder(ParameterList& list, const std::string& name, int coordinates,
                           const EncoderOptions& options, bool zero = false) {

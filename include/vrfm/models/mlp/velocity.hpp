@@ -64,6 +64,9 @@ class MlpVelocity {
     time_encoder_ = make_encoder<Act>(list, name + ".time_encoder", 1, o.encoder);
     data_encoder_ = make_encoder<Act>(list, name + ".data_encoder", o.dimension, o.encoder);
     if (o.second_time) {
+      expect(Act::evaluate(0.0f).slope != 0,
+             "a second time needs an activation whose slope at 0 is ",
+             "not 0, or its encoder could not leave 0; got ", Act::name);
       span_encoder_ = make_encoder<Act>(list, name + ".span_encoder", 1, o.encoder, true);
     }
     if (o.latent > 0) {

@@ -4,7 +4,7 @@
 // columns [embedding | bottleneck | field]. The embedding, that of z, of the label and of the vector
 // added up, is added to that of t; the bottleneck's features take z in its place (Fusion); the field lies
 // beside the image's channels and is zero where c is dropped. Parameters: <prefix>latent_embed,
-// <prefix>label_emb (torchcfm's name), <prefix>vector_emb.
+// <prefix>label_emb (torchcfm's name, with one row more for the null class), <prefix>vector_emb.
 #pragma once
 
 #include <vrfm/models/blocks/condition_embedding.hpp>

@@ -111,9 +111,9 @@ struct AddLeaves {
       for (int l = 0; l < lanes; ++l) sums[l] += square(gradients[i + l]);
     }
     for (int l = 0; i + l < last; ++l) sums[l] += square(gradients[i + l]);
-    double sum = 0;
-    for (const double part : sums) sum += part;
-    squares[block] = sum;
+    // As a team adds its parts, so that the bits do not depend on who does it.
+    squares[block] =
+        add_in_pairs(sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]);
   }
 
   template <class Ctx>
