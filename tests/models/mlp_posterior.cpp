@@ -132,13 +132,7 @@ TEST_CASE("the posterior network's parameters have their PyTorch names", "[model
   const auto names = [](EncoderInput input) {
     ParameterList list;
     MlpPosterior<Gelu>(list, "posterior", small(static_cast<unsigned>(input)));
-    std::vector<std::string> result;
-    for (const auto& slot : list.slots()) {
-      std::string shape;
-      for (const auto extent : slot.shape) shape += ' ' + std::to_string(extent);
-      result.push_back(slot.name + shape);
-    }
-    return result;
+    return names_and_shapes(list);
   };
   CHECK(
       names(EncoderInput::x1 | EncoderInput::t) ==

@@ -154,13 +154,7 @@ TEST_CASE("the velocity network's parameters have their PyTorch names", "[models
   const auto names = [](const MlpVelocityOptions& options) {
     ParameterList list;
     MlpVelocity<Gelu>(list, "velocity", options);
-    std::vector<std::string> result;
-    for (const auto& slot : list.slots()) {
-      std::string shape;
-      for (const auto extent : slot.shape) shape += ' ' + std::to_string(extent);
-      result.push_back(slot.name + shape);
-    }
-    return result;
+    return names_and_shapes(list);
   };
   std::vector<std::string> expected = {
       "velocity.time_encoder.0.weight 5 6",   "velocity.time_encoder.0.bias 5",

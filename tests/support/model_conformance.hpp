@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include <tests/support/conformance.hpp>
@@ -17,6 +18,17 @@
 #include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm::test {
+
+/// Each parameter as "name extent extent", in the order of the list.
+inline std::vector<std::string> names_and_shapes(const ParameterList& list) {
+  std::vector<std::string> result;
+  for (const auto& slot : list.slots()) {
+    std::string shape;
+    for (const auto extent : slot.shape) shape += ' ' + std::to_string(extent);
+    result.push_back(slot.name + shape);
+  }
+  return result;
+}
 
 /// A model inside a layer, which must be trivially copyable: itself, or a pointer to one that kernels
 /// cannot carry.

@@ -16,7 +16,8 @@ enum class Execution { automatic, tiles, batch };
 /// How a call that works on many samples is launched; every options struct has this member.
 struct Launch {
   Execution execution = Execution::automatic;
-  int batch = 0;  ///< samples at a time outside of tiles, which bounds the memory; 0: all
+  int batch = 0;  ///< samples at a time outside of tiles, which bounds the memory; 0: all,
+                  ///< which is one leaf, so that one rank alone works where ranks share a batch
 };
 
 /// True for values that kernels cannot carry, such as a network of very many layers: types with
