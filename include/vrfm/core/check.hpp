@@ -4,6 +4,7 @@
 // what was expected and what came.
 #pragma once
 
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -11,18 +12,56 @@
 
 namespace vrfm {
 
+namespace detail {
+
+/// An argument of text() without its type: so its list of arguments, of which there are hundreds,
+/// compiles to a list of pointers and not to a function of its own.
+struct TextPart {
+  const void* value;
+  void (*write)(std::ostream&, const void*);
+};
+
+template <class Part>
+void write_part(std::ostream& stream, const void* value) {
+  stream << *static_cast<const Part*>(value);
+}
+
+inline void write_characters(std::ostream& stream, const void* value) {
+  stream << static_cast<const char*>(value);
+}
+
+template <class Part>
+TextPart text_part(const Part& part) {
+  return {&part, write_part<Part>};
+}
+
+template <std::size_t n>
+TextPart text_part(const char (&characters)[n]) {
+  return {characters, write_characters};
+}
+
+inline std::string join(std::initializer_list<TextPart> parts) {
+  std::ostringstream stream;
+  for (const TextPart& part : parts) part.write(stream, part.value);
+  return stream.str();
+}
+
+[[noreturn]] inline void fail(std::initializer_list<TextPart> parts) {
+  throw std::invalid_argument("vrfm: " + join(parts));
+}
+
+}  // namespace detail
+
 /// Joins the arguments' `operator<<` output into one string.
 template <class... Parts>
 std::string text(const Parts&... parts) {
-  std::ostringstream stream;
-  (stream << ... << parts);
-  return stream.str();
+  return detail::join({detail::text_part(parts)...});
 }
 
 /// Throws std::invalid_argument with the joined `parts` unless `condition` holds.
 template <class... Parts>
 void expect(bool condition, const Parts&... parts) {
-  if (!condition) throw std::invalid_argument(text("vrfm: ", parts...));
+  if (!condition) detail::fail({detail::text_part(parts)...});
 }
 
 /// Throws unless the extents of two operands agree: "vrfm: x0 has 3 columns but x1 has 2 columns".

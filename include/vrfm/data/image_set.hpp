@@ -9,6 +9,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/io/images.hpp>
 
 namespace vrfm {
@@ -51,8 +52,8 @@ class ImageSet {
     const auto labels = Array<std::uint8_t, Exec>(
         Kokkos::view_alloc("vrfm::ImageSet::labels", exec, Kokkos::WithoutInitializing),
         images.labels.size());
-    Kokkos::deep_copy(exec, pixels, Host(images.pixels.data(), images.count, each));
-    Kokkos::deep_copy(exec, labels, HostLabels(images.labels.data(), images.labels.size()));
+    copy_elements(exec, pixels, Host(images.pixels.data(), images.count, each));
+    copy_elements(exec, labels, HostLabels(images.labels.data(), images.labels.size()));
     exec.fence();
     pixels_ = pixels;
     labels_ = labels;

@@ -11,6 +11,7 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/core/random.hpp>
 
 namespace vrfm {
@@ -67,7 +68,7 @@ class GaussianMixture {
       host(k, dimension + log_peak_column) =
           static_cast<T>(std::log(weight) - dimension * (std::log(deviation) + half_log_two_pi));
     }
-    Kokkos::deep_copy(exec, components_, host);
+    copy_elements(exec, components_, host);
     exec.fence();
   }
 

@@ -10,6 +10,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 
 namespace vrfm {
 
@@ -92,9 +93,9 @@ class DeviceGrid {
     if (grid.times().empty()) return;
     times_ = Array<double, Exec>("vrfm::DeviceGrid::times", grid.times().size());
     using Unmanaged = Kokkos::MemoryTraits<Kokkos::Unmanaged>;
-    Kokkos::deep_copy(exec, times_,
-                      Kokkos::View<const double*, Kokkos::HostSpace, Unmanaged>(
-                          grid.times().data(), grid.times().size()));
+    copy_elements(exec, times_,
+                  Kokkos::View<const double*, Kokkos::HostSpace, Unmanaged>(grid.times().data(),
+                                                                            grid.times().size()));
     exec.fence();
     view_.times = times_.data();
   }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
 
@@ -52,9 +53,7 @@ struct Centre {
 /// The elements of a contiguous view. Fences `exec`.
 template <ExecutionSpace Exec, class View>
 std::vector<double> host_numbers(const Exec& exec, const View& view) {
-  const auto host = Kokkos::create_mirror_view(view);
-  Kokkos::deep_copy(exec, host, view);
-  exec.fence();
+  const auto host = to_host(exec, view);
   return std::vector<double>(host.data(), host.data() + host.size());
 }
 

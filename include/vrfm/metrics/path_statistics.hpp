@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/metrics/detail/fixed_sum.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
 
@@ -136,7 +137,7 @@ class PathStatistics {
   static double median(const Exec& exec, const Array<double, Exec>& values) {
     // create_mirror, not create_mirror_view: nth_element must not reorder the values themselves.
     const auto host = Kokkos::create_mirror(values);
-    Kokkos::deep_copy(exec, host, values);
+    copy_elements(exec, host, values);
     exec.fence();
     double* begin = host.data();
     double* end = begin + host.extent(0);

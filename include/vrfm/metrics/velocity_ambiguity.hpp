@@ -12,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
 #include <vrfm/metrics/velocity_points.hpp>
 
@@ -157,9 +158,7 @@ AmbiguityMap velocity_ambiguity(const Exec& exec, const Points& points, const Bi
                        detail::metrics::BinSlice<Points, Moments>{points, time, position, moments});
   Kokkos::parallel_for("vrfm::velocity_ambiguity::combine", Policy(exec, 0, bins),
                        detail::metrics::CombineSlices<Moments>{moments});
-  const auto host = Kokkos::create_mirror_view(moments);
-  Kokkos::deep_copy(exec, host, moments);
-  exec.fence();
+  const auto host = to_host(exec, moments);
 
   AmbiguityMap map{time, position, {}, {}, {}};
   for (int bin = 0; bin < bins; ++bin) {
@@ -188,14 +187,12 @@ std::vector<VelocityHistogram> velocity_histograms(const Exec& exec, const Point
                       velocity.bins + 1);
   const auto host_windows = Kokkos::create_mirror_view(where);
   for (std::size_t w = 0; w < windows.size(); ++w) host_windows(w) = windows[w];
-  Kokkos::deep_copy(exec, where, host_windows);
+  copy_elements(exec, where, host_windows);
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   Kokkos::parallel_for(
       "vrfm::velocity_histograms::count", Policy(exec, 0, points.count()),
       detail::metrics::CountVelocity<Points, Windows, Counts>{points, velocity, where, counts});
-  const auto host = Kokkos::create_mirror_view(counts);
-  Kokkos::deep_copy(exec, host, counts);
-  exec.fence();
+  const auto host = to_host(exec, counts);
 
   std::vector<VelocityHistogram> histograms(windows.size());
   for (std::size_t w = 0; w < windows.size(); ++w) {

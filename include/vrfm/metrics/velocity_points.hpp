@@ -10,6 +10,7 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/core/distribution.hpp>
 
 namespace vrfm {
@@ -73,7 +74,7 @@ class TrajectoryVelocityPoints {
       expect(k == 0 || times[k] > times[k - 1], "TrajectoryVelocityPoints: time ", k, " is ",
              times[k], ", which is not after the one before");
     }
-    Kokkos::deep_copy(exec, times_, host);
+    copy_elements(exec, times_, host);
     exec.fence();
   }
 

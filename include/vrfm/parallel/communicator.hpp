@@ -19,6 +19,7 @@
 #include <span>
 
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/parallel/partition.hpp>
 
 namespace vrfm {
@@ -79,7 +80,7 @@ struct SelfCommunicator {
     if (roots[0] == result) return;
     using Unmanaged = Kokkos::MemoryTraits<Kokkos::Unmanaged>;
     using View = Kokkos::View<S*, typename Exec::memory_space, Unmanaged>;
-    Kokkos::deep_copy(exec, View(result, count), View(roots[0], count));
+    copy_elements(exec, View(result, count), View(roots[0], count));
   }
   bool any(bool flag) const { return flag; }
   template <ExecutionSpace Exec, class View>

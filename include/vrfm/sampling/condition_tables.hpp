@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <vrfm/core/arena.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/integrators/sample_block.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/models/condition.hpp>
@@ -148,9 +149,7 @@ void check_condition(const Exec& exec, const ConditionTables<T, Exec>& tables,
   check_table(tables.labels, "condition.labels", inputs.classes, taker, needed);
   check_table(tables.vector, "condition.vector", inputs.condition_columns, taker, needed);
   check_table(tables.field, "condition.field", inputs.field_columns, taker, needed);
-  const auto labels = Kokkos::create_mirror_view(tables.labels);
-  Kokkos::deep_copy(exec, labels, tables.labels);
-  exec.fence();
+  const auto labels = to_host(exec, tables.labels);
   for (std::size_t i = 0; i < labels.extent(0); ++i) {
     expect(labels(i) >= 0 && labels(i) <= inputs.classes, "condition.labels has ", labels(i),
            " in row ", i, ": expected 0 to ", inputs.classes, ", of which ", inputs.classes,

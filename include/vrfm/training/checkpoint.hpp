@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string_view>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/io/safetensors.hpp>
 #include <vrfm/training/trainer.hpp>
 
@@ -33,7 +34,7 @@ class HostParameters {
   template <ExecutionSpace Exec>
   HostParameters(const Exec& exec, const ParameterList& list, const Array<T, Exec>& values)
       : list_(list), host_(Kokkos::create_mirror_view(Kokkos::HostSpace(), values)) {
-    Kokkos::deep_copy(exec, host_, values);
+    copy_elements(exec, host_, values);
     exec.fence();
   }
 
@@ -134,7 +135,7 @@ Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
   const auto file = SafetensorsFile::read(path);
   reject_unknown(file, flow.parameters());
   const auto host = read_parameters<typename FlowType::value_type>(file, flow.parameters(), prefix);
-  Kokkos::deep_copy(flow.exec(), flow.values(), host);
+  copy_elements(flow.exec(), flow.values(), host);
   flow.exec().fence();
   return file.metadata();
 }
@@ -235,9 +236,9 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
     state.push_back(absent ? Kokkos::View<T*, Kokkos::HostSpace>("vrfm::zero", list.count())
                            : detail::read_parameters<T>(file, list, array.name + '.'));
   }
-  Kokkos::deep_copy(trainer.exec(), trainer.values(), values);
+  copy_elements(trainer.exec(), trainer.values(), values);
   for (std::size_t k = 0; k < state.size(); ++k) {
-    Kokkos::deep_copy(trainer.exec(), trainer.state()[k].values, state[k]);
+    copy_elements(trainer.exec(), trainer.state()[k].values, state[k]);
   }
   trainer.exec().fence();
   trainer.resume_at(step);

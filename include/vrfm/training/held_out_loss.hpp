@@ -5,6 +5,7 @@
 // at one time t are those of an objective whose times are FixedTime.
 #pragma once
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/training/trainer.hpp>
 
 namespace vrfm {
@@ -64,9 +65,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
     rows(ctx, partition.sample_count(leaf), partition.first_sample(leaf), Gradient<T>{},
          sums.data() + leaf * Rows::terms, Update::overwrite, arena);
   }
-  const auto host = Kokkos::create_mirror_view(sums);
-  Kokkos::deep_copy(exec, host, sums);
-  exec.fence();
+  const auto host = to_host(exec, sums);
 
   HeldOutLosses losses{Objective::terms, {}};
   for (std::size_t k = 0; k < Objective::terms.size(); ++k) {

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/training/report.hpp>
 
@@ -74,8 +75,8 @@ class StepLog {
   /// first step that was not finite, having called bad(step).
   template <class Bad>
   std::span<const StepLosses> collect(std::int64_t first, std::int64_t last, const Bad& bad) {
-    Kokkos::deep_copy(exec_, host_bad_step_, bad_step_);
-    Kokkos::deep_copy(exec_, host_entries_, entries_);
+    copy_elements(exec_, host_bad_step_, bad_step_);
+    copy_elements(exec_, host_entries_, entries_);
     exec_.fence();
     losses_.clear();
     for (std::int64_t s = first; s < last; ++s) {

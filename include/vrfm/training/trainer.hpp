@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/training/average.hpp>
 #include <vrfm/training/batch_gradient.hpp>
@@ -58,7 +59,7 @@ class Trainer {
         detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
     if (options.ema_decay != 0) {
       averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_.count());
-      Kokkos::deep_copy(exec_, average(), values_);  // again in run, after weights were loaded
+      copy_elements(exec_, average(), values_);  // again in run, after weights were loaded
     } else {
       plain_.emplace(exec_, optimizer, parameters_.count());
     }
@@ -96,7 +97,7 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     if (log_.reserve(math::min(report_every, last_step - step_))) graph_.forget();
-    if (step_ == 0 && averaged_) Kokkos::deep_copy(exec_, average(), values_);
+    if (step_ == 0 && averaged_) copy_elements(exec_, average(), values_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_, last = math::min(last_step, first + report_every);

@@ -41,27 +41,41 @@ bool is_near(int rows, int stride) {
   return count * sizeof(T) <= near_bytes;
 }
 
+/// C (+)= op(A) panel for a block of C, by the kernel of its size.
+template <class T, class A, class B>
+void multiply_block(MicroKernel<T, A, B> kernel, int depth, const A& a, const B& b, Matrix<T> c,
+                    bool add) {
+  if (c.cols % VectorOf<T>::width == 0) {
+    kernel(depth, a, b, c.data, c.stride, add);
+    return;
+  }
+  T block[block_rows * block_cols<T>];
+  kernel(depth, a, b, block, block_cols<T>, false);
+  for (int r = 0; r < c.rows; ++r) {
+    T* out = c.row(r);
+    for (int j = 0; j < c.cols; ++j) {
+      out[j] = add ? out[j] + block[r * block_cols<T> + j] : block[r * block_cols<T> + j];
+    }
+  }
+}
+
 /// C (+)= op(A) panel for the rows and the columns of C; `a` is at the panel's part of the depth,
 /// `step` from one block of rows to the next.
 template <class T, class A, class B>
 void multiply_panel(int depth, A a, std::ptrdiff_t step, B b, Matrix<T> c, bool add) {
   constexpr int width = VectorOf<T>::width;
   const int vectors = (c.cols + width - 1) / width;
-  for (int i = 0; i < c.rows; i += block_rows, a.data += step) {
-    const int rows = math::min(block_rows, c.rows - i);
-    const auto kernel = micro_kernel_of<T, A, B>(rows, vectors);
-    if (c.cols == vectors * width) {
-      kernel(depth, a, b, c.row(i), c.stride, add);
-      continue;
-    }
-    T block[block_rows * block_cols<T>];
-    kernel(depth, a, b, block, block_cols<T>, false);
-    for (int r = 0; r < rows; ++r) {
-      T* out = c.row(i + r);
-      for (int j = 0; j < c.cols; ++j) {
-        out[j] = add ? out[j] + block[r * block_cols<T> + j] : block[r * block_cols<T> + j];
-      }
-    }
+  const auto kernel = micro_kernel_of<T, A, B>(block_rows, vectors);
+  int row = 0;
+  for (; row + block_rows <= c.rows; row += block_rows, a.data += step) {
+    multiply_block<T, A, B>(kernel, depth, a, b, c.row_range(row, block_rows), add);
+  }
+  while (row < c.rows) {
+    const int rows = kernel_rows(c.rows - row);
+    multiply_block<T, A, B>(micro_kernel_of<T, A, B>(rows, vectors), depth, a, b,
+                            c.row_range(row, rows), add);
+    a = a.from_row(rows);
+    row += rows;
   }
 }
 

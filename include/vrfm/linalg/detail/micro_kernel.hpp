@@ -39,6 +39,8 @@ struct StridedRows {
   const T* data;
   std::ptrdiff_t stride;
 
+  StridedRows from_row(int i) const { return {data + (op == Op::none ? i * stride : i), stride}; }
+
   /// From depth `begin` on, all that can be read before one must look again at where the rows lie.
   template <int rows>
   struct Segment {
@@ -57,6 +59,8 @@ template <class T>
 struct PointedRows {
   const T* const* data;
   int first, length;
+
+  PointedRows from_row(int i) const { return {data + i, first, length}; }
 
   template <int rows>
   struct Segment {
@@ -136,27 +140,39 @@ void micro_kernel(int depth, A a, B b, T* c, std::ptrdiff_t ldc, bool add) {
   }
 }
 
+/// Rows for which there is a kernel. A tail of 3 or 5 rows is two blocks: few products have one, and
+/// the kernels are a good part of what a program compiles.
+inline constexpr int kernel_rows(int rows) { return rows > 2 ? rows / 2 * 2 : rows; }
+
 template <class T, class A, class B>
 using MicroKernel = void (*)(int, A, B, T*, std::ptrdiff_t, bool);
 
 template <class T, int vectors, class A, class B>
-inline constexpr MicroKernel<T, A, B> micro_kernels[block_rows] = {
-    micro_kernel<T, 1, vectors, A, B>, micro_kernel<T, 2, vectors, A, B>,
-    micro_kernel<T, 3, vectors, A, B>, micro_kernel<T, 4, vectors, A, B>,
-    micro_kernel<T, 5, vectors, A, B>, micro_kernel<T, 6, vectors, A, B>};
+MicroKernel<T, A, B> micro_kernel_of(int rows) {
+  switch (rows) {
+    case 1:
+      return micro_kernel<T, 1, vectors, A, B>;
+    case 2:
+      return micro_kernel<T, 2, vectors, A, B>;
+    case 4:
+      return micro_kernel<T, 4, vectors, A, B>;
+    default:
+      return micro_kernel<T, block_rows, vectors, A, B>;
+  }
+}
 
-/// The kernel for a block of 1 to block_rows rows and 1 to block_vectors registers; a panel that is
-/// pointed at always has all registers.
+/// The kernel for a block of kernel_rows(1) to kernel_rows(block_rows) rows and 1 to block_vectors
+/// registers; a panel that is pointed at always has all registers.
 template <class T, class A, class B>
 MicroKernel<T, A, B> micro_kernel_of(int rows, int vectors) {
   if constexpr (std::is_same_v<B, PointedPanel<T>>) {
-    return micro_kernels<T, block_vectors, A, B>[rows - 1];
+    return micro_kernel_of<T, block_vectors, A, B>(rows);
   } else {
     if constexpr (block_vectors == 4) {
-      if (vectors == 4) return micro_kernels<T, 4, A, B>[rows - 1];
-      if (vectors == 3) return micro_kernels<T, 3, A, B>[rows - 1];
+      if (vectors == 4) return micro_kernel_of<T, 4, A, B>(rows);
+      if (vectors == 3) return micro_kernel_of<T, 3, A, B>(rows);
     }
-    return vectors == 2 ? micro_kernels<T, 2, A, B>[rows - 1] : micro_kernels<T, 1, A, B>[rows - 1];
+    return vectors == 2 ? micro_kernel_of<T, 2, A, B>(rows) : micro_kernel_of<T, 1, A, B>(rows);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/parallel/tree_sum.hpp>
 
 namespace vrfm::detail::metrics {
@@ -53,10 +54,7 @@ double fixed_sum(const Exec& exec, const Array<double, Exec>& values) {
       "vrfm::metrics::sum_leaf",
       Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, partition.leaves()),
       SumLeaf<Array<double, Exec>>{partition, values, partials});
-  const auto host = Kokkos::create_mirror_view(partials);
-  Kokkos::deep_copy(exec, host, partials);
-  exec.fence();
-  return tree_sum(partition, host.data());
+  return tree_sum(partition, to_host(exec, partials).data());
 }
 
 /// The `count` values term(0), term(1), ...; `label` names their kernel. Does not fence.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <vrfm/layers/dense.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
@@ -89,8 +90,9 @@ class Mlp {
                                 Matrix<T> y, Saved<T>* saved, Arena<T>& arena,
                                 const Parts&... parts) const {
     if (depth_ == 1) {
-      last_.complete(ctx, p, first, x, y, saved == nullptr ? nullptr : &saved->last, arena,
-                     parts...);
+      static_assert(std::is_same_v<Last, Identity>, "parts are added behind a linear layer");
+      last_.complete(ctx, p, first, x, y, saved == nullptr ? nullptr : &saved->last, arena);
+      (ctx.map(y.rows, y.cols, AddScaled<T>{T(1), parts, y}), ...);
       return;
     }
     const auto mark = arena.used();

@@ -3,6 +3,7 @@
 // Runs a program of trajectories on a number of samples and tallies how they ended.
 #pragma once
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/integrators/status.hpp>
 #include <vrfm/sampling/detail/run_blocks.hpp>
 
@@ -73,9 +74,7 @@ Result summarize(const Exec& exec, const std::string& label, const Array<Status,
   Kokkos::parallel_for(label + "::tally",
                        Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, blocks),
                        TallyBlock{statuses.data(), samples, tallies.data()});
-  const auto on_host = Kokkos::create_mirror_view(tallies);
-  Kokkos::deep_copy(exec, on_host, tallies);
-  exec.fence();
+  const auto on_host = to_host(exec, tallies);
   Tally all;
   for (int block = 0; block < blocks; ++block) all.append(on_host(block));
   Result result;
