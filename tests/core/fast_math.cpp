@@ -24,8 +24,8 @@ namespace vrfm::test {
 /// All functions at each of n arguments.
 template <class T>
 struct EvaluateAll {
-  static constexpr int functions = 9;
-  enum Function { exp, log, sigmoid, tanh, cdf, pdf, gelu, sine, cosine };
+  static constexpr int functions = 10;
+  enum Function { exp, log, sigmoid, tanh, cdf, pdf, gelu, sine, cosine, expm1 };
 
   const T* x;
   T* y;  ///< functions x n
@@ -36,6 +36,7 @@ struct EvaluateAll {
     const auto wave = fast::sine_cosine(x[i]);
     y[exp * n + i] = fast::exp(x[i]);
     y[log * n + i] = fast::log(x[i]);
+    y[expm1 * n + i] = fast::expm1(x[i]);
     y[sigmoid * n + i] = fast::sigmoid(x[i]);
     y[tanh * n + i] = fast::tanh(x[i]);
     y[cdf * n + i] = normal.cdf;
@@ -136,8 +137,8 @@ using namespace vrfm::test;
 
 TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast_math]", Spaces) {
   const auto r = evaluate<TestType>(all_floats(2000));
-  Worst exp_ulp, log_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute, pdf_relative,
-      pdf_absolute, gelu_relative, gelu_negative, wave;
+  Worst exp_ulp, expm1_ulp, log_ulp, sigmoid_ulp, tanh_ulp, cdf_relative, cdf_absolute,
+      pdf_relative, pdf_absolute, gelu_relative, gelu_negative, wave;
   int wrong_limit = 0;
   for (std::size_t i = 0; i < r.x.size(); ++i) {
     const double x = static_cast<double>(r.x[i]);
@@ -150,6 +151,13 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
       wrong_limit += at(Functions::exp) != 0 ? 1 : 0;
     } else if (e <= largest_float) {
       exp_ulp.add(std::fabs(at(Functions::exp) - e) / ulp(e), x);
+    }
+
+    const double less_one = std::expm1(x);
+    if (x > 88) {
+      wrong_limit += at(Functions::expm1) != infinity ? 1 : 0;
+    } else {
+      expm1_ulp.add(std::fabs(at(Functions::expm1) - less_one) / ulp(less_one), x);
     }
 
     if (x > 0) {
@@ -186,6 +194,7 @@ TEMPLATE_LIST_TEST_CASE("float functions keep their stated bounds", "[core][fast
     CHECK(worst.error <= bound);
   };
   within("exp, ulp", exp_ulp, 2);
+  within("expm1, ulp", expm1_ulp, 3);
   within("log, ulp", log_ulp, 1);
   within("sigmoid, ulp", sigmoid_ulp, 4);
   within("tanh, ulp", tanh_ulp, 4);
@@ -234,6 +243,7 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
     CHECK(at(Functions::sigmoid, i) == 0.5f);
     CHECK(at(Functions::cosine, i) == 1.0f);
     CHECK(at(Functions::tanh, i) == r.x[i]);
+    CHECK(at(Functions::expm1, i) == r.x[i]);
     CHECK(at(Functions::sine, i) == r.x[i]);
     CHECK(std::fabs(at(Functions::gelu, i)) <= std::fabs(r.x[i]));
     CHECK(std::fabs(at(Functions::cdf, i) - 0.5f) <= 3e-7f);
@@ -247,6 +257,8 @@ TEMPLATE_LIST_TEST_CASE("special values of the float functions", "[core][fast_ma
   CHECK(std::isnan(at(Functions::log, minus_tiny)));
   CHECK(at(Functions::log, plus_tiny) == static_cast<float>(-149 * 0.69314718055994531));
   CHECK(at(Functions::exp, minus_inf) == 0.0f);
+  CHECK(at(Functions::expm1, plus_inf) == inf);
+  CHECK(at(Functions::expm1, minus_inf) == -1.0f);
   CHECK(at(Functions::sigmoid, plus_inf) == 1.0f);
   CHECK(at(Functions::sigmoid, minus_inf) == 0.0f);
   CHECK(at(Functions::tanh, plus_inf) == 1.0f);
@@ -279,6 +291,7 @@ TEMPLATE_LIST_TEST_CASE("double functions are the standard ones to a few ulp", "
       relative.add(std::fabs(r.at(f, i) - exact) / (eps * std::fabs(exact) + 1e-300), x[i]);
     };
     rel(F::exp, std::exp(x[i]));
+    rel(F::expm1, std::expm1(x[i]));
     if (x[i] > 0) rel(F::log, std::log(x[i]));
     rel(F::sigmoid, 1 / (1 + std::exp(-x[i])));
     rel(F::tanh, std::tanh(x[i]));

@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("uniform numbers use their words' upper bits and stay inside 
   constexpr std::uint32_t lanes = sizeof(T) == 4 ? 4 : 2;
   constexpr int bits = sizeof(T) == 4 ? 23 : 52;
   for (std::uint32_t element = 0; element < 64; ++element) {
-    const auto block = stream.words(11, 13, element / lanes);
+    const auto block = stream.words(11, 13, element / lanes + (lanes == 4 ? 0u : 0x8000'0000u));
     const std::uint32_t lane = element % lanes;
     std::uint64_t word = 0;
     if constexpr (lanes == 4) {
@@ -268,6 +268,24 @@ TEST_CASE("every purpose of every use has numbers of its own", "[core][random]")
   CHECK(keys.size() == count);
   // A stream of a training is the one that the purpose names.
   CHECK(vrfm::purpose_of(Use::training, Purpose::time) == Purpose::time);
+}
+
+TEST_CASE("elements of different types share no word", "[core][random]") {
+  // An index is its word's upper bits: shared words would agree in all draws, others in half of them.
+  const RandomStream stream(3, Purpose::target);
+  constexpr int n = 2000;
+  for (std::uint32_t wide = 0; wide < 8; ++wide) {
+    for (std::uint32_t narrow = 0; narrow < 16; ++narrow) {
+      int same = 0;
+      for (std::uint64_t i = 0; i < n; ++i) {
+        const bool half = stream.uniform<double>(i, 1, wide) >= 0.5;
+        same += (stream.index(i, 1, narrow, 2) == 1) == half ? 1 : 0;
+      }
+      CHECK(std::fabs(same - n / 2.0) < 5 * std::sqrt(n / 4.0));
+    }
+  }
+  // The largest element of a double is not one of the smallest.
+  CHECK(stream.uniform<double>(1, 1, 0xffff'ffffu) != stream.uniform<double>(1, 1, 0x7fff'ffffu));
 }
 
 TEST_CASE("an address leads to the numbers of its row", "[core][random]") {

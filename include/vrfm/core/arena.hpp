@@ -30,11 +30,8 @@ class Arena {
   /// An uninitialised `rows` x `cols` slice. Ends the program if the block is too small, which
   /// means that the caller's measurement did not cover this step.
   KOKKOS_INLINE_FUNCTION Matrix<T> take(int rows, int cols) {
-    const std::size_t first = used_;
-    used_ += padded(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
-    peak_ = math::max(peak_, used_);
-    if (used_ > capacity_) Kokkos::abort("vrfm::Arena::take: block smaller than measured need");
-    return Matrix<T>(block_ + first, rows, cols, cols);
+    return Matrix<T>(take_elements(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols)),
+                     rows, cols, cols);
   }
 
   /// The same for elements of another type S; the slice begins on a 64-byte border of T's.
@@ -42,8 +39,8 @@ class Arena {
   KOKKOS_INLINE_FUNCTION Matrix<S> take_as(int rows, int cols) {
     const std::size_t bytes =
         static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(S);
-    const Matrix<T> block = take(1, static_cast<int>((bytes + sizeof(T) - 1) / sizeof(T)));
-    return Matrix<S>(reinterpret_cast<S*>(block.data), rows, cols, cols);
+    T* const block = take_elements((bytes + sizeof(T) - 1) / sizeof(T));
+    return Matrix<S>(reinterpret_cast<S*>(block), rows, cols, cols);
   }
 
   /// Elements taken so far.
@@ -65,6 +62,14 @@ class Arena {
   }
 
  private:
+  KOKKOS_INLINE_FUNCTION T* take_elements(std::size_t count) {
+    T* const first = block_ + used_;
+    used_ += padded(count);
+    peak_ = math::max(peak_, used_);
+    if (used_ > capacity_) Kokkos::abort("vrfm::Arena::take: block smaller than measured need");
+    return first;
+  }
+
   T* block_;
   std::size_t capacity_;
   std::size_t used_ = 0;

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <initializer_list>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vrfm {
 
@@ -62,6 +64,14 @@ std::string text(const Parts&... parts) {
 template <class... Parts>
 void expect(bool condition, const Parts&... parts) {
   if (!condition) detail::fail({detail::text_part(parts)...});
+}
+
+/// `value` in a type that is smaller. Throws std::invalid_argument naming `what` if it does not fit.
+template <class To, class From>
+To narrow(From value, std::string_view what) {
+  expect(std::in_range<To>(value), what, " is ", value, ", but must be in ",
+         std::numeric_limits<To>::min(), " to ", std::numeric_limits<To>::max());
+  return static_cast<To>(value);
 }
 
 /// Throws unless the extents of two operands agree: "vrfm: x0 has 3 columns but x1 has 2 columns".

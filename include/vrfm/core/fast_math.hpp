@@ -5,7 +5,7 @@
 // over the whole range); the double versions are the standard functions. Argument reductions after
 // Cody and Waite, "Software Manual for the Elementary Functions" (1980); polynomials of exp, sine
 // and cosine from Moshier's Cephes library, the others fitted here.
-// They rely on IEEE arithmetic: do not compile with -ffast-math.
+// They rely on IEEE arithmetic (compat.hpp refuses -ffast-math).
 #pragma once
 
 #include <cmath>
@@ -25,14 +25,14 @@ KOKKOS_INLINE_FUNCTION float power_of_two(std::int32_t n) {
   return __builtin_bit_cast(float, static_cast<std::int32_t>((n + 127) << 23));
 }
 
-/// exp(x) = `scaled` 2^n
-struct ScaledExponential {
-  float scaled;
+/// exp(x) = (1 + `less_one`) 2^n
+struct ReducedExponential {
+  float less_one;
   std::int32_t n;
 };
 
 /// For |x| <= 104.
-KOKKOS_INLINE_FUNCTION ScaledExponential scaled_exp(float x) {
+KOKKOS_INLINE_FUNCTION ReducedExponential reduced_exp(float x) {
   const float shifted = x * 1.44269504088896341f + round_magic;
   const float n = shifted - round_magic;
   const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -42,8 +42,7 @@ KOKKOS_INLINE_FUNCTION ScaledExponential scaled_exp(float x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
-  return {p, __builtin_bit_cast(std::int32_t, shifted) - round_magic_bits};
+  return {p * (r * r) + r, __builtin_bit_cast(std::int32_t, shifted) - round_magic_bits};
 }
 
 /// log(x) + n log(2) for normal x > 0. Products and sums are fixed pairs of fma, so the bits are
@@ -71,13 +70,25 @@ KOKKOS_INLINE_FUNCTION float log_of_normal(float x, std::int32_t n = 0) {
 /// exp(x). Relative error at most 2 ulp; 0 below -104, infinity above 88.73, NaN for NaN.
 KOKKOS_INLINE_FUNCTION float exp(float x) {
   const float low = x < -104.0f ? -104.0f : x;
-  const auto e = detail::scaled_exp(low > 89.0f ? 89.0f : low);
+  const auto e = detail::reduced_exp(low > 89.0f ? 89.0f : low);
   // Two factors, so that results below 2^-126 round and those above 2^127 overflow as they should.
   const std::int32_t half = e.n >> 1;
-  return e.scaled * detail::power_of_two(half) * detail::power_of_two(e.n - half);
+  return (e.less_one + 1.0f) * detail::power_of_two(half) * detail::power_of_two(e.n - half);
 }
 
 KOKKOS_INLINE_FUNCTION double exp(double x) { return math::exp(x); }
+
+/// exp(x) - 1. Relative error at most 3 ulp; infinity above 88, NaN for NaN.
+KOKKOS_INLINE_FUNCTION float expm1(float x) {
+  constexpr float infinity = INFINITY;
+  const float low = x < -20.0f ? -20.0f : x;
+  const auto e = detail::reduced_exp(low > 88.0f ? 88.0f : low);
+  const float scale = detail::power_of_two(e.n);
+  const float y = e.less_one * scale + (scale - 1.0f);
+  return x > 88.0f ? infinity : y;
+}
+
+KOKKOS_INLINE_FUNCTION double expm1(double x) { return math::expm1(x); }
 
 /// log(x). Error at most 1 ulp, for subnormal x too; -infinity at zero, NaN for negative x and for
 /// NaN. The same bits on every backend.
@@ -132,8 +143,8 @@ KOKKOS_INLINE_FUNCTION Normal<float> normal(float x) {
   const float magnitude = math::fabs(x);
   const float square = -0.5f * x * x;
   // Zero where it no longer matters: subnormal numbers slow down everything they touch.
-  const auto e = detail::scaled_exp(square < -80.0f ? -80.0f : square);
-  const float density = square < -80.0f ? 0.0f : e.scaled * detail::power_of_two(e.n);
+  const auto e = detail::reduced_exp(square < -80.0f ? -80.0f : square);
+  const float density = square < -80.0f ? 0.0f : (e.less_one + 1.0f) * detail::power_of_two(e.n);
   const float u = (magnitude < 5.25f ? magnitude : 5.25f) * (1.0f / 2.625f) - 1.0f;
   float p = -0.000501430066f;
   p = p * u + 0.00114710939f;

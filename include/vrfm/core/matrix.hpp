@@ -57,10 +57,27 @@ struct Matrix {
 template <class T>
 using ConstMatrix = std::type_identity_t<Matrix<const T>>;
 
+namespace detail {
+
+/// Host code throws, and does so in the dry run before each computation (core/arena.hpp).
+KOKKOS_INLINE_FUNCTION void refuse_rows([[maybe_unused]] int rows, [[maybe_unused]] int parts) {
+#if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
+  Kokkos::abort("vrfm::split_rows: more than 2^31 - 1 rows");
+#else
+  expect(false, rows, " samples of ", parts,
+         " parts (the pixels of an image) at a time are more than 2147483647 rows: expected fewer "
+         "samples (launch.batch)");
+#endif
+}
+
+}  // namespace detail
+
 /// Each row of `m` cut into `parts` rows: (rows parts) x (cols / parts). Ends the program unless
-/// rows lie without gaps (stride == cols).
+/// rows lie without gaps (stride == cols). On the host throws std::invalid_argument for 2^31 rows or
+/// more.
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> split_rows(Matrix<T> m, int parts) {
+  if (m.rows > 0x7fff'ffff / parts) detail::refuse_rows(m.rows, parts);
   if (m.stride != m.cols) Kokkos::abort("vrfm::split_rows: the matrix has gaps between its rows");
   return Matrix<T>(m.data, m.rows * parts, m.cols / parts, m.cols / parts);
 }
@@ -80,9 +97,10 @@ auto matrix(const View& view) {
   expect(view.extent(1) <= 1 || view.stride(1) == 1, "view '", view.label(),
          "' must be row-major (Kokkos::LayoutRight), but its columns are ", view.stride(1),
          " elements apart");
-  return Matrix<typename View::value_type>(view.data(), static_cast<int>(view.extent(0)),
-                                           static_cast<int>(view.extent(1)),
-                                           static_cast<int>(view.stride(0)));
+  return Matrix<typename View::value_type>(
+      view.data(), narrow<int>(view.extent(0), "the number of rows of view '" + view.label() + "'"),
+      narrow<int>(view.extent(1), "the number of columns of view '" + view.label() + "'"),
+      narrow<int>(view.stride(0), "the stride of view '" + view.label() + "'"));
 }
 
 }  // namespace vrfm

@@ -118,7 +118,7 @@ class RandomStream {
   KOKKOS_INLINE_FUNCTION RandomStream(std::uint32_t seed, Purpose purpose)
       : seed_(seed), purpose_(static_cast<std::uint32_t>(purpose)) {}
 
-  /// The raw words at (sample, step, block).
+  /// The raw words at (sample, step, block), block < 2^30: those of elements 4 block to 4 block + 3.
   KOKKOS_INLINE_FUNCTION PhiloxBlock words(std::uint64_t sample, std::uint32_t step,
                                            std::uint32_t block) const {
     return philox4x32_10({{static_cast<std::uint32_t>(sample),
@@ -130,7 +130,7 @@ class RandomStream {
   template <Real T>
   KOKKOS_INLINE_FUNCTION T uniform(std::uint64_t sample, std::uint32_t step,
                                    std::uint32_t element) const {
-    const auto block = words(sample, step, element / per_block<T>);
+    const auto block = words(sample, step, block_of<T>(element));
     return to_unit<T>(block, element % per_block<T>);
   }
 
@@ -143,7 +143,7 @@ class RandomStream {
     PhiloxBlock block{};
     for (int first = 0; first < count; first += 2, element += 2) {
       const std::uint32_t lane = element % per_block<T>;
-      if (first == 0 || lane == 0) block = words(sample, step, element / per_block<T>);
+      if (first == 0 || lane == 0) block = words(sample, step, block_of<T>(element));
       T pair[2];
       if constexpr (sizeof(T) == 4) {
         detail::box_muller(to_unit<T>(block, lane), block.word[lane + 1], pair);
@@ -168,6 +168,13 @@ class RandomStream {
  private:
   template <Real T>
   static constexpr std::uint32_t per_block = sizeof(T) == 4 ? 4 : 2;
+
+  /// Floats and indices use a word an element, of the blocks below 2^30; doubles use two, of the
+  /// blocks from 2^31 on: so no two elements of any types share a word.
+  template <Real T>
+  KOKKOS_INLINE_FUNCTION static std::uint32_t block_of(std::uint32_t element) {
+    return element / per_block<T> + (sizeof(T) == 4 ? 0u : 0x8000'0000u);
+  }
 
   template <Real T>
   KOKKOS_INLINE_FUNCTION static T to_unit(const PhiloxBlock& block, std::uint32_t lane) {

@@ -24,6 +24,8 @@ class GivenPairs {
     expect_same("x0", x0.extent(1), "x1", x1.extent(1), "columns");
     expect(x0.extent(0) > 0 && x0.extent(1) > 0, "GivenPairs: expected at least one pair, but got ",
            x0.extent(0), " rows of ", x0.extent(1), " columns");
+    narrow<int>(x0.extent(0), "GivenPairs: the number of pairs");
+    narrow<int>(x0.extent(1), "GivenPairs: the number of columns");
   }
 
   KOKKOS_FUNCTION int dimension() const { return static_cast<int>(x0_.extent(1)); }

@@ -22,19 +22,18 @@ class ImageSet {
   /// there are none, if pixels or labels are not as many as the extents say, or if an image has
   /// 2^31 elements or more. Fences `exec`.
   ImageSet(const Exec& exec, const Images& images)
-      : height_(static_cast<int>(images.height)),
-        width_(static_cast<int>(images.width)),
-        channels_(static_cast<int>(images.channels)) {
-    constexpr std::size_t largest = 0x7fff'ffff;
-    const std::size_t sides[] = {images.count, images.height, images.width, images.channels};
-    double product = 1;
-    for (const std::size_t side : sides) {
-      expect(side >= 1 && side <= largest,
-             "ImageSet: extents must be positive and below 2^31, but one is ", side);
-      if (&side != sides) product *= static_cast<double>(side);
-    }
-    expect(product <= static_cast<double>(largest), "ImageSet: expected images of fewer than 2^31 ",
-           "numbers, but got ", images.height, " x ", images.width, " x ", images.channels);
+      : height_(narrow<int>(images.height, "ImageSet: the height")),
+        width_(narrow<int>(images.width, "ImageSet: the width")),
+        channels_(narrow<int>(images.channels, "ImageSet: the number of channels")) {
+    narrow<int>(images.count, "ImageSet: the number of images");
+    expect(images.count > 0 && height_ > 0 && width_ > 0 && channels_ > 0,
+           "ImageSet: extents must be positive, but are ", images.count, " images of ",
+           images.height, " x ", images.width, " x ", images.channels);
+    const double product = static_cast<double>(images.height) * static_cast<double>(images.width) *
+                           static_cast<double>(images.channels);
+    expect(product <= 0x7fff'ffff,
+           "ImageSet: expected images of fewer than 2^31 elements, but got ", images.height, " x ",
+           images.width, " x ", images.channels);
     const std::size_t each = images.height * images.width * images.channels;
     expect(images.pixels.size() / each == images.count && images.pixels.size() % each == 0,
            "ImageSet: expected pixels for ", images.count, " images of ", each,

@@ -38,6 +38,7 @@ class GaussianMixture {
            count, " deviations, but got ", deviations.size());
     expect(weights.empty() || weights.size() == count, "GaussianMixture: expected none or ", count,
            " weights, but got ", weights.size());
+    narrow<int>(count, "GaussianMixture: the number of components");
     double total = 0;
     for (const double mean : means)
       expect(std::isfinite(mean), "GaussianMixture: means must be finite, but one is ", mean);
@@ -70,7 +71,12 @@ class GaussianMixture {
     }
     copy_elements(exec, components_, host);
     exec.fence();
+    standard_ = count == 1 && deviations[0] == 1;
+    for (const double mean : means) standard_ = standard_ && mean == 0;
   }
+
+  /// Whether this is N(0, I).
+  bool is_standard_normal() const { return standard_; }
 
   KOKKOS_FUNCTION int dimension() const { return dimension_; }
   KOKKOS_FUNCTION int components() const { return static_cast<int>(components_.extent(0)); }
@@ -130,6 +136,7 @@ class GaussianMixture {
 
   Table<T, Exec> components_;
   int dimension_;
+  bool standard_ = false;
 };
 
 /// N(0, I) in `dimension` dimensions.

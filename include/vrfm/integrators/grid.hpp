@@ -40,7 +40,7 @@ class TimeGrid {
     expect(times_.size() >= 2, "a time grid needs at least 2 times, got ", times_.size());
     begin_ = times_.front();
     end_ = times_.back();
-    intervals_ = static_cast<int>(times_.size()) - 1;
+    intervals_ = narrow<int>(times_.size() - 1, "the number of a grid's intervals");
     for (std::size_t i = 0; i + 1 < times_.size(); ++i) {
       expect(std::isfinite(times_[i + 1] - times_[i]) &&
                  (begin_ < end_ ? times_[i] < times_[i + 1] : times_[i] > times_[i + 1]),

@@ -52,8 +52,11 @@ namespace detail {
 template <class T>
 struct Tolerance {
   T absolute, relative;
-  KOKKOS_INLINE_FUNCTION T scale(T x, T y) const {
-    return absolute + relative * math::max(math::fabs(x), math::fabs(y));
+  /// e / (absolute + relative max(|x|, |y|)). Nothing is zero in any unit: a coordinate that stays 0
+  /// has no error, though its relative tolerance is 0.
+  KOKKOS_INLINE_FUNCTION T scaled(T e, T x, T y) const {
+    const T unit = absolute + relative * math::max(math::fabs(x), math::fabs(y));
+    return e == T(0) ? e : e / unit;
   }
 };
 
@@ -64,7 +67,7 @@ struct Scaled {
   ConstMatrix<T> x, y;
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    out(i, j) = y(i, j) / tolerance.scale(x(i, j), x(i, j));
+    out(i, j) = tolerance.scaled(y(i, j), x(i, j), x(i, j));
   }
 };
 
@@ -78,7 +81,7 @@ struct ScaledError {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T e = h(i, 0) * stages.template sum<ErrorWeights<Tableau>>(i, j);
     // The last difference is zero, but NaN where x_new overflowed and would pass as a large scale.
-    out(i, j) = e / tolerance.scale(x(i, j), x_new(i, j)) + (x_new(i, j) - x_new(i, j));
+    out(i, j) = tolerance.scaled(e, x(i, j), x_new(i, j)) + (x_new(i, j) - x_new(i, j));
   }
 };
 

@@ -44,8 +44,12 @@ struct Constant {
 };
 
 /// f = v + w s, g = sqrt(2 w), w(t) = rate(t) sigma(t); for the linear schedule w = rate(t) (1 - t).
+/// The score s follows from the velocity only where x0 is N(0, I) and, under a latent z, independent of
+/// it. StochasticVelocity and samplers refuse what they can see to be otherwise: a z whose posterior or
+/// prior sees x0 or x_t, and a GaussianMixture that is not standard_normal.
 template <Schedule S = LinearSchedule, class Rate = Constant>
 struct ScoreDiffusion {
+  static constexpr bool uses_score = true;
   S schedule = {};
   Rate rate = {};
 
@@ -53,9 +57,11 @@ struct ScoreDiffusion {
   KOKKOS_INLINE_FUNCTION T drift(T t, T x, T v) const {
     return v - rate(t) * noise_from_velocity(schedule.at(t), x, v);
   }
+  /// A last time t + h that rounding took beyond 1 has no noise.
   template <class T>
   KOKKOS_INLINE_FUNCTION T noise(T t) const {
-    return math::sqrt(T(2) * rate(t) * schedule.at(t).sigma);
+    const T sigma = t < T(1) ? schedule.at(t).sigma : T(0);
+    return math::sqrt(T(2) * rate(t) * sigma);
   }
 };
 
@@ -108,11 +114,28 @@ class StochasticVelocity {
   static constexpr Compute compute = compute_of<Field>;
   using value_type = typename Field::value_type;
 
-  StochasticVelocity(const Field& field, const System& system) : field_(field), system_(system) {}
+  /// Throws std::invalid_argument for a system that uses the score of a field whose z tells of x0.
+  StochasticVelocity(const Field& field, const System& system) : field_(field), system_(system) {
+    expect(
+        !uses_score || !vrfm::tells_start(field),
+        "a diffusion by the score takes x0 for N(0, I) under each z, but this field's z tells of ",
+        "x0: its posterior or prior sees x0 or x_t");
+  }
+
+  /// Throws std::invalid_argument for a system that uses the score of a source that is seen not to be
+  /// N(0, I).
+  template <class Source>
+  void check_source(const Source& source) const {
+    if constexpr (uses_score && requires { source.is_standard_normal(); }) {
+      expect(source.is_standard_normal(),
+             "a diffusion by the score begins at N(0, I), but the source is another mixture");
+    }
+  }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return field_.dimension(); }
 
   bool depends_on_start() const { return vrfm::depends_on_start(field_); }
+  bool tells_start() const { return vrfm::tells_start(field_); }
 
   template <class Ctx>
   KOKKOS_FUNCTION auto bind(const Ctx& ctx, const SampleBlock& block, Matrix<const value_type> x,
@@ -122,6 +145,8 @@ class StochasticVelocity {
   }
 
  private:
+  static constexpr bool uses_score = requires { requires System::uses_score; };
+
   Field field_;
   System system_;
 };

@@ -135,6 +135,17 @@ bool depends_on_start(const F& field) {
   }
 }
 
+/// Whether what `field` is given for a trajectory tells where it begins: field.tells_start(), or
+/// depends_on_start without it. Under such a z, x0 is not distributed as the source.
+template <VelocityField F>
+bool tells_start(const F& field) {
+  if constexpr (requires { field.tells_start(); }) {
+    return field.tells_start();
+  } else {
+    return depends_on_start(field);
+  }
+}
+
 /// Calls field.keep_rows, or does nothing for a field that holds nothing for each row.
 template <class Ctx, Velocity F>
 KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const F& field,

@@ -34,12 +34,13 @@ struct LinearSchedule {
   }
 };
 
-/// alpha = sin(pi t / 2), sigma = cos(pi t / 2): alpha^2 + sigma^2 = 1.
+/// alpha = sin(pi t / 2), sigma = cos(pi t / 2): alpha^2 + sigma^2 = 1. The cosine is computed as a sine
+/// of 1 - t, so that it is 0 at t = 1 in every type and never negative.
 struct TrigonometricSchedule {
   template <class T>
   KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
     const T half_pi = T(1.5707963267948966192);
-    const T s = math::sin(half_pi * t), c = math::cos(half_pi * t);
+    const T s = math::sin(half_pi * t), c = math::sin(half_pi * (T(1) - t));
     return {s, c, half_pi * c, -half_pi * s};
   }
 };

@@ -56,8 +56,10 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
   if constexpr (RequireDensity<Source, T>::ok && RequireSolver<Solver, Field>::ok &&
                 RequireDifferentiable<Field>::ok) {
     const TimeGrid grid{options.data_time, options.source_time};
-    detail::check_solver(solver, grid, options.launch);
+    detail::check_solver<T>(solver, grid, options.launch);
     expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
+    narrow<std::uint32_t>(std::int64_t{options.draws} * options.probes,
+                          "the number of probes of all draws");
     expect(!depends_on_start(field), "a likelihood integrates from the data back to the source, ",
            "but this field's z depends on x0, which is not known before the end");
     expect_same("the table of points", points.extent(1), "the velocity field",
@@ -92,7 +94,7 @@ SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
   SamplesWithDensity<T, Exec> out;
   if constexpr (RequireSource<Source, T>::ok && RequireDensity<Source, T>::ok &&
                 RequireSolver<Solver, Field>::ok && RequireDifferentiable<Field>::ok) {
-    detail::check_solver(solver, options.grid, options.launch);
+    detail::check_solver<T>(solver, options.grid, options.launch);
     expect(!depends_on_start(field), "a sample's density under its z needs a z that is ",
            "independent of x0, but this field's z depends on it");
     detail::check_source(source, field);

@@ -139,6 +139,10 @@ class ModelVelocity {
         condition_(options.condition),
         guidance_(static_cast<T>(options.guidance)) {
     const ModelInputs inputs = model_.inputs();
+    if (inputs.latent > 0) {
+      const EncoderInput seen = flow.networks().posterior.input();
+      latent_tells_start_ = contains(seen, EncoderInput::x0) || contains(seen, EncoderInput::x_t);
+    }
     latent_given_ = detail::is_given(latents_);
     inputs_ = latent_given_ ? inputs : detail::either(inputs, prior_.inputs());
     if (latent_given_) {
@@ -160,6 +164,9 @@ class ModelVelocity {
     return model_.inputs().latent > 0 && !latent_given_ && !prior_.standard() &&
            contains(prior_.input(), EncoderInput::x0);
   }
+
+  /// True if z was trained by a posterior that sees x0 or x_t, or depends on x0 by its prior.
+  bool tells_start() const { return latent_tells_start_ || depends_on_start(); }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
@@ -208,6 +215,7 @@ class ModelVelocity {
   Table<const T, Exec> latents_;
   ConditionTables<T, Exec> condition_;
   ModelInputs inputs_;  // what model and prior take of c
+  bool latent_tells_start_ = false;
   bool latent_given_ = false;
   T guidance_;
 };

@@ -88,7 +88,10 @@ class Trainer {
     return {};
   }
   /// Continues from `step` steps done, after the arrays above were filled (see checkpoint.hpp).
-  void resume_at(std::int64_t step) { step_ = step; }
+  void resume_at(std::int64_t step) {
+    narrow<std::uint32_t>(step, "the number of steps done");
+    step_ = step;
+  }
 
   /// Trains until `last_step` steps are done. Calls on_report after every `report_every` steps and
   /// at the end. Throws NotFiniteError naming the step if a loss or gradient is not finite; the
@@ -96,6 +99,7 @@ class Trainer {
   void run(std::int64_t last_step, std::int64_t report_every = 100,
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
+    narrow<std::uint32_t>(last_step, "the last step (a draw's address has 32 bits for it)");
     if (log_.reserve(math::min(report_every, last_step - step_))) graph_.forget();
     if (step_ == 0 && averaged_) copy_elements(exec_, average(), values_);
     Kokkos::Timer total, window;

@@ -44,9 +44,9 @@ struct SumLeaf {
 template <ExecutionSpace Exec>
 double fixed_sum(const Exec& exec, const Array<double, Exec>& values) {
   const std::size_t count = values.extent(0);
-  expect(count <= 0x7fff'ffff, "a metric adds fewer than 2^31 terms, got ", count);
   if (count == 0) return 0;
-  const auto partition = Partition::of_leaves(static_cast<int>(count), sum_block);
+  const auto partition =
+      Partition::of_leaves(narrow<int>(count, "the number of a metric's terms"), sum_block);
   const Array<double, Exec> partials(
       Kokkos::view_alloc("vrfm::metrics::partials", exec, Kokkos::WithoutInitializing),
       static_cast<std::size_t>(partition.leaves()));

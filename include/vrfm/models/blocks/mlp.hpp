@@ -32,7 +32,7 @@ class Mlp {
   /// std::invalid_argument unless there are 1 to max_depth layers.
   Mlp(ParameterList& list, const std::string& name, const std::vector<int>& widths,
       bool zero = false)
-      : depth_(static_cast<int>(widths.size()) - 1) {
+      : depth_(narrow<int>(widths.size(), "the number of a stack's widths") - 1) {
     expect(depth_ >= 1 && depth_ <= max_depth, "network '", name, "' needs 1 to ", max_depth,
            " layers, got ", depth_);
     for (int i = 0; i < depth_ - 1; ++i) {

@@ -51,6 +51,7 @@ struct RunBlocks {
 /// The samples of one call: ids first_id ... first_id + samples - 1.
 inline SampleBlock all_samples(std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
                                Use use) {
+  // Half of it, so that sums of two counts of samples fit, too.
   constexpr int most = std::numeric_limits<int>::max() / 2;
   expect(samples <= static_cast<std::size_t>(most), "one call takes at most ", most,
          " samples, got ", samples);
