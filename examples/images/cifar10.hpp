@@ -21,6 +21,7 @@ struct Cifar10Settings : TrainingSettings {
   int blocks = 2;
   std::vector<int> attention = {16};
   int head_channels = 64;
+  int groups = 0;
   double dropout = 0.1;
   std::string conditioning = "additive";
   std::string fusion = "adaptive";
@@ -46,6 +47,9 @@ struct Cifar10Settings : TrainingSettings {
           SettingRule{"heights of images with self-attention", count_option()});
     visit("head-channels", s.head_channels,
           SettingRule{"channels of an attention head", count_option()});
+    visit("groups", s.groups,
+          SettingRule{"groups of every norm; 0: at most 32, of at least 4 channels each",
+                      count_or_none_option()});
     visit("conditioning", s.conditioning,
           SettingRule{"how t enters: additive, or by adaptive norm",
                       CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});
@@ -99,6 +103,9 @@ struct Cifar10 {
     return s;
   }
 
+  /// What holds of weights without settings: those of torchcfm's programs, whose norms all have 32 groups.
+  static void assume(Settings& s) { s.groups = 32; }
+
   static Settings small(Settings s) {
     s.batch = 16;
     s.learning_rate = 1e-3;
@@ -148,6 +155,7 @@ struct Cifar10 {
     path.blocks = s.blocks;
     path.attention_heights = s.attention;
     path.head_channels = s.head_channels;
+    path.groups = s.groups;
     path.dropout = training ? s.dropout : 0;
     path.conditioning = s.conditioning == "additive" ? vrfm::Conditioning::additive
                                                      : vrfm::Conditioning::adaptive_norm;

@@ -45,7 +45,7 @@ UnetOptions small_unet(Conditioning conditioning, int latent, Fusion fusion) {
                    .blocks = 1,
                    .attention_heights = {2},
                    .head_channels = 1,
-                   .group_channels = 1,
+                   .groups = 2,
                    .dropout = 0,
                    .conditioning = conditioning},
           .latent = latent,
@@ -284,8 +284,7 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
   // Their last norm sees one pixel: a group of one channel would leave nothing of it.
   using Exec = Kokkos::DefaultExecutionSpace;
   const int base = GENERATE(4, 8, 16);
-  UnetOptions velocity = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
-  velocity.path.group_channels = DownPathOptions().group_channels;
+  const UnetOptions velocity = small_unet(Conditioning::adaptive_norm, 2, Fusion::adaptive_norm);
   const Flow<float, Exec, UnetNetworks> flow(Exec(), {velocity, base}, 1);
   Padded<float, Exec> x(2, 16, Numbers(5).take(32), 0), moments(2, 4);
   run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
@@ -372,7 +371,7 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
                              .blocks = 1,
                              .attention_heights = {4},
                              .head_channels = 16,
-                             .group_channels = 1,
+                             .groups = 32,
                              .dropout = 0,
                              .conditioning =
                                  adaptive ? Conditioning::adaptive_norm : Conditioning::additive}}},

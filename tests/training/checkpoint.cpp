@@ -109,6 +109,29 @@ TEST_CASE("a checkpoint without moving average has none", "[training][checkpoint
   CHECK((state_of(other) == state_of(trainer)));
 }
 
+TEST_CASE("weights of networks that differ beyond their shapes are refused",
+          "[training][checkpoint]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "weights";
+  const Kokkos::DefaultExecutionSpace exec;
+  const vrfm::FlowOptions options{.dimension = 2, .latent = 3};
+  const vrfm::Flow<float> flow(exec, options, 1);
+  vrfm::save_weights(path, flow, {{"beta", "1"}});
+
+  auto other = options;
+  other.encoder.scale = 2;
+  const vrfm::Flow<float> scaled(exec, other, 2);
+  const auto error = thrown<std::runtime_error>([&] { vrfm::load_weights(path, scaled); });
+  INFO(error);
+  CHECK(contains(error, "scale' is 1 in the file's network, but 2 in this one"));
+
+  // Files of others do not say: their shapes must do.
+  rewrite(path, folder / "others", [](Contents& contents) { contents.metadata = {}; });
+  CHECK(vrfm::load_weights(folder / "others", scaled).empty());
+  // What a caller gave is what comes back.
+  CHECK(vrfm::load_weights(path, flow) == vrfm::Metadata{{"beta", "1"}});
+}
+
 TEST_CASE("a checkpoint that does not fit changes nothing", "[training][checkpoint]") {
   const TemporaryFolder folder;
   const auto good = folder / "good", bad = folder / "bad";

@@ -158,7 +158,7 @@ TEST_CASE("a step of image networks neither allocates nor waits", "[training][tr
                                                              .blocks = 1,
                                                              .attention_heights = {4},
                                                              .head_channels = 4,
-                                                             .group_channels = 1},
+                                                             .groups = 2},
                                                     .latent = 3,
                                                     .fusion = fusion,
                                                     .latent_width = 4},

@@ -134,6 +134,7 @@ class Dense {
     shape.resize(static_cast<std::size_t>(2 + trailing), 1);
     weight_ = list.add(name + ".weight", shape, bound);
     list.add(name + ".bias", {rows}, bound);  // right behind
+    if (!linear) list.note(name, "activation", Act::name);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }

@@ -48,6 +48,7 @@ class GroupNorm {
     const std::vector<std::size_t> shape{static_cast<std::size_t>(channels)};
     weight_ = list.add(name + ".weight", shape, Initializer::constant(1));
     bias_ = list.add(name + ".bias", shape, Initializer::constant(0));
+    list.note(name, "groups", groups);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return channels_; }

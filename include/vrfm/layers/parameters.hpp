@@ -5,6 +5,7 @@
 // distribution. So the optimizer, clipping, averaging and files are single passes over flat arrays.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,16 @@ class ParameterList {
     return slots_.back().offset;
   }
 
+  /// Records a property of `owner` that the shapes of its parameters do not tell, such as the groups of a
+  /// norm. Files carry these, so that weights of another network are refused (training/checkpoint.hpp).
+  template <class Value>
+  void note(const std::string& owner, const std::string& property, const Value& value) {
+    notes_[owner + '.' + property] = text(value);
+  }
+
+  /// Values by owner.property.
+  const std::map<std::string, std::string>& notes() const { return notes_; }
+
   const std::vector<ParameterSlot>& slots() const { return slots_; }
 
   /// Elements of the flat array.
@@ -71,6 +82,7 @@ class ParameterList {
 
  private:
   std::vector<ParameterSlot> slots_;
+  std::map<std::string, std::string> notes_;
   std::size_t count_ = 0;
 };
 

@@ -31,6 +31,17 @@ KOKKOS_INLINE_FUNCTION constexpr bool contains(EncoderInput set, EncoderInput el
   return (static_cast<unsigned>(set) & static_cast<unsigned>(element)) != 0;
 }
 
+/// "x0+x1+x_t"
+inline std::string name_of(EncoderInput set) {
+  std::string names;
+  const char* const each[] = {"x0", "x1", "x_t", "t"};
+  for (unsigned k = 0; k < 4; ++k) {
+    if (!contains(set, static_cast<EncoderInput>(1u << k))) continue;
+    names += (names.empty() ? "" : "+") + std::string(each[k]);
+  }
+  return names;
+}
+
 /// What is given of each row: x0, x1, x_t are rows x dimension, t is rows x 1. What a model does not
 /// see may be empty. condition.z is never read.
 template <class T>

@@ -4,7 +4,8 @@
 // its own name, so PyTorch loads it as a state dict. A checkpoint adds, under the name of each array of
 // the training's state (the optimizer's, the moving average's) and a point, one tensor a parameter, and
 // as metadata the step and the settings: with counter-based random numbers that is the whole state of a
-// run.
+// run. Both carry what the shapes of the parameters do not tell of the networks; a file without that is
+// taken by its shapes.
 #pragma once
 
 #include <charconv>
@@ -24,6 +25,7 @@ using Settings = Metadata;
 namespace detail {
 
 inline constexpr std::string_view setting_prefix = "setting.";
+inline constexpr std::string_view network_prefix = "network.";
 inline constexpr const char* step_key = "step";
 inline constexpr const char* state_key = "state";
 
@@ -91,6 +93,26 @@ inline std::vector<std::string> state_names(const SafetensorsFile& file) {
   return {"adam.first_moment", "adam.second_moment", average_name};
 }
 
+/// What the shapes do not tell of the networks, as metadata.
+inline void add_notes(Metadata& metadata, const ParameterList& list) {
+  for (const auto& [name, value] : list.notes()) {
+    metadata[std::string(network_prefix) + name] = value;
+  }
+}
+
+/// Throws std::runtime_error naming the first that differs; files of others have none.
+inline void expect_notes(const SafetensorsFile& file, const ParameterList& list) {
+  for (const auto& [key, stored] : file.metadata()) {
+    if (!key.starts_with(network_prefix)) continue;
+    const auto name = key.substr(network_prefix.size());
+    const auto note = list.notes().find(name);
+    const std::string here = note == list.notes().end() ? "no such property" : note->second;
+    if (here == stored) continue;
+    throw std::runtime_error(text(file.name(), ": '", name, "' is ", stored,
+                                  " in the file's network, but ", here, " in this one"));
+  }
+}
+
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
 inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
   const auto states = state_names(file);
@@ -128,16 +150,20 @@ void expect_state(const SafetensorsFile& file, const State& state) {
   }
 }
 
-/// Fills the flow's parameters with the tensors prefix + name; returns the file's metadata.
+/// Fills the flow's parameters with the tensors prefix + name; returns the file's settings.
 template <class FlowType>
 Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
                      std::string_view prefix) {
   const auto file = SafetensorsFile::read(path);
   reject_unknown(file, flow.parameters());
+  expect_notes(file, flow.parameters());
   const auto host = read_parameters<typename FlowType::value_type>(file, flow.parameters(), prefix);
   copy_elements(flow.exec(), flow.values(), host);
   flow.exec().fence();
-  return file.metadata();
+  Metadata settings = file.metadata();
+  std::erase_if(settings,
+                [](const auto& entry) { return entry.first.starts_with(network_prefix); });
+  return settings;
 }
 
 }  // namespace detail
@@ -161,12 +187,14 @@ void save_weights(const std::filesystem::path& path, const FlowType& flow,
   const detail::HostParameters<T> host(flow.exec(), flow.parameters(), flow.values());
   std::vector<Tensor> tensors;
   host.append_to(tensors, "");
-  write_safetensors(path, tensors, settings);
+  Metadata metadata = settings;
+  detail::add_notes(metadata, flow.parameters());
+  write_safetensors(path, tensors, metadata);
 }
 
 /// Fills the flow's parameters from a weights file or a checkpoint; returns the file's metadata.
-/// Throws std::runtime_error naming the tensor that is missing, unknown or of another shape; the
-/// flow is then unchanged.
+/// Throws std::runtime_error naming the tensor that is missing, unknown or of another shape, or the
+/// property of the networks that differs; the flow is then unchanged.
 template <class FlowType>
 Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
   return detail::load_values(path, flow, "");
@@ -199,6 +227,7 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
   for (const auto& [name, value] : settings) {
     metadata[std::string(detail::setting_prefix) + name] = value;
   }
+  detail::add_notes(metadata, trainer.parameters());
   write_safetensors(path, tensors, metadata);
 }
 
@@ -224,6 +253,7 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
                                   stored.begin()->first, "', which this run does not have"));
   }
   detail::reject_unknown(file, trainer.parameters());
+  detail::expect_notes(file, trainer.parameters());
   detail::expect_state(file, trainer.state());
   // All is read and checked before anything of the trainer changes.
   const auto& list = trainer.parameters();

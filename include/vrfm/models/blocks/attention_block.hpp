@@ -29,7 +29,9 @@ class AttentionBlock {
         norm_(list, name + ".norm", pixels, channels, groups),
         qkv_(list, name + ".qkv", channels, 3 * channels, 1),
         attention_(pixels, channels, heads),
-        projection_(list, name + ".proj_out", channels, channels, 1, true) {}
+        projection_(list, name + ".proj_out", channels, channels, 1, true) {
+    list.note(name, "heads", heads);
+  }
 
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,

@@ -39,6 +39,8 @@ Encoder<Act> make_encoder(ParameterList& list, const std::string& name, int coor
       coordinates, options.features, options.scale, options.max_period);
   const auto widths =
       stack_widths(embedding.outputs(), options.width, options.depth, options.width);
+  list.note(name, "scale", options.scale);
+  list.note(name, "max_period", options.max_period);
   return Encoder<Act>(embedding, Mlp<Act, Act>(list, name, widths, zero));
 }
 

@@ -22,14 +22,15 @@ struct DownPathOptions {
   int blocks = 2;                               ///< residual blocks a level
   std::vector<int> attention_heights = {16};    ///< of images that get self-attention
   int head_channels = 64;
-  int group_channels = 4;  ///< of the norms at least (group_count)
+  int groups = 0;  ///< of each norm (torchcfm: 32); 0: at most 32, of at least 4 channels each
   double dropout = 0.1;
   Conditioning conditioning = Conditioning::adaptive_norm;
   int embedding = 512;  ///< columns of the embedding that conditions the blocks
 
-  /// Of a norm: each has at least 16 elements too, or little would be left of a few pixels.
-  int groups(int channels_of_norm, int pixels) const {
-    return group_count(channels_of_norm, std::max(group_channels, 16 / pixels));
+  /// Of a norm. Where the number is free, each has at least 16 elements too, or little would be left of
+  /// a few pixels.
+  int groups_of(int channels_of_norm, int pixels) const {
+    return groups > 0 ? groups : group_count(channels_of_norm, std::max(4, 16 / pixels));
   }
   int heads(int channels_of_block) const { return std::max(1, channels_of_block / head_channels); }
   bool attends(int image_height) const {
@@ -46,6 +47,7 @@ struct DownPathOptions {
     for (const int multiplier : multipliers) {
       expect(multiplier >= 1, "a U-Net's multipliers must be >= 1, got ", multiplier);
     }
+    expect(groups >= 0, "a U-Net needs groups >= 0 (0: chosen by the channels), got ", groups);
     expect(head_channels >= 1, "attention needs head_channels >= 1, got ", head_channels);
     const int factor = 1 << (multipliers.size() - 1);
     expect(height % factor == 0 && width % factor == 0, "a U-Net of ", multipliers.size(),
@@ -89,7 +91,7 @@ struct Stage {
                                  .width = width,
                                  .inputs = inputs,
                                  .outputs = outputs,
-                                 .groups = o.groups(std::gcd(inputs, outputs), height * width),
+                                 .groups = o.groups_of(std::gcd(inputs, outputs), height * width),
                                  .conditioning = o.conditioning,
                                  .embedding = o.embedding,
                                  .dropout = o.dropout,
@@ -97,7 +99,7 @@ struct Stage {
     stage.attends = attends;
     if (attends) {
       stage.attention = AttentionBlock(list, name + ".1", height * width, outputs, o.heads(outputs),
-                                       o.groups(outputs, height * width));
+                                       o.groups_of(outputs, height * width));
     }
     stage.height = height;
     stage.width = width;

@@ -4,6 +4,7 @@
 // velocity.*, posterior.* and prior.*.
 #pragma once
 
+#include <vrfm/models/blocks/latent_networks.hpp>
 #include <vrfm/models/mlp/posterior.hpp>
 #include <vrfm/models/mlp/velocity.hpp>
 
@@ -25,12 +26,10 @@ struct FlowOptions {
 };
 
 template <Activation Act = Gelu>
-struct MlpNetworks {
+struct MlpNetworks : LatentNetworks<MlpPosterior<Act>> {
   using Options = FlowOptions;
 
   MlpVelocity<Act> velocity;
-  MlpPosterior<Act> posterior;             ///< empty without a latent variable
-  GaussianPrior<MlpPosterior<Act>> prior;  ///< N(0, I) unless learned
 
   MlpNetworks() = default;
 
@@ -46,22 +45,17 @@ struct MlpNetworks {
                   .latent_width = o.latent_width,
                   .latent_depth = o.latent_depth,
                   .decoder_width = o.decoder_width,
-                  .decoder_depth = o.decoder_depth}),
-        prior(o.latent) {
-    expect(o.latent > 0 || !o.learned_prior, "a learned prior needs latent >= 1, got ", o.latent);
-    if (o.latent == 0) return;
-    MlpPosteriorOptions encoder{.dimension = o.dimension,
-                                .latent = o.latent,
-                                .classes = o.classes,
-                                .condition_columns = o.condition_columns,
-                                .input = o.encoder_input,
-                                .encoder = o.encoder,
-                                .head_width = o.latent_width,
-                                .head_depth = o.latent_depth};
-    posterior = MlpPosterior<Act>(list, "posterior", encoder);
-    if (!o.learned_prior) return;
-    encoder.input = EncoderInput::x0;
-    prior = GaussianPrior(MlpPosterior<Act>(list, "prior", encoder));
+                  .decoder_depth = o.decoder_depth}) {
+    this->add_latent(list,
+                     MlpPosteriorOptions{.dimension = o.dimension,
+                                         .latent = o.latent,
+                                         .classes = o.classes,
+                                         .condition_columns = o.condition_columns,
+                                         .input = o.encoder_input,
+                                         .encoder = o.encoder,
+                                         .head_width = o.latent_width,
+                                         .head_depth = o.latent_depth},
+                     o.learned_prior);
   }
 };
 

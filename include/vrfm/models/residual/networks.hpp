@@ -4,6 +4,7 @@
 // velocity.*, posterior.* and prior.*.
 #pragma once
 
+#include <vrfm/models/blocks/latent_networks.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/models/residual/posterior.hpp>
 #include <vrfm/models/residual/velocity.hpp>
@@ -20,13 +21,11 @@ struct ResidualFlowOptions {
   bool learned_prior = false;  ///< p(z | x0) in place of N(0, I)
 };
 
-struct ResidualNetworks {
+struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
   using Options = ResidualFlowOptions;
   static constexpr bool host_only = true;
 
   ResidualVelocity velocity;
-  ResidualPosterior posterior;             ///< empty without a latent variable
-  GaussianPrior<ResidualPosterior> prior;  ///< N(0, I) unless learned
 
   ResidualNetworks() = default;
 
@@ -38,21 +37,15 @@ struct ResidualNetworks {
                   .channels = options.channels,
                   .latent = options.latent,
                   .features = options.features,
-                  .blocks = options.blocks}),
-        prior(options.latent) {
-    expect(options.latent > 0 || !options.learned_prior, "a learned prior needs latent >= 1, got ",
-           options.latent);
-    if (options.latent == 0) return;
-    ResidualPosteriorOptions encoder{.height = options.height,
-                                     .width = options.width,
-                                     .channels = options.channels,
-                                     .latent = options.latent,
-                                     .features = options.posterior_features,
-                                     .input = options.encoder_input};
-    posterior = ResidualPosterior(list, "posterior", encoder);
-    if (!options.learned_prior) return;
-    encoder.input = EncoderInput::x0;
-    prior = GaussianPrior(ResidualPosterior(list, "prior", encoder));
+                  .blocks = options.blocks}) {
+    add_latent(list,
+               ResidualPosteriorOptions{.height = options.height,
+                                        .width = options.width,
+                                        .channels = options.channels,
+                                        .latent = options.latent,
+                                        .features = options.posterior_features,
+                                        .input = options.encoder_input},
+               options.learned_prior);
   }
 };
 

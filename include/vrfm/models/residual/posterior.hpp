@@ -73,6 +73,7 @@ class ResidualPosterior {
     }
     bottom_pixels_ = height * width;
     head_ = Mlp<Silu>(list, name + ".head", {bottom_pixels_ * features, 128, 2 * o.latent});
+    list.note(name, "input", name_of(o.input));
   }
 
   KOKKOS_INLINE_FUNCTION int latent() const { return o_.latent; }

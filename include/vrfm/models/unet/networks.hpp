@@ -5,6 +5,7 @@
 // "posterior.", a learned prior's with "prior.".
 #pragma once
 
+#include <vrfm/models/blocks/latent_networks.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/models/unet/posterior.hpp>
 #include <vrfm/models/unet/velocity.hpp>
@@ -19,23 +20,17 @@ struct UnetFlowOptions {
   bool learned_prior = false;  ///< p(z | x0, c) in place of N(0, I)
 };
 
-struct UnetNetworks {
+struct UnetNetworks : LatentNetworks<UnetPosterior> {
   using Options = UnetFlowOptions;
   static constexpr bool host_only = true;
 
   UnetVelocity velocity;
-  UnetPosterior posterior;             ///< empty without a latent variable
-  GaussianPrior<UnetPosterior> prior;  ///< N(0, I) unless learned
 
   UnetNetworks() = default;
 
   /// Throws std::invalid_argument naming the first impossible option.
-  UnetNetworks(ParameterList& list, const Options& options)
-      : velocity(list, "", options.velocity), prior(options.velocity.latent) {
+  UnetNetworks(ParameterList& list, const Options& options) : velocity(list, "", options.velocity) {
     const UnetOptions& o = options.velocity;
-    expect(o.latent > 0 || !options.learned_prior, "a learned prior needs latent >= 1, got ",
-           o.latent);
-    if (o.latent == 0) return;
     UnetPosteriorOptions encoder{.path = o.path,
                                  .latent = o.latent,
                                  .input = options.encoder_input,
@@ -43,10 +38,8 @@ struct UnetNetworks {
                                  .condition_columns = o.condition_columns,
                                  .field_channels = o.field_channels};
     encoder.path.base = options.posterior_base;
-    posterior = UnetPosterior(list, "posterior", encoder);
-    if (!options.learned_prior) return;
-    encoder.input = EncoderInput::x0;
-    prior = GaussianPrior(UnetPosterior(list, "prior", encoder));
+    encoder.path.groups = 0;  // few channels, and a last norm of one pixel
+    add_latent(list, encoder, options.learned_prior);
   }
 };
 

@@ -71,8 +71,9 @@ class UnetPosterior {
       down_.extend(list, name + ".input_blocks", path, number);
     }
     norm_ = GroupNorm<Silu>(list, name + ".out.0", 1, down_.channels(),
-                            path.groups(down_.channels(), 1));
+                            path.groups_of(down_.channels(), 1));
     head_ = Dense<>(list, name + ".out.2", down_.channels(), 2 * o_.latent);
+    list.note(name, "input", name_of(o_.input));
   }
 
   KOKKOS_INLINE_FUNCTION int latent() const { return o_.latent; }

@@ -51,7 +51,7 @@ class UnetTrunk {
     middle_[1].block = ResidualBlock(list, prefix + "middle_block.2", block);
     up_ = UpPath(list, prefix + "output_blocks", path, down_, number);
     norm_ = GroupNorm<Silu>(list, prefix + "out.0", pixels_, up_.channels(),
-                            path.groups(up_.channels(), pixels_));
+                            path.groups_of(up_.channels(), pixels_));
     out_ = Conv2d(list, prefix + "out.2", Window{path.height, path.width, 3, 1, 1}, up_.channels(),
                   channels_, true);
   }
