@@ -66,11 +66,16 @@ void expect(bool condition, const Parts&... parts) {
   if (!condition) detail::fail({detail::text_part(parts)...});
 }
 
-/// `value` in a type that is smaller. Throws std::invalid_argument naming `what` if it does not fit.
-template <class To, class From>
-To narrow(From value, std::string_view what) {
-  expect(std::in_range<To>(value), what, " is ", value, ", but must be in ",
-         std::numeric_limits<To>::min(), " to ", std::numeric_limits<To>::max());
+/// `value` in a type that is smaller. Throws std::invalid_argument naming it by the joined `what` if it
+/// does not fit.
+template <class To, class From, class... What>
+To narrow(From value, const What&... what) {
+  if (!std::in_range<To>(value)) {
+    detail::fail({detail::text_part(what)..., detail::text_part(" is "), detail::text_part(value),
+                  detail::text_part(", but must be in "),
+                  detail::text_part(std::numeric_limits<To>::min()), detail::text_part(" to "),
+                  detail::text_part(std::numeric_limits<To>::max())});
+  }
   return static_cast<To>(value);
 }
 

@@ -98,9 +98,9 @@ auto matrix(const View& view) {
          "' must be row-major (Kokkos::LayoutRight), but its columns are ", view.stride(1),
          " elements apart");
   return Matrix<typename View::value_type>(
-      view.data(), narrow<int>(view.extent(0), "the number of rows of view '" + view.label() + "'"),
-      narrow<int>(view.extent(1), "the number of columns of view '" + view.label() + "'"),
-      narrow<int>(view.stride(0), "the stride of view '" + view.label() + "'"));
+      view.data(), narrow<int>(view.extent(0), "the number of rows of view '", view.label(), "'"),
+      narrow<int>(view.extent(1), "the number of columns of view '", view.label(), "'"),
+      narrow<int>(view.stride(0), "the stride of view '", view.label(), "'"));
 }
 
 }  // namespace vrfm

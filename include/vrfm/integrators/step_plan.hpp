@@ -5,6 +5,7 @@
 // step of that length follows (249 steps on [0, 0.96] and one of 0.04: Ma et al. 2024, "SiT").
 #pragma once
 
+#include <cmath>
 #include <limits>
 
 #include <vrfm/integrators/grid.hpp>
@@ -44,6 +45,24 @@ inline void check_steps(int steps, const TimeGrid& grid) {
   expect(steps >= 1, "a solver needs at least 1 step, got ", steps);
   expect(steps < std::numeric_limits<int>::max() / grid.intervals(), "a solver cannot count ",
          steps, " steps in each of ", grid.intervals(), " intervals");
+}
+
+/// Throws std::invalid_argument if a type of this machine epsilon does not tell the times before and after
+/// a step apart.
+inline void check_resolution(const StepPlan& plan, const TimeGrid& grid, double epsilon) {
+  const auto check = [&](double from, double to, int steps) {
+    const double step = std::fabs(to - from) / steps;
+    const double resolution = epsilon * math::max(std::fabs(from), std::fabs(to));
+    expect(step > resolution, "steps of ", step, " between the times ", from, " and ", to,
+           " are below the resolution of the type of the samples there, which is ", resolution,
+           ": expected fewer steps, times nearer to 0, or samples of double");
+  };
+  if (plan.last_step > 0) check(grid.end() - plan.last_step, grid.end(), 1);
+  if (grid.times().empty()) {
+    check(grid.begin(), grid.end(), grid.intervals() * plan.steps);
+  } else {
+    for (int n = 0; n < grid.intervals(); ++n) check(grid[n], grid[n + 1], plan.steps);
+  }
 }
 
 /// Where a fixed step stands. Random draws along the trajectory take their address from it.

@@ -134,11 +134,19 @@ class BatchContext {
 #endif
   }
 
+  /// The context of a dry run (core/arena.hpp): its verbs launch nothing. `workers`: as in
+  /// MeasureContext, which would measure the same but be a third version of the whole program to compile.
+  static BatchContext dry_run(const Exec& exec, int workers) {
+    BatchContext ctx(exec);
+    ctx.dry_workers_ = workers;
+    return ctx;
+  }
+
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, Real T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   /// The product of bfloat16 operands, at a device's full rate; sums are in float, C is float or
@@ -148,21 +156,21 @@ class BatchContext {
     requires(std::is_same_v<T, float> || std::is_same_v<T, BFloat16>)
   KOKKOS_FUNCTION void gemm(Matrix<const BFloat16> a, Matrix<const BFloat16> b, Matrix<T> c,
                             Update update, const Epilogue& epilogue = {}) const {
-    launch_on_device<OpA, OpB, BFloat16>(a, b, c, update, epilogue);
+    if (!dry()) launch_on_device<OpA, OpB, BFloat16>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
   }
 
 #if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
@@ -172,7 +180,7 @@ class BatchContext {
     requires std::is_same_v<Exec, Kokkos::Cuda>
   KOKKOS_FUNCTION bool fused_weight_gradient(ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dw,
                                              T* db, Update update) const {
-    return update == Update::overwrite &&
+    return !dry() && update == Update::overwrite &&
            detail::cublaslt_weight_gradient<compute, T>(exec_, dy, x, dw, db);
   }
 #endif
@@ -180,12 +188,13 @@ class BatchContext {
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F>
   KOKKOS_FUNCTION void map(int rows, int cols, const F& f) const {
-    launch_map(rows, cols, f);
+    if (!dry()) launch_map(rows, cols, f);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F>
   KOKKOS_FUNCTION void each_row(int rows, const F& f) const {
+    if (dry()) return;
     Kokkos::parallel_for("vrfm::BatchContext::each_row", range<int>(rows),
                          detail::RowElement<F>{f});
   }
@@ -193,7 +202,7 @@ class BatchContext {
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F, class S>
   KOKKOS_FUNCTION void column_sum(int rows, int cols, const F& f, S* out, Update update) const {
-    detail::launch_column_sums(exec_, rows, cols, f, out, update);
+    if (!dry()) detail::launch_column_sums(exec_, rows, cols, f, out, update);
   }
 
   template <class T, class S>
@@ -205,20 +214,25 @@ class BatchContext {
   template <class F, class T>
   KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const Matrix<T> memory = arena.take(math::min(tile_concurrency(exec_), count),
-                                        static_cast<int>(detail::tile_need<T>(f)));
-    launch_tiles<compute>(exec_, "vrfm::BatchContext::each_tile", memory.rows,
-                          detail::EachTile<F, T>{f, memory, count});
+    const int workers = dry() ? dry_workers_ : tile_concurrency(exec_);
+    const Matrix<T> memory =
+        arena.take(math::min(workers, count), static_cast<int>(detail::tile_need<T>(f)));
+    if (!dry()) {
+      launch_tiles<compute>(exec_, "vrfm::BatchContext::each_tile", memory.rows,
+                            detail::EachTile<F, T>{f, memory, count});
+    }
     arena.rewind(mark);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class S>
   KOKKOS_FUNCTION S read(const S* number) const {
-    return copy_to_host(number);
+    return dry() ? S(0) : copy_to_host(number);  // a loop ends on zero
   }
 
  private:
+  KOKKOS_INLINE_FUNCTION bool dry() const { return dry_workers_ > 0; }
+
   template <class Index>
   auto range(Index count) const {
     return Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<Index>>(exec_, 0, count);
@@ -314,6 +328,7 @@ class BatchContext {
   }
 
   Exec exec_;
+  int dry_workers_ = 0;  // 0: verbs are launched
 };
 
 }  // namespace vrfm

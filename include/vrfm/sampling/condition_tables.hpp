@@ -134,7 +134,7 @@ void check_table(const View& table, std::string_view name, int columns, std::str
     return;
   }
   expect(columns > 0, name, " was given, but ", taker, " takes none");
-  narrow<int>(table.extent(0), text("the number of rows of ", name));
+  narrow<int>(table.extent(0), "the number of rows of ", name);
   if constexpr (View::rank == 2) {
     expect_same(name, table.extent(1), taker, static_cast<std::size_t>(columns), "columns");
     expect(table.extent(0) > 0, name, " has no rows");

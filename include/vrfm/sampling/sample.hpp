@@ -5,7 +5,6 @@
 // are split over calls. Everything is drawn at Use::sampling.
 #pragma once
 
-#include <cmath>
 #include <limits>
 
 #include <vrfm/sampling/detail/sample_programs.hpp>
@@ -32,34 +31,12 @@ struct SampleOptions {
 
 namespace detail {
 
-/// Throws std::invalid_argument if T does not tell the times before and after a step apart.
-template <Real T, class Solver>
-void check_resolution(const Solver& solver, const TimeGrid& grid) {
-  const auto check = [](double from, double to, int steps) {
-    const double step = std::fabs(to - from) / steps;
-    const double resolution = static_cast<double>(std::numeric_limits<T>::epsilon()) *
-                              math::max(std::fabs(from), std::fabs(to));
-    expect(step > resolution, "steps of ", step, " between the times ", from, " and ", to,
-           " are below the resolution of ", sizeof(T) == 4 ? "float" : "double",
-           " there, which is ", resolution, ": expected fewer steps, or times nearer to 0");
-  };
-  int steps = 1;
-  if constexpr (FixedSolver<Solver>) {
-    const StepPlan plan = solver.plan(GridView{grid.begin(), grid.end(), grid.intervals()});
-    steps = plan.steps;
-    if (plan.last_step > 0) check(grid.end() - plan.last_step, grid.end(), 1);
-  }
-  if (grid.times().empty()) {
-    check(grid.begin(), grid.end(), grid.intervals() * steps);
-  } else {
-    for (int n = 0; n < grid.intervals(); ++n) check(grid[n], grid[n + 1], steps);
-  }
-}
-
 template <Real T, class Solver>
 void check_solver(const Solver& solver, const TimeGrid& grid, const Launch& launch) {
   solver.check(grid);
-  check_resolution<T>(solver, grid);
+  StepPlan plan{GridView{grid.begin(), grid.end(), grid.intervals()}};
+  if constexpr (FixedSolver<Solver>) plan = solver.plan(plan.grid);
+  check_resolution(plan, grid, static_cast<double>(std::numeric_limits<T>::epsilon()));
   if constexpr (AdaptiveSolver<Solver>) {
     expect(solver.norm == ErrorNorm::sample || launch.execution == Execution::batch,
            "an error norm over the batch needs Execution::batch");

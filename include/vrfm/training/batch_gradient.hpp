@@ -100,8 +100,8 @@ class BatchGradient {
     Arena<T> measure = Arena<T>::measure();
     double unused[terms];
     T* const some = const_cast<T*>(rows_.parameters);
-    rows_(MeasureContext{tiled_ ? 1 : concurrent}, tile_rows_, 0, Gradient<T>{some, false}, unused,
-          Update::overwrite, measure);
+    rows_(BatchContext<Exec, FlowType::compute>::dry_run(exec_, tiled_ ? 1 : concurrent),
+          tile_rows_, 0, Gradient<T>{some, false}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
     gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
                                 static_cast<std::size_t>(math::max(1, buffers)) * stride_);

@@ -80,14 +80,15 @@ void run_blocks(const Exec& exec, const std::string& label, const Program& progr
                                                        : count);
   const int workers = tiled ? math::min((count + rows - 1) / rows, concurrent) : 1;
 
+  constexpr Compute compute = compute_of<Program>;
+  using Batch = BatchContext<Exec, compute>;
   Arena<T> measured = Arena<T>::measure();
-  program(MeasureContext{tiled ? 1 : tile_concurrency(exec)}, all.part(0, rows), measured);
+  program(Batch::dry_run(exec, tiled ? 1 : tile_concurrency(exec)), all.part(0, rows), measured);
   const std::size_t memory_each = measured.peak();
   const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
                               memory_each * static_cast<std::size_t>(workers));
   const RunBlocks<T, Program> blocks{program, all, rows, workers, memory.data(), memory_each};
-  constexpr Compute compute = compute_of<Program>;
-  if (!tiled) blocks(BatchContext<Exec, compute>(exec), 0);
+  if (!tiled) blocks(Batch(exec), 0);
   if constexpr (!host_only<Program>) {
     if (tiled) launch_tiles<compute>(exec, label, workers, blocks);
   }
