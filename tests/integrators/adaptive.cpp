@@ -11,6 +11,13 @@
 
 namespace vrfm::test {
 
+struct AtRest {
+  template <class T>
+  KOKKOS_FUNCTION void operator()(T, const T*, T* v) const {
+    v[0] = v[1] = T(0);
+  }
+};
+
 /// x' = x^2: x = 1 / (1 / x(0) - t), infinite at t = 1 / x(0).
 struct Pole {
   template <class T>
@@ -226,6 +233,17 @@ TEMPLATE_LIST_TEST_CASE("every way not to finish is reported, for that sample on
     const auto x = table<T, Exec>(4, 2, {nan, 1, 0.5, 1, infinity, 1, 0.5, nan});
     check(pointwise<T>(Rates{}, 2), x, DormandPrince{}, {}, Reason::not_finite, 3);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("a coordinate that stays 0 needs no absolute tolerance",
+                        "[integrators][adaptive]", SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  const auto x = table<T, Exec>(2, 2, {0, 0, 0, 3});
+  const auto result = integrate_all(Exec(), pointwise<T>(AtRest{}, 2), x,
+                                    DormandPrince{.absolute = 0, .relative = 1e-5});
+  CHECK(result.finished());
+  CHECK(numbers_of(x) == std::vector<double>{0, 0, 0, 3});
 }
 
 TEST_CASE("impossible settings of step control are refused", "[integrators][adaptive]") {

@@ -277,6 +277,29 @@ TEST_CASE("the likelihood is the mean over latents", "[sampling][likelihood]") {
   }
 }
 
+TEST_CASE("samples and their likelihood agree under default seeds", "[sampling][likelihood]") {
+  // With the z that a sample was drawn with, log p(x | z) would be that of N(0, 1): far too high.
+  using Exec = Kokkos::DefaultExecutionSpace;
+  const double scale = 0.5, variance = 1 + scale * scale,
+               log_two_pi = std::log(2 * std::acos(-1.0));
+  const Drift<double> field{scale, {}};
+  const auto x = sample(Exec(), field, NormalSource{1}, Euler{1}, {.count = 2000});
+  const auto check = [&](int draws, double expected) {
+    const auto found = log_density(Exec(), field, NormalSource{1}, x, Euler{1}, {.draws = draws});
+    double sum = 0, squares = 0;
+    for (const double value : column(found.log_density)) {
+      sum += value;
+      squares += value * value;
+    }
+    const double mean = sum / 2000, error = std::sqrt((squares / 2000 - mean * mean) / 2000);
+    INFO("mean log density " << mean << ", expected " << expected << ", standard error " << error);
+    CHECK(std::fabs(mean - expected) < 3 * error);
+  };
+  // One z that is independent of x: E (x - scale z)^2 = 1 + 2 scale^2. Of 64, the mean's bias is 2e-4.
+  check(1, -(log_two_pi + 1 + 2 * scale * scale) / 2);
+  check(64, -(log_two_pi + std::log(variance) + 1) / 2);
+}
+
 TEST_CASE("a network's likelihood", "[sampling][likelihood]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const DormandPrince solver{.absolute = 1e-8, .relative = 1e-8};

@@ -336,13 +336,37 @@ TEST_CASE("a likelihood draws a z of its own", "[sampling][likelihood]") {
 }
 
 TEST_CASE("a flow's field with noise", "[sampling][stochastic]") {
-  const auto flow = small_flow<float, Exec>(2);
+  const auto flow = small_flow<float, Exec>({.latent = 2, .encoder_input = EncoderInput::x1});
   const StochasticVelocity noisy(velocity_of(flow), ScoreDiffusion<>{});
   const EulerMaruyama solver{.steps = 4, .last_step = 0.1};
   const auto all = numbers_of(sample(Exec(), noisy, NormalSource{2}, solver, {.count = 40}));
   const auto part =
       numbers_of(sample(Exec(), noisy, NormalSource{2}, solver, {.count = 9, .first_id = 11}));
   CHECK(part == rows_of(all, 2, 11, 9));
+}
+
+TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampling][stochastic]") {
+  const auto refused = [](EncoderInput input, bool learned_prior) {
+    const auto flow = small_flow<float, Exec>(
+        {.latent = 2, .encoder_input = input, .learned_prior = learned_prior});
+    return thrown<std::invalid_argument>(
+        [&] { StochasticVelocity(velocity_of(flow), ScoreDiffusion<>{}); });
+  };
+  const std::string words = "its posterior or prior sees x0 or x_t";
+  CHECK(contains(refused(EncoderInput::x0 | EncoderInput::x1, false), words));
+  CHECK(contains(refused(EncoderInput::x_t, false), words));
+  CHECK(contains(refused(EncoderInput::x1, true), words));
+  // Noise that asks no score takes any z.
+  const auto flow = small_flow<float, Exec>(2);
+  (void)StochasticVelocity(velocity_of(flow), AdditiveNoise<Constant>{});
+
+  const auto plain = small_flow<float, Exec>(0);
+  const StochasticVelocity noisy(velocity_of(plain), ScoreDiffusion<>{});
+  const auto wide = GaussianMixture<float, Exec>(Exec(), 2, {0, 0}, {2});
+  CHECK(contains(thrown<std::invalid_argument>(
+                     [&] { (void)sample(Exec(), noisy, wide, EulerMaruyama{2}, {.count = 3}); }),
+                 "the source is another mixture"));
+  (void)sample(Exec(), noisy, standard_normal<float>(Exec(), 2), EulerMaruyama{2}, {.count = 3});
 }
 
 TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {

@@ -200,6 +200,33 @@ TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[sampling]",
   CHECK(host(7).reason == Reason::finished);
 }
 
+TEST_CASE("times and counts that their types do not hold are refused", "[sampling]") {
+  using Exec = Kokkos::DefaultHostExecutionSpace;
+  const Exec exec;
+  const auto field = pointwise<float>(GaussianFlow{}, 3);
+  const Table<float, Exec> x("x", 1, 3);
+  const auto refused = [&](const auto& solver, const TimeGrid& grid) {
+    return thrown<std::invalid_argument>(
+        [&] { (void)integrate_all(exec, field, x, solver, {.grid = grid}); });
+  };
+  const std::string words = "below the resolution of the type of the samples there";
+  CHECK(contains(refused(DormandPrince{}, {1e8, 1e8 + 1}), words));
+  CHECK(contains(refused(Euler{1}, {1e8 + 1, 1e8}), words));
+  CHECK(contains(refused(Euler{20'000'000}, {0, 1}), words));
+  CHECK(contains(refused(Euler{1}, {0, 0.5, 0.5 + 1e-9, 1}), words));
+  CHECK(contains(refused(Euler{1}, TimeGrid::uniform(0, 1, 20'000'000)), words));
+  // A double holds all of them.
+  const Table<double, Exec> wide("wide", 1, 3);
+  CHECK(integrate_all(exec, pointwise<double>(GaussianFlow{}, 3), wide, Euler{1},
+                      {.grid = {0, 0.5, 0.5 + 1e-9, 1}})
+            .finished());
+
+  CHECK(contains(thrown<std::invalid_argument>([&] {
+                   (void)sample(exec, field, NormalSource{3}, Euler{1}, {.count = 3'000'000'000});
+                 }),
+                 "3000000000"));
+}
+
 TEST_CASE("mismatched arguments of sample are refused", "[sampling]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   const Exec exec;

@@ -16,7 +16,7 @@
 // Steps that are not finite are found by x - x, bits are promised, and fast_math.hpp rounds by adding
 // and subtracting: all of it would be optimised away.
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ != 0)
-#error "vrfm cannot be compiled with -ffast-math or -ffinite-math-only; -fno-math-errno is fine"
+#error "vrfm: expected a compilation without -ffast-math and -ffinite-math-only; -fno-math-errno is fine"
 #endif
 
 // Marks a host-device template that may be instantiated with host-only callees (a launch, a host
