@@ -10,6 +10,7 @@
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/data/mixture.hpp>
 #include <vrfm/integrators/stochastic.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/likelihood.hpp>
