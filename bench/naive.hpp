@@ -96,7 +96,7 @@ class Stack {
   Stack(const ParameterList& list, const std::string& name, bool gelu_at_end) {
     std::size_t depth = 0;
     for (const auto& slot : list.slots()) {
-      depth += slot.name.starts_with(name + ".") && slot.shape.size() == 2 ? 1 : 0;
+      depth += slot.name.starts_with(name + ".") && slot.shape.size() == 2 ? 1u : 0u;
     }
     for (std::size_t i = 0; i < depth; ++i) {
       layers_.emplace_back(list, text(name, '.', i), gelu_at_end || i + 1 < depth);

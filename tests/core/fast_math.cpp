@@ -57,7 +57,9 @@ struct Results {
   std::vector<T> x;
   std::vector<T> y;
 
-  T at(typename EvaluateAll<T>::Function f, std::size_t i) const { return y[f * x.size() + i]; }
+  T at(typename EvaluateAll<T>::Function f, std::size_t i) const {
+    return y[std::size_t(f) * x.size() + i];
+  }
 };
 
 template <class Exec, class T>

@@ -72,7 +72,7 @@ struct PlayedWarp {
   template <Compute compute, class R>
   KOKKOS_INLINE_FUNCTION void multiply_add(PerLane<R>& registers, int p, int q) const {
     constexpr int depth = compute == Compute::tf32 ? 8 : 16;
-    float a[16][depth], b[depth][8];
+    float a[16][std::size_t(depth)], b[std::size_t(depth)][8];
     for (int lane = 0; lane < 32; ++lane) {
       for (int i = 0; i < depth / 2; ++i) {
         const auto at = manual_a(compute, lane, i);

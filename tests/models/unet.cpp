@@ -296,7 +296,7 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
                                       arena);
   });
   const auto values = moments.read();
-  for (int j = 0; j < 2; ++j) CHECK(std::fabs(values[j] - values[4 + j]) > 1e-3);
+  for (std::size_t j = 0; j < 2; ++j) CHECK(std::fabs(values[j] - values[4 + j]) > 1e-3);
 }
 
 namespace {

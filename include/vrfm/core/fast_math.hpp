@@ -22,7 +22,8 @@ inline constexpr float round_magic = 12582912.0f;
 inline constexpr std::int32_t round_magic_bits = 0x4B400000;
 
 KOKKOS_INLINE_FUNCTION float power_of_two(std::int32_t n) {
-  return __builtin_bit_cast(float, static_cast<std::int32_t>((n + 127) << 23));
+  const std::int32_t bits = (n + 127) << 23;
+  return __builtin_bit_cast(float, bits);
 }
 
 /// exp(x) = (1 + `less_one`) 2^n

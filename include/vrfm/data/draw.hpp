@@ -37,8 +37,8 @@ Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::
                         Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
   using Rows = Table<T, Exec>;
   expect(count >= 0, "draw_all: the number of samples must not be negative, but is ", count);
-  Rows out(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing), count,
-           source.dimension());
+  Rows out(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing),
+           static_cast<std::size_t>(count), static_cast<std::size_t>(source.dimension()));
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   Kokkos::parallel_for(
       "vrfm::draw_all", Policy(exec, 0, count),

@@ -65,9 +65,10 @@ InceptionScore inception_score(const Exec& exec, const View& logits, int splits 
   const auto begin = [&](int split) {
     return static_cast<int>(std::int64_t(x.rows) * split / splits);
   };
+  const auto classes = static_cast<std::size_t>(x.cols);
   const Table<double, Exec> p(Kokkos::view_alloc("vrfm::metrics::probabilities", exec),
-                              (x.rows + splits - 1) / splits, x.cols);
-  const Array<double, Exec> marginal(Kokkos::view_alloc("vrfm::metrics::marginal", exec), x.cols);
+                              static_cast<std::size_t>((x.rows - 1) / splits + 1), classes);
+  const Array<double, Exec> marginal(Kokkos::view_alloc("vrfm::metrics::marginal", exec), classes);
   std::vector<double> scores;
   for (int split = 0; split < splits; ++split) {
     const int rows = begin(split + 1) - begin(split);

@@ -98,8 +98,10 @@ class PathStatistics {
   template <class View>
   void add(const Exec& exec, const View& x, double time) {
     const Matrix<const T> next = matrix(x);
-    expect_same("x", next.rows, "the path's start", last_.extent(0), "rows");
-    expect_same("x", next.cols, "the path's start", last_.extent(1), "columns");
+    expect_same("x", static_cast<std::size_t>(next.rows), "the path's start", last_.extent(0),
+                "rows");
+    expect_same("x", static_cast<std::size_t>(next.cols), "the path's start", last_.extent(1),
+                "columns");
     expect(time > time_, "PathStatistics: expected a time after ", time_, ", but got ", time);
     using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
     Kokkos::parallel_for("vrfm::PathStatistics::add", Policy(exec, 0, next.rows),

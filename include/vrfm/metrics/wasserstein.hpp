@@ -81,7 +81,8 @@ Table<T, Exec> sorted_projections(const Exec& exec, const Matrix<const T>& x,
                                   const Matrix<const T>& directions) {
   const Table<T, Exec> projected(
       Kokkos::view_alloc("vrfm::metrics::projections", exec, Kokkos::WithoutInitializing),
-      directions.rows, row_capacity<Exec>(x.rows));
+      static_cast<std::size_t>(directions.rows),
+      static_cast<std::size_t>(row_capacity<Exec>(x.rows)));
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   Kokkos::parallel_for("vrfm::metrics::project",
                        Policy(exec, 0, static_cast<std::int64_t>(projected.size())),
@@ -127,7 +128,7 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
   const auto x = detail::metrics::samples(exec, "sliced_wasserstein1: a", a);
   const auto y = detail::metrics::samples(exec, "sliced_wasserstein1: b", b);
-  expect_same("a", x.cols, "b", y.cols, "columns");
+  detail::metrics::expect_same_columns("a", x, "b", y);
   expect(directions > 0, "sliced_wasserstein1: expected at least one direction, but got ",
          directions);
   // A fixed number of directions at a time bounds the memory; the sum's shape does not depend on
@@ -138,8 +139,8 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   for (int first = 0; first < directions; first += group) {
     const int count = math::min(group, directions - first);
     const Table<T, Exec> unit(
-        Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing), count,
-        x.cols);
+        Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing),
+        static_cast<std::size_t>(count), static_cast<std::size_t>(x.cols));
     Kokkos::parallel_for("vrfm::metrics::random_direction", Policy(exec, 0, count),
                          detail::metrics::RandomDirection<T>{
                              matrix(unit), RandomStream(seed, Purpose::projection), first});

@@ -98,7 +98,7 @@ class BatchGradient {
                            tiled_ ? detail::most_tile_rows<Exec> : partition_.largest_leaf());
     stride_ = Arena<T>::padded(static_cast<std::size_t>(count_));
     Arena<T> measure = Arena<T>::measure();
-    double unused[terms];
+    double unused[std::size_t(terms)];
     T* const some = const_cast<T*>(rows_.parameters);
     rows_(MeasureContext{tiled_ ? 1 : concurrent}, tile_rows_, 0, Gradient<T>{some, false}, unused,
           Update::overwrite, measure);

@@ -17,7 +17,7 @@ namespace vrfm::detail {
 /// `count` elements that are read or written as one, from a 16-byte border if they fill 16 bytes.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? alignof(T) : 16) Pack {
-  T number[count];
+  T number[std::size_t(count)];
 };
 
 /// Element: elements [width j, width (j + 1)) of row i of `out` are those of row first + i of the

@@ -97,7 +97,8 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
       T panels[pack_right ? most_panels : 1][right == Reads::pointed ? 1 : most_depth<T> * cols];
   const T* taps[right != Reads::pointed ? 1 : most_pointed_taps * most_depth<T>];
   constexpr int strips = strip_rows / block_rows * strip_stride<T>;
-  alignas(64) T packed[left != Reads::packed ? 1 : OpA == Op::none ? packed_rows * ld : strips];
+  constexpr int packs = OpA == Op::none ? packed_rows * ld : strips;
+  alignas(64) T packed[left != Reads::packed ? 1 : std::size_t(packs)];
   const T* pointers[left != Reads::pointed ? 1 : packed_rows * most_segments<T>];
   int height = left == Reads::strided ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
   if constexpr (left == Reads::strided && OpA == Op::none) {

@@ -27,8 +27,8 @@ struct TransposeRow {
 template <ExecutionSpace Exec, class T>
 Table<T, Exec> transposed(const Exec& exec, const Matrix<const T>& x) {
   const Table<T, Exec> columns(
-      Kokkos::view_alloc("vrfm::metrics::transposed", exec, Kokkos::WithoutInitializing), x.cols,
-      x.rows);
+      Kokkos::view_alloc("vrfm::metrics::transposed", exec, Kokkos::WithoutInitializing),
+      static_cast<std::size_t>(x.cols), static_cast<std::size_t>(x.rows));
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   Kokkos::parallel_for("vrfm::metrics::transpose", Policy(exec, 0, x.rows),
                        TransposeRow<T>{x, matrix(columns)});
@@ -55,7 +55,7 @@ KOKKOS_INLINE_FUNCTION void squared_distances(const Matrix<const T>& columns, in
 template <int width, class T>
 KOKKOS_INLINE_FUNCTION T smallest(const T* values, int count) {
   constexpr int lanes = width < 16 ? width : 16;
-  T least[lanes];
+  T least[std::size_t(lanes)];
   for (int l = 0; l < lanes; ++l) least[l] = values[0];
   int first = 0;
   for (; first + lanes <= count; first += lanes) {

@@ -65,4 +65,12 @@ Matrix<const Value<View>> samples(const Exec& exec, std::string_view name, const
   return x;
 }
 
+/// Throws std::invalid_argument unless samples `a` and `b` have as many columns.
+template <class T>
+void expect_same_columns(std::string_view name_a, const Matrix<const T>& a, std::string_view name_b,
+                         const Matrix<const T>& b) {
+  expect_same(name_a, static_cast<std::size_t>(a.cols), name_b, static_cast<std::size_t>(b.cols),
+              "columns");
+}
+
 }  // namespace vrfm::detail::metrics
