@@ -202,7 +202,7 @@ struct Operands {
 template <Compute compute, Op OpA, Op OpB, int tile_rows>
 void check_played(int rows, int cols, int depth, Numbers& numbers) {
   Operands<OpA, OpB, Host> x(rows, cols, depth, numbers, true);
-  const int threads = math::min(4, static_cast<int>(Host().concurrency()));
+  const int threads = math::minimum(4, static_cast<int>(Host().concurrency()));
   for (int size = 1; size <= threads; ++size) {
     for (const Update update : {Update::overwrite, Update::accumulate}) {
       Kokkos::TeamPolicy<Host> policy(1, size);

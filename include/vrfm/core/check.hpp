@@ -70,7 +70,7 @@ void expect(bool condition, const Parts&... parts) {
 template <class To, class From>
 To narrow(From value, std::string_view what) {
   expect(std::in_range<To>(value), what, " is ", value, ", but must be in ",
-         std::numeric_limits<To>::min(), " to ", std::numeric_limits<To>::max());
+         (std::numeric_limits<To>::min)(), " to ", (std::numeric_limits<To>::max)());
   return static_cast<To>(value);
 }
 

@@ -101,13 +101,13 @@ KOKKOS_INLINE_FUNCTION bool is_finite(T x) {
 
 /// The smaller argument; the first if either is NaN.
 template <class T>
-KOKKOS_INLINE_FUNCTION constexpr T min(T a, T b) {
+KOKKOS_INLINE_FUNCTION constexpr T minimum(T a, T b) {
   return b < a ? b : a;
 }
 
 /// The larger argument; the first if either is NaN.
 template <class T>
-KOKKOS_INLINE_FUNCTION constexpr T max(T a, T b) {
+KOKKOS_INLINE_FUNCTION constexpr T maximum(T a, T b) {
   return a < b ? b : a;
 }
 

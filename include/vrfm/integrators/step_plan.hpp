@@ -25,7 +25,7 @@ struct StepPlan {
   /// The time before step n, or after step n - 1.
   KOKKOS_INLINE_FUNCTION double time(int n) const {
     if (n >= count()) return grid.end;
-    const int interval = math::min(n / steps, grid.intervals - 1);
+    const int interval = math::minimum(n / steps, grid.intervals - 1);
     const double first = grid(interval);
     double last = grid(interval + 1);
     if (interval == grid.intervals - 1) last -= last > first ? last_step : -last_step;
@@ -42,7 +42,7 @@ struct StepPlan {
 /// Throws std::invalid_argument unless 1 <= steps and all steps can be counted.
 inline void check_steps(int steps, const TimeGrid& grid) {
   expect(steps >= 1, "a solver needs at least 1 step, got ", steps);
-  expect(steps < std::numeric_limits<int>::max() / grid.intervals(), "a solver cannot count ",
+  expect(steps < (std::numeric_limits<int>::max)() / grid.intervals(), "a solver cannot count ",
          steps, " steps in each of ", grid.intervals(), " intervals");
 }
 

@@ -30,7 +30,7 @@ struct DistanceSum {
     double sum[std::size_t(width)];
     for (int l = 0; l < width; ++l) sum[l] = 0;
     for (int first = 0; first < columns.cols; first += width) {
-      const int count = math::min(width, columns.cols - first);
+      const int count = math::minimum(width, columns.cols - first);
       squared_distances(columns, first, count, y, squares);
       VRFM_INDEPENDENT_ITERATIONS
       for (int l = 0; l < count; ++l) sum[l] += static_cast<double>(math::sqrt(squares[l]));

@@ -70,7 +70,7 @@ FeatureStatistics feature_statistics(const Exec& exec, const View& features) {
   // Enough rows at a time for the product to be worth its launch.
   constexpr int most = 1024;
   const int blocks = (x.rows - 1) / most + 1;
-  const auto block_rows = [&](int block) { return math::min(most, x.rows - block * most); };
+  const auto block_rows = [&](int block) { return math::minimum(most, x.rows - block * most); };
   const BatchContext<Exec> ctx(exec);
   const auto columns = static_cast<std::size_t>(x.cols);
   const Table<double, Exec> sums(Kokkos::view_alloc("vrfm::metrics::sums", exec),

@@ -34,7 +34,7 @@ struct SoftmaxRow {
     const T* x = logits.row(static_cast<int>(row));
     double* out = p.row(static_cast<int>(row));
     T most = x[0];
-    for (int j = 1; j < logits.cols; ++j) most = math::max(most, x[j]);
+    for (int j = 1; j < logits.cols; ++j) most = math::maximum(most, x[j]);
     double sum = 0;
     for (int j = 0; j < logits.cols; ++j) {
       out[j] = math::exp(static_cast<double>(x[j]) - static_cast<double>(most));

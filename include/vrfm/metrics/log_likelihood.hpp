@@ -42,7 +42,7 @@ struct LogKernelSum {
     constexpr T infinity = static_cast<T>(INFINITY);
     T nearest = infinity;
     for (int first = 0; first < columns.cols; first += width) {
-      const int count = math::min(width, columns.cols - first);
+      const int count = math::minimum(width, columns.cols - first);
       squared_distances(columns, first, count, y, exponent);
       for (int l = 0; l < count; ++l) exponent[l] *= scale;
       const T least = smallest<width>(exponent, count);

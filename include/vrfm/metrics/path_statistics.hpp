@@ -61,7 +61,7 @@ struct PathTerm {
       const double dx = static_cast<double>(last(i, d)) - static_cast<double>(first(i, d));
       squares += dx * dx;
     }
-    if (!ratio) return math::max(action(i) - squares / duration, 0.0);
+    if (!ratio) return math::maximum(action(i) - squares / duration, 0.0);
     return length(i) == 0 ? 1.0 : length(i) / math::sqrt(squares);
   }
 };

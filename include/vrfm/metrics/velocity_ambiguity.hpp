@@ -26,7 +26,7 @@ struct BinRange {
   /// The bin of `value`, or -1 outside.
   KOKKOS_FUNCTION int find(double value) const {
     if (!(value >= low && value <= high)) return -1;
-    return math::min(static_cast<int>((value - low) / (high - low) * bins), bins - 1);
+    return math::minimum(static_cast<int>((value - low) / (high - low) * bins), bins - 1);
   }
 };
 
@@ -73,7 +73,7 @@ struct BinSlice {
     const std::int64_t count = points.count();
     const auto slices = static_cast<std::int64_t>(moments.extent(0));
     const std::int64_t length = (count + slices - 1) / slices;
-    const std::int64_t last = math::min((slice + 1) * length, count);
+    const std::int64_t last = math::minimum((slice + 1) * length, count);
     for (std::int64_t index = slice * length; index < last; ++index) {
       const VelocityPoint point = points(index);
       const int i = time.find(point.time), j = position.find(point.position);

@@ -66,7 +66,8 @@ struct QuantileGap {
     const T value = a(row, static_cast<int>(i));
     double sum = 0;
     for (std::int64_t j = i * m / n; j * n < (i + 1) * m; ++j) {
-      const std::int64_t overlap = math::min((i + 1) * m, (j + 1) * n) - math::max(i * m, j * n);
+      const std::int64_t overlap =
+          math::minimum((i + 1) * m, (j + 1) * n) - math::maximum(i * m, j * n);
       const double gap =
           static_cast<double>(value) - static_cast<double>(b(row, static_cast<int>(j)));
       sum += static_cast<double>(overlap) * math::fabs(gap);
@@ -137,7 +138,7 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   double sum = 0;
   for (int first = 0; first < directions; first += group) {
-    const int count = math::min(group, directions - first);
+    const int count = math::minimum(group, directions - first);
     const Table<T, Exec> unit(
         Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing),
         static_cast<std::size_t>(count), static_cast<std::size_t>(x.cols));

@@ -38,7 +38,7 @@ void check_resolution(const Solver& solver, const TimeGrid& grid) {
   const auto check = [](double from, double to, int steps) {
     const double step = std::fabs(to - from) / steps;
     const double resolution = static_cast<double>(std::numeric_limits<T>::epsilon()) *
-                              math::max(std::fabs(from), std::fabs(to));
+                              math::maximum(std::fabs(from), std::fabs(to));
     expect(step > resolution, "steps of ", step, " between the times ", from, " and ", to,
            " are below the resolution of ", sizeof(T) == 4 ? "float" : "double",
            " there, which is ", resolution, ": expected fewer steps, or times nearer to 0");

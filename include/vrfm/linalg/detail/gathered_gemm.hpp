@@ -131,7 +131,7 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<T>& a, M
   const Matrix<const Operand> right = in_operand<Operand>(ctx, b, copy);
   const Matrix<Operand> rows = take_gathered(buffer, most, a.cols());
   for (int first = 0, count; first < c.rows; first += count) {
-    count = math::min(most, c.rows - first);
+    count = math::minimum(most, c.rows - first);
     const Matrix<Operand> left = rows.row_range(0, count);
     gather(ctx, a, first, left);
     ctx.template gemm<OpA, OpB>(Matrix<const Operand>(left), right, c.row_range(first, count),
@@ -153,7 +153,7 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, Matrix<const T> a, con
   const Matrix<Operand> rows = take_gathered(buffer, most, b.cols());
   const Matrix<Operand> copy = copies ? take_gathered(buffer, most, a.cols) : Matrix<Operand>();
   for (int first = 0, count; first < a.rows; first += count) {
-    count = math::min(most, a.rows - first);
+    count = math::minimum(most, a.rows - first);
     const Matrix<const Operand> left =
         in_operand<Operand>(ctx, a.row_range(first, count), copy.row_range(0, count));
     const Matrix<Operand> right = rows.row_range(0, count);

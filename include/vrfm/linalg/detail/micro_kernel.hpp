@@ -68,7 +68,7 @@ struct PointedRows {
     std::ptrdiff_t k = 0;
     int end;
     Segment(PointedRows& a, int begin, int depth)
-        : end(math::min(begin + (begin == 0 ? a.first : a.length), depth)) {
+        : end(math::minimum(begin + (begin == 0 ? a.first : a.length), depth)) {
       VRFM_UNROLL
       for (int i = 0; i < rows; ++i) row[i] = a.data[i];
       a.data += block_rows;

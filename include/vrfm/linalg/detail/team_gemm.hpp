@@ -166,7 +166,7 @@ KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch
       workers.template stage<Workers::rows>(rows, i0, k, left);
       workers.template stage<Workers::cols>(cols, j0, k, right);
       workers.barrier();
-      if (active) workers.multiply(unit, left, right, math::min(depth - k, Workers::depth));
+      if (active) workers.multiply(unit, left, right, math::minimum(depth - k, Workers::depth));
     }
     if (active) {
       workers.each(unit, [&](int i, int j, const Sum& sum) {

@@ -60,10 +60,10 @@ KOKKOS_INLINE_FUNCTION T smallest(const T* values, int count) {
   int first = 0;
   for (; first + lanes <= count; first += lanes) {
     VRFM_INDEPENDENT_ITERATIONS
-    for (int l = 0; l < lanes; ++l) least[l] = math::min(least[l], values[first + l]);
+    for (int l = 0; l < lanes; ++l) least[l] = math::minimum(least[l], values[first + l]);
   }
-  for (; first < count; ++first) least[0] = math::min(least[0], values[first]);
-  for (int l = 1; l < lanes; ++l) least[0] = math::min(least[0], least[l]);
+  for (; first < count; ++first) least[0] = math::minimum(least[0], values[first]);
+  for (int l = 1; l < lanes; ++l) least[0] = math::minimum(least[0], least[l]);
   return least[0];
 }
 
