@@ -50,7 +50,8 @@ template <ExecutionSpace Exec, class A, class B>
 double energy_distance(const Exec& exec, const A& a, const B& b,
                        EnergyEstimate estimate = EnergyEstimate::biased) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "energy_distance: a", a);
   const auto y = detail::metrics::samples(exec, "energy_distance: b", b);
   detail::metrics::expect_same_columns("a", x, "b", y);

@@ -90,7 +90,8 @@ template <ExecutionSpace Exec, class Generated, class HeldOut>
 double parzen_log_likelihood(const Exec& exec, const Generated& generated, const HeldOut& held_out,
                              double bandwidth) {
   using T = detail::metrics::Value<Generated>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<HeldOut>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<HeldOut>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "parzen_log_likelihood: generated", generated);
   const auto y = detail::metrics::samples(exec, "parzen_log_likelihood: held_out", held_out);
   detail::metrics::expect_same_columns("generated", x, "held_out", y);

@@ -161,9 +161,9 @@ template <ExecutionSpace Exec, class View>
 PathSummary path_statistics(const Exec& exec, const View& trajectories,
                             const std::vector<double>& times) {
   using T = detail::metrics::Value<View>;
-  static_assert(View::rank == 3, "trajectories are [times][samples][dimension]");
+  static_assert(View::rank == 3, "vrfm: trajectories need rank 3, [times][samples][dimension]");
   static_assert(std::is_same_v<typename View::array_layout, Kokkos::LayoutRight>,
-                "trajectories are row-major");
+                "vrfm: trajectories need to be row-major (Kokkos::LayoutRight)");
   expect_same("trajectories", trajectories.extent(0), "times", times.size(), "points in time");
   expect(times.size() > 1, "path_statistics: expected at least two points in time, but got ",
          times.size());

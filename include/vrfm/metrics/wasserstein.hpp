@@ -109,7 +109,8 @@ double projected_wasserstein1(const Exec& exec, const Matrix<const T>& x, const 
 template <ExecutionSpace Exec, class A, class B>
 double wasserstein1(const Exec& exec, const A& a, const B& b) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "wasserstein1: a", a);
   const auto y = detail::metrics::samples(exec, "wasserstein1: b", b);
   expect(x.cols == 1 && y.cols == 1, "wasserstein1: expected one column, but a has ", x.cols,
@@ -126,7 +127,8 @@ template <ExecutionSpace Exec, class A, class B>
 double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directions = 128,
                            std::uint32_t seed = 0) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "sliced_wasserstein1: a", a);
   const auto y = detail::metrics::samples(exec, "sliced_wasserstein1: b", b);
   detail::metrics::expect_same_columns("a", x, "b", y);

@@ -38,7 +38,7 @@ class Trainer {
                 "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
   static_assert(RequireCoupling<Pairing, T>::ok);
   static_assert(RequireCommunicator<Comm>::ok);
-  static_assert(term_count<Objective> <= most_terms, "vrfm: an objective has at most 8 terms");
+  static_assert(detail::few_terms<Objective>, "vrfm: an objective has at most 8 terms");
 
   /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, state and working
   /// memory. Throws std::invalid_argument naming the first setting that does not fit.

@@ -54,9 +54,9 @@ struct RowNotFinite {
 template <ExecutionSpace Exec, class View>
 Matrix<const Value<View>> samples(const Exec& exec, std::string_view name, const View& view) {
   using T = Value<View>;
-  static_assert(Real<T>, "samples are float or double");
+  static_assert(Real<T>, "vrfm: a metric needs samples of float or double");
   static_assert(Kokkos::SpaceAccessibility<Exec, typename View::memory_space>::accessible,
-                "the samples' memory must be accessible from the execution space");
+                "vrfm: a metric needs samples in memory that the execution space can access");
   const Matrix<const T> x = matrix(view);
   expect(x.rows > 0 && x.cols > 0, name, ": expected at least one sample, but got ", x.rows,
          " rows of ", x.cols, " columns");
