@@ -15,7 +15,7 @@ enum class Pass { forward, input, weights };
 
 template <Pass pass>
 void convolution(benchmark::State& state) {
-  const auto argument = [&](int k) { return static_cast<int>(state.range(k)); };
+  const auto argument = [&](int k) { return static_cast<int>(state.range(std::size_t(k))); };
   const int extent = argument(1), rows = argument(0) * extent * extent;
   const int in = argument(2), out = argument(3), taps = 9;
   const auto numbers_of = [](int m, int n) {

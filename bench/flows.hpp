@@ -40,7 +40,7 @@ void with_trainer(const FlowType& flow, const TrainerOptions& options, const F& 
 /// one addition a sample in a forward pass.
 inline double weights(const ParameterList& list, const std::string& prefix) {
   double count = 0;
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     if (slot.name.starts_with(prefix) && slot.shape.size() == 2) {
       count += static_cast<double>(slot.count);
     }

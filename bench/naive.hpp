@@ -47,7 +47,7 @@ template <class T>
 class Dense {
  public:
   Dense(const ParameterList& list, const std::string& name, bool gelu) : gelu_(gelu) {
-    for (const auto& slot : list.slots()) {
+    for (const auto& slot : list.entries()) {
       if (slot.name == name + ".bias") bias_ = slot.offset;
       if (slot.name != name + ".weight") continue;
       weight_ = slot.offset;
@@ -95,8 +95,8 @@ class Stack {
  public:
   Stack(const ParameterList& list, const std::string& name, bool gelu_at_end) {
     std::size_t depth = 0;
-    for (const auto& slot : list.slots()) {
-      depth += slot.name.starts_with(name + ".") && slot.shape.size() == 2 ? 1 : 0;
+    for (const auto& slot : list.entries()) {
+      depth += slot.name.starts_with(name + ".") && slot.shape.size() == 2 ? 1u : 0u;
     }
     for (std::size_t i = 0; i < depth; ++i) {
       layers_.emplace_back(list, text(name, '.', i), gelu_at_end || i + 1 < depth);

@@ -11,6 +11,12 @@ target_link_libraries(vrfm_program INTERFACE vrfm::vrfm vrfm::io)
 target_compile_options(vrfm_program INTERFACE
   # A square root that sets errno is a call, which keeps a loop from becoming vector code.
   "$<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Wall;-Wextra;-Wshadow;-fno-math-errno>")
+# An index that is cut short, or a count that becomes negative, is seen by the compiler. What a device's
+# compiler makes of a source for the host's is full of both.
+if(NOT Kokkos_DEVICES MATCHES "CUDA|HIP|SYCL")
+  target_compile_options(vrfm_program INTERFACE
+    "$<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Wconversion;-Wsign-conversion>")
+endif()
 if(VRFM_NATIVE)
   target_compile_options(vrfm_program INTERFACE -march=native)
   # Compilers hold AVX-512 back for mixed code; the loops here are long enough for it.

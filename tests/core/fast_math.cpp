@@ -57,7 +57,9 @@ struct Results {
   std::vector<T> x;
   std::vector<T> y;
 
-  T at(typename EvaluateAll<T>::Function f, std::size_t i) const { return y[f * x.size() + i]; }
+  T at(typename EvaluateAll<T>::Function f, std::size_t i) const {
+    return y[std::size_t(f) * x.size() + i];
+  }
 };
 
 template <class Exec, class T>
@@ -312,12 +314,12 @@ TEST_CASE("min, max and is_finite treat NaN as documented", "[core][compat]") {
   namespace math = vrfm::math;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double inf = std::numeric_limits<double>::infinity();
-  CHECK(math::min(1.0, 2.0) == 1.0);
-  CHECK(math::max(1, 2) == 2);
-  CHECK(std::isnan(math::min(nan, 1.0)));
-  CHECK(math::min(1.0, nan) == 1.0);
-  CHECK(std::isnan(math::max(nan, 1.0)));
-  CHECK(math::max(1.0, nan) == 1.0);
+  CHECK(math::minimum(1.0, 2.0) == 1.0);
+  CHECK(math::maximum(1, 2) == 2);
+  CHECK(std::isnan(math::minimum(nan, 1.0)));
+  CHECK(math::minimum(1.0, nan) == 1.0);
+  CHECK(std::isnan(math::maximum(nan, 1.0)));
+  CHECK(math::maximum(1.0, nan) == 1.0);
   CHECK(math::is_finite(0.0));
   CHECK(math::is_finite(std::numeric_limits<double>::max()));
   CHECK(math::is_finite(-std::numeric_limits<float>::denorm_min()));

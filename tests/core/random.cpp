@@ -298,7 +298,8 @@ TEST_CASE("an address leads to the numbers of its row", "[core][random]") {
       const DrawAddress draws{
           .seed = 5, .step = step, .first_sample = (1ull << 32) - 2, .use = use};
       for (const int row : {0, 1, 2, 100}) {
-        const double expected = stream.uniform<double>((1ull << 32) - 2 + std::uint64_t(row), 7, 0);
+        const double expected =
+            stream.uniform<double>((std::uint64_t(1) << 32) - 2 + std::uint64_t(row), 7, 0);
         const auto at = draws.at(row);
         const auto from = draws.from(row);
         CHECK(draws.stream(Purpose::time).uniform<double>(draws.sample(row), draws.step, 0) ==

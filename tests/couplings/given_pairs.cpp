@@ -68,7 +68,8 @@ TEST_CASE("given pairs are checked", "[couplings][pairs]") {
   using Pairs = GivenPairs<float, Exec>;
   const auto error = [](int rows0, int cols0, int rows1, int cols1) {
     return test::thrown<std::invalid_argument>([&] {
-      Pairs(Table<float, Exec>("x0", rows0, cols0), Table<float, Exec>("x1", rows1, cols1));
+      Pairs(Table<float, Exec>("x0", std::size_t(rows0), std::size_t(cols0)),
+            Table<float, Exec>("x1", std::size_t(rows1), std::size_t(cols1)));
     });
   };
   CHECK(error(3, 2, 4, 2) == "vrfm: x0 has 3 rows but x1 has 4 rows");

@@ -14,7 +14,10 @@ class SortedCoupling {
  public:
   /// Of batches of `batch` samples.
   SortedCoupling(const Source& source, const Target& target, int batch)
-      : source_(source), target_(target), drawn_("drawn", 2, batch), sorted_("sorted", 2, batch) {}
+      : source_(source),
+        target_(target),
+        drawn_("drawn", 2, std::size_t(batch)),
+        sorted_("sorted", 2, std::size_t(batch)) {}
 
   KOKKOS_FUNCTION int dimension() const { return 1; }
 

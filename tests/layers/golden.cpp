@@ -56,7 +56,7 @@ class Golden {
   /// Values or gradients (`prefix`) of all parameters, as the flat array has them.
   std::vector<double> parameters(const ParameterList& list, const std::string& prefix = "") const {
     std::vector<double> all;
-    for (const auto& slot : list.slots()) {
+    for (const auto& slot : list.entries()) {
       const auto& values = (*this)(prefix + slot.name.substr(slot.name.find('.') + 1));
       all.insert(all.end(), values.begin(), values.end());
     }

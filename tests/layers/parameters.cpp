@@ -39,11 +39,11 @@ TEST_CASE("slots follow each other without gaps", "[layers][parameters]") {
   CHECK(list.add("b", {}, Initializer::constant(1)) == 12);
   CHECK(list.add("c", {2, 1, 5}, Initializer::normal(1)) == 13);
   CHECK(list.count() == 23);
-  REQUIRE(list.slots().size() == 3);
-  CHECK(list.slots()[1].name == "b");
-  CHECK(list.slots()[1].count == 1);
-  CHECK(list.slots()[2].offset == 13);
-  CHECK(list.slots()[2].shape == std::vector<std::size_t>{2, 1, 5});
+  REQUIRE(list.entries().size() == 3);
+  CHECK(list.entries()[1].name == "b");
+  CHECK(list.entries()[1].count == 1);
+  CHECK(list.entries()[2].offset == 13);
+  CHECK(list.entries()[2].shape == std::vector<std::size_t>{2, 1, 5});
 }
 
 TEST_CASE("impossible slots are refused by name", "[layers][parameters]") {
@@ -61,12 +61,12 @@ TEST_CASE("a dense layer's slots are PyTorch's", "[layers][parameters]") {
   ParameterList list;
   const Dense<Gelu> layer(list, "velocity.decoder.0", 6, 4);
   CHECK((layer.inputs() == 6 && layer.outputs() == 4));
-  REQUIRE(list.slots().size() == 2);
-  CHECK(list.slots()[0].name == "velocity.decoder.0.weight");
-  CHECK(list.slots()[0].shape == std::vector<std::size_t>{4, 6});
-  CHECK(list.slots()[1].name == "velocity.decoder.0.bias");
-  CHECK(list.slots()[1].shape == std::vector<std::size_t>{4});
-  for (const auto& slot : list.slots()) {
+  REQUIRE(list.entries().size() == 2);
+  CHECK(list.entries()[0].name == "velocity.decoder.0.weight");
+  CHECK(list.entries()[0].shape == std::vector<std::size_t>{4, 6});
+  CHECK(list.entries()[1].name == "velocity.decoder.0.bias");
+  CHECK(list.entries()[1].shape == std::vector<std::size_t>{4});
+  for (const auto& slot : list.entries()) {
     CHECK(slot.initializer.kind == Initializer::Kind::uniform);
     CHECK(std::fabs(slot.initializer.scale - 1 / std::sqrt(6.0)) <= epsilon<double>);
   }

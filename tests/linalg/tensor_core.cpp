@@ -72,7 +72,7 @@ struct PlayedWarp {
   template <Compute compute, class R>
   KOKKOS_INLINE_FUNCTION void multiply_add(PerLane<R>& registers, int p, int q) const {
     constexpr int depth = compute == Compute::tf32 ? 8 : 16;
-    float a[16][depth], b[depth][8];
+    float a[16][std::size_t(depth)], b[std::size_t(depth)][8];
     for (int lane = 0; lane < 32; ++lane) {
       for (int i = 0; i < depth / 2; ++i) {
         const auto at = manual_a(compute, lane, i);
@@ -202,7 +202,7 @@ struct Operands {
 template <Compute compute, Op OpA, Op OpB, int tile_rows>
 void check_played(int rows, int cols, int depth, Numbers& numbers) {
   Operands<OpA, OpB, Host> x(rows, cols, depth, numbers, true);
-  const int threads = math::min(4, static_cast<int>(Host().concurrency()));
+  const int threads = math::minimum(4, static_cast<int>(Host().concurrency()));
   for (int size = 1; size <= threads; ++size) {
     for (const Update update : {Update::overwrite, Update::accumulate}) {
       Kokkos::TeamPolicy<Host> policy(1, size);

@@ -163,6 +163,11 @@ TEST_CASE("ambiguity maps check their arguments", "[metrics][ambiguity]") {
                          velocity_histograms(exec, good, {}, {0, nan, 2});
                        }),
                        "velocity_histograms: velocity: expected at least one bin"));
+  CHECK(error([&] {
+          velocity_ambiguity(exec, good, {0, 1, 65536}, {0, 1, 65536});
+        }) ==
+        "vrfm: velocity_ambiguity: the number of bins of time and position is 4294967296, but must "
+        "be in -2147483648 to 2147483647");
   CHECK(error([&] { velocity_ambiguity(exec, points<float, Exec>({}, {}, {}), unit, unit); }) ==
         "vrfm: velocity_ambiguity: expected at least one point, but got none");
   CHECK(error([&] {

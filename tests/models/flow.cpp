@@ -46,7 +46,7 @@ std::vector<float> on_host(const View& view) {
 
 std::size_t count_prefix(const ParameterList& list, const std::string& prefix) {
   return static_cast<std::size_t>(
-      std::count_if(list.slots().begin(), list.slots().end(),
+      std::count_if(list.entries().begin(), list.entries().end(),
                     [&](const ParameterSlot& slot) { return slot.name.starts_with(prefix); }));
 }
 
@@ -60,7 +60,7 @@ TEMPLATE_LIST_TEST_CASE("a flow owns its networks' parameters", "[models][flow]"
   CHECK(count_prefix(variational.parameters(), "velocity.") == 22);
   CHECK(count_prefix(variational.parameters(), "posterior.") == 3 * 4 + 6);
   CHECK(count_prefix(baseline.parameters(), "velocity.") == 16);
-  CHECK(baseline.parameters().slots().size() == 16);
+  CHECK(baseline.parameters().entries().size() == 16);
   CHECK(variational.values().extent(0) == variational.parameters().count());
 
   const auto values = on_host(variational.values());

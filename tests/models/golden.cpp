@@ -84,7 +84,7 @@ Named results(const Named& given) {
   ParameterList list;
   const auto flow = networks(list);
   std::vector<double> parameters;
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     const auto& [shape, values] = at(given, slot.name);
     if (shape != slot.shape) throw std::runtime_error("wrong shape of " + slot.name);
     parameters.insert(parameters.end(), values.begin(), values.end());
@@ -138,7 +138,7 @@ Named results(const Named& given) {
               {prefix + "dz", {{rows, 3}, dz.read()}},
               {prefix + "tangent_v", {{rows, 2}, tangent_v.read()}}};
   const auto gradients = g.read();
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     const auto first = gradients.begin() + static_cast<std::ptrdiff_t>(slot.offset);
     named[prefix + "gradient." + slot.name] = {
         slot.shape, {first, first + static_cast<std::ptrdiff_t>(slot.count)}};
@@ -203,7 +203,7 @@ TEST_CASE("weights and results are written under PyTorch's names", "[models][gol
     all[input] = at(golden, input);
     for (double& value : all[input].values) value *= -0.5;
   }
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     const float* const first = weights.data() + slot.offset;
     all[slot.name] = {slot.shape, {first, first + slot.count}};
   }

@@ -132,7 +132,7 @@ TEST_CASE("a flow map's network begins as one without a second time", "[models]"
     Array<double, Host> p("p", list.count());
     initialize<Host, double>(Host(), list, p, 3);
     Kokkos::fence();
-    for (const auto& slot : list.slots()) {
+    for (const auto& slot : list.entries()) {
       // Of a slot's position, which the span's encoder moves.
       Numbers numbers(static_cast<std::uint32_t>(slot.name.size() + slot.count));
       if (slot.name.find("span") != std::string::npos) continue;

@@ -63,7 +63,7 @@ TEST_CASE("a learned prior of small images sees x0", "[models][residual]") {
                                          .learned_prior = true});
   CHECK_FALSE(networks.prior.standard());
   CHECK((networks.prior.input() == EncoderInput::x0 && networks.prior.latent() == 2));
-  CHECK(list.slots().back().name == "prior.head.1.bias");
+  CHECK(list.entries().back().name == "prior.head.1.bias");
   ParameterList other;
   CHECK(ResidualNetworks(other, {.latent = 0}).prior.standard());
 }

@@ -250,7 +250,7 @@ TEST_CASE("a learned prior of images sees x0 and the condition", "[models][unet]
   CHECK(networks.prior.input() == EncoderInput::x0);
   CHECK(networks.prior.inputs() == ModelInputs{.latent = 2, .classes = 3, .field_columns = 16});
   CHECK(networks.posterior.inputs() == networks.prior.inputs());
-  CHECK(list.slots().back().name == "prior.out.2.bias");
+  CHECK(list.entries().back().name == "prior.out.2.bias");
   ParameterList other;
   CHECK(UnetNetworks(other, {.velocity = small_unet(Conditioning::additive, 0, {})})
             .prior.standard());
@@ -262,7 +262,7 @@ TEST_CASE("a U-Net's new parameters have names of their own", "[models][unet]") 
     ParameterList list;
     UnetVelocity(list, "", o);
     std::vector<std::string> result;
-    for (const auto& slot : list.slots()) result.push_back(slot.name);
+    for (const auto& slot : list.entries()) result.push_back(slot.name);
     return result;
   };
   const auto before = names(options);
@@ -295,7 +295,7 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
                                       arena);
   });
   const auto values = moments.read();
-  for (int j = 0; j < 2; ++j) CHECK(std::fabs(values[j] - values[4 + j]) > 1e-3);
+  for (std::size_t j = 0; j < 2; ++j) CHECK(std::fabs(values[j] - values[4 + j]) > 1e-3);
 }
 
 namespace {
@@ -405,7 +405,7 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
   expect_near("dx", dx.read());
   const auto gradient = g.read();
   const std::vector<std::size_t> one{1};
-  for (const auto& slot : flow.parameters().slots()) {
+  for (const auto& slot : flow.parameters().entries()) {
     INFO(slot.name);
     const auto expected = golden.template values<float>(variant + "gradient." + slot.name, one)[0];
     const auto probe = golden_numbers(slot.name + "'", slot.count);

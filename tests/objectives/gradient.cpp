@@ -63,7 +63,7 @@ std::string check_gradient(const Objective& objective, const FlowOptions& option
   CHECK(difference(analytic, numeric, 50 * h * h * (1 + total())) == "");
 
   std::string zeros;
-  for (const auto& slot : problem.flow().parameters().slots()) {
+  for (const auto& slot : problem.flow().parameters().entries()) {
     const auto first = analytic.begin() + static_cast<std::ptrdiff_t>(slot.offset);
     const auto last = first + static_cast<std::ptrdiff_t>(slot.count);
     if (std::count(first, last, 0.0) > 0) zeros += slot.name + ' ';

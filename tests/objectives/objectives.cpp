@@ -470,7 +470,7 @@ TEMPLATE_LIST_TEST_CASE("a posterior with extreme variances has finite losses an
   for (const double s : {-infinity, -1e3, 1e3, infinity}) {
     INFO("log-variance " << s);
     Problem<T, typename TestType::Exec> problem(tiny_flow(latent), 4);
-    const auto& slot = problem.flow().parameters().slots().back();
+    const auto& slot = problem.flow().parameters().entries().back();
     REQUIRE(slot.name == "posterior.head.1.bias");
     for (std::size_t k = latent; k < 2 * latent; ++k) problem.set_parameter(slot.offset + k, s);
     for (const auto where : {Where::tile, Where::batch}) {
@@ -489,7 +489,7 @@ TEMPLATE_LIST_TEST_CASE("a NaN in the posterior reaches losses and gradients",
   constexpr int latent = 2;
   for (std::size_t moment = 0; moment < 2 * latent; ++moment) {
     Problem<T, typename TestType::Exec> problem(tiny_flow(latent), 1);
-    const auto& slot = problem.flow().parameters().slots().back();
+    const auto& slot = problem.flow().parameters().entries().back();
     problem.set_parameter(slot.offset + moment, std::numeric_limits<double>::quiet_NaN());
     for (const auto where : {Where::tile, Where::batch}) {
       const auto result = problem.evaluate(Elbo{}, where);

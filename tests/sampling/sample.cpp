@@ -32,7 +32,7 @@ template <class T, class Field>
 struct UserKernel {
   Field field;
   Matrix<T> x;
-  Status* status;
+  TrajectoryStatus* status;
   T* memory;
   std::size_t count;
 
@@ -186,7 +186,7 @@ TEMPLATE_LIST_TEST_CASE("a trajectory inside a user's own kernel", "[sampling]",
   const auto field = velocity_of(flow);
   const auto start = Numbers(4).take(16);
   const auto x = table<float, Exec>(8, 2, start), y = table<float, Exec>(8, 2, start);
-  const Kokkos::View<Status*, typename Exec::memory_space> status("status", 8);
+  const Kokkos::View<TrajectoryStatus*, typename Exec::memory_space> status("status", 8);
   const Array<float, Exec> memory("memory", 20000);
   launch_tiles(Exec(), "test", 1,
                UserKernel<float, std::remove_const_t<decltype(field)>>{

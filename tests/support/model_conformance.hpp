@@ -22,7 +22,7 @@ namespace vrfm::test {
 /// Each parameter as "name extent extent", in the order of the list.
 inline std::vector<std::string> names_and_shapes(const ParameterList& list) {
   std::vector<std::string> result;
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     std::string shape;
     for (const auto extent : slot.shape) shape += ' ' + std::to_string(extent);
     result.push_back(slot.name + shape);

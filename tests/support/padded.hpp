@@ -41,9 +41,10 @@ class Padded {
   /// Replaces the numbers, given row by row.
   void write(const std::vector<double>& values) {
     if (values.size() != count()) throw std::logic_error("Padded::write: wrong number of values");
+    using Wide = std::conditional_t<std::is_arithmetic_v<T>, T, float>;  // what BFloat16 rounds
     std::size_t k = 0;
     for (std::size_t i = 0; i < mirror_.extent(0); ++i) {
-      if (inside(i)) mirror_(i) = static_cast<T>(values[k++]);
+      if (inside(i)) mirror_(i) = static_cast<T>(static_cast<Wide>(values[k++]));
     }
     Kokkos::deep_copy(block_, mirror_);
   }

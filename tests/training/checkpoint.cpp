@@ -102,7 +102,7 @@ TEST_CASE("a checkpoint without moving average has none", "[training][checkpoint
   auto trainer = busy_trainer(options);
   vrfm::save_checkpoint(folder / "c", trainer, {});
   const auto file = vrfm::SafetensorsFile::read(folder / "c");
-  CHECK(file.tensors().size() == 3 * trainer.parameters().slots().size());
+  CHECK(file.tensors().size() == 3 * trainer.parameters().entries().size());
   for (const auto& tensor : file.tensors()) CHECK_FALSE(tensor.name.starts_with("ema."));
   auto other = tiny_trainer(flow_from(3), options);
   vrfm::load_checkpoint(folder / "c", other, {});
@@ -253,7 +253,7 @@ TEST_CASE("weights return to the last bit", "[training][weights]") {
 
   // One tensor a parameter, under its own name and in its own shape.
   const auto file = vrfm::SafetensorsFile::read(folder / "w");
-  const auto& slots = from.parameters().slots();
+  const auto& slots = from.parameters().entries();
   REQUIRE(file.tensors().size() == slots.size());
   for (const auto& slot : slots) CHECK(file.at(slot.name).shape == slot.shape);
 }

@@ -135,7 +135,7 @@ TEST_CASE("the moving average begins as the parameters of the first step", "[tra
 TEST_CASE("a NaN among the parameters is found at once", "[training][nan]") {
   const vrfm::Flow<float, Exec> flow(Exec(), tiny_flow(), 1);
   // The log-variance's bias: the only way in is through the posterior.
-  const auto& slot = flow.parameters().slots().back();
+  const auto& slot = flow.parameters().entries().back();
   REQUIRE(slot.name == "posterior.head.1.bias");
   Kokkos::deep_copy(Kokkos::subview(flow.values(), slot.offset + 3),
                     std::numeric_limits<float>::quiet_NaN());

@@ -65,7 +65,7 @@ class Arena {
   KOKKOS_INLINE_FUNCTION T* take_elements(std::size_t count) {
     T* const first = block_ + used_;
     used_ += padded(count);
-    peak_ = math::max(peak_, used_);
+    peak_ = math::maximum(peak_, used_);
     if (used_ > capacity_) Kokkos::abort("vrfm::Arena::take: block smaller than measured need");
     return first;
   }

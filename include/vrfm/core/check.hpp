@@ -73,8 +73,8 @@ To narrow(From value, const What&... what) {
   if (!std::in_range<To>(value)) {
     detail::fail({detail::text_part(what)..., detail::text_part(" is "), detail::text_part(value),
                   detail::text_part(", but must be in "),
-                  detail::text_part(std::numeric_limits<To>::min()), detail::text_part(" to "),
-                  detail::text_part(std::numeric_limits<To>::max())});
+                  detail::text_part((std::numeric_limits<To>::min)()), detail::text_part(" to "),
+                  detail::text_part((std::numeric_limits<To>::max)())});
   }
   return static_cast<To>(value);
 }

@@ -16,7 +16,8 @@
 // Steps that are not finite are found by x - x, bits are promised, and fast_math.hpp rounds by adding
 // and subtracting: all of it would be optimised away.
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ != 0)
-#error "vrfm: expected a compilation without -ffast-math and -ffinite-math-only; -fno-math-errno is fine"
+#error \
+    "vrfm: expected a compilation without -ffast-math and -ffinite-math-only; -fno-math-errno is fine"
 #endif
 
 // Marks a host-device template that may be instantiated with host-only callees (a launch, a host
@@ -101,13 +102,13 @@ KOKKOS_INLINE_FUNCTION bool is_finite(T x) {
 
 /// The smaller argument; the first if either is NaN.
 template <class T>
-KOKKOS_INLINE_FUNCTION constexpr T min(T a, T b) {
+KOKKOS_INLINE_FUNCTION constexpr T minimum(T a, T b) {
   return b < a ? b : a;
 }
 
 /// The larger argument; the first if either is NaN.
 template <class T>
-KOKKOS_INLINE_FUNCTION constexpr T max(T a, T b) {
+KOKKOS_INLINE_FUNCTION constexpr T maximum(T a, T b) {
   return a < b ? b : a;
 }
 

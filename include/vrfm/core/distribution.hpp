@@ -48,6 +48,36 @@ concept ConditionalDistribution =
       distribution.draw(std::uint64_t{}, std::uint32_t{}, stream, slot);
     };
 
+namespace detail {
+
+template <class S>
+concept HasDimension = requires(const S& source) {
+  { source.dimension() } -> std::convertible_to<int>;
+};
+
+}  // namespace detail
+
+/// Says in one sentence what a source of samples of `T` lacks.
+template <class S, class T>
+struct RequireSource {
+  static_assert(detail::HasDimension<S>, "vrfm: a source needs dimension() -> int");
+  static_assert(!detail::HasDimension<S> || Distribution<S, T>,
+                "vrfm: a source that is drawn from needs draw(std::uint64_t sample, std::uint32_t "
+                "step, const RandomStream&, T* x) const");
+  static constexpr bool ok = Distribution<S, T>;
+};
+
+/// Says in one sentence what a target of `T`, with or without a condition, lacks.
+template <class D, class T>
+struct RequireTarget {
+  static_assert(detail::HasDimension<D>, "vrfm: a target needs dimension() -> int");
+  static_assert(!detail::HasDimension<D> || Distribution<D, T> || ConditionalDistribution<D, T>,
+                "vrfm: a target needs draw(std::uint64_t sample, std::uint32_t step, const "
+                "RandomStream&, T* x) const, or with const Slot<T>& in place of x where it has "
+                "condition() -> ConditionShape");
+  static constexpr bool ok = Distribution<D, T> || ConditionalDistribution<D, T>;
+};
+
 /// Computes the log density, in nats, of x [dimension()].
 template <class D, class T>
 concept LogDensity = requires(const D& density, const T* x) {

@@ -22,7 +22,8 @@ inline constexpr float round_magic = 12582912.0f;
 inline constexpr std::int32_t round_magic_bits = 0x4B400000;
 
 KOKKOS_INLINE_FUNCTION float power_of_two(std::int32_t n) {
-  return __builtin_bit_cast(float, static_cast<std::int32_t>((n + 127) << 23));
+  const std::int32_t bits = (n + 127) << 23;
+  return __builtin_bit_cast(float, bits);
 }
 
 /// exp(x) = (1 + `less_one`) 2^n
@@ -120,9 +121,9 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
   p = p * s - 5.37397155531e-2f;
   p = p * s + 1.33314422036e-1f;
   p = p * s - 3.33332819422e-1f;
-  const float small = p * s * x + x;
+  const float series = p * s * x + x;
   const float signed_large = x < 0.0f ? -large : large;
-  return magnitude < 0.625f ? small : signed_large;
+  return magnitude < 0.625f ? series : signed_large;
 }
 
 KOKKOS_INLINE_FUNCTION double tanh(double x) { return math::tanh(x); }

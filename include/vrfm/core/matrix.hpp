@@ -93,7 +93,7 @@ KOKKOS_INLINE_FUNCTION Matrix<T> join_rows(Matrix<T> m, int parts) {
 /// adjacent columns.
 template <class View>
 auto matrix(const View& view) {
-  static_assert(View::rank == 2, "vrfm::matrix takes a rank-2 view");
+  static_assert(View::rank == 2, "vrfm: a table needs rank 2, one sample a row");
   expect(view.extent(1) <= 1 || view.stride(1) == 1, "view '", view.label(),
          "' must be row-major (Kokkos::LayoutRight), but its columns are ", view.stride(1),
          " elements apart");

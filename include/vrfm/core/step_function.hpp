@@ -57,7 +57,7 @@ class StepFunction {
     if (kind_ == Kind::constant) return value_;
     if (kind_ == Kind::cyclic) {
       const double progress = static_cast<double>(step % period_) / static_cast<double>(period_);
-      return value_ * math::min(1.0, progress / floor_);
+      return value_ * math::minimum(1.0, progress / floor_);
     }
     const double progress = step >= period_ ? 1.0
                                             : static_cast<double>(step - warmup_) /

@@ -37,7 +37,9 @@ struct RequireCoupling {
   static_assert(
       requires(const C& coupling, const SampleAddress& address, const Slot<T>& slot) {
         coupling.draw(address, slot);
-      }, "vrfm: a coupling needs draw(const SampleAddress&, const Slot<T>&) const");
+      },
+      "vrfm: a coupling needs draw(const SampleAddress&, const Slot<T>&) const, T the "
+      "type of the flow that is trained");
   static constexpr bool ok = Coupling<C, T>;
 };
 

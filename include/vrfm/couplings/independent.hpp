@@ -11,12 +11,16 @@ namespace vrfm {
 
 template <class Source, class Target>
 class IndependentCoupling {
+  static_assert(detail::HasDimension<Source>, "vrfm: a source needs dimension() -> int");
+  static_assert(detail::HasDimension<Target>, "vrfm: a target needs dimension() -> int");
+
  public:
   /// Throws std::invalid_argument if the dimensions differ.
   IndependentCoupling(const Source& source, const Target& target)
       : source_(source), target_(target) {
-    expect_same("the source", static_cast<std::size_t>(source.dimension()), "the target",
-                static_cast<std::size_t>(target.dimension()), "dimensions");
+    if constexpr (detail::HasDimension<Source> && detail::HasDimension<Target>)
+      expect_same("the source", static_cast<std::size_t>(source.dimension()), "the target",
+                  static_cast<std::size_t>(target.dimension()), "dimensions");
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return source_.dimension(); }
@@ -30,11 +34,13 @@ class IndependentCoupling {
 
   template <class T>
   KOKKOS_INLINE_FUNCTION void draw(const SampleAddress& address, const Slot<T>& slot) const {
-    source_.draw(address.sample, address.step, address.stream(Purpose::source), slot.x0);
-    if constexpr (ConditionalDistribution<Target, T>) {
-      target_.draw(address.sample, address.step, address.stream(Purpose::target), slot);
-    } else {
-      target_.draw(address.sample, address.step, address.stream(Purpose::target), slot.x1);
+    if constexpr (RequireSource<Source, T>::ok && RequireTarget<Target, T>::ok) {
+      source_.draw(address.sample, address.step, address.stream(Purpose::source), slot.x0);
+      if constexpr (ConditionalDistribution<Target, T>) {
+        target_.draw(address.sample, address.step, address.stream(Purpose::target), slot);
+      } else {
+        target_.draw(address.sample, address.step, address.stream(Purpose::target), slot.x1);
+      }
     }
   }
 
@@ -46,10 +52,6 @@ class IndependentCoupling {
 /// The independent coupling of two distributions.
 template <class Source, class Target>
 IndependentCoupling<Source, Target> independent(const Source& source, const Target& target) {
-  static_assert(
-      requires { source.dimension(); }, "vrfm: a source needs dimension() -> int");
-  static_assert(
-      requires { target.dimension(); }, "vrfm: a target needs dimension() -> int");
   return IndependentCoupling<Source, Target>(source, target);
 }
 

@@ -8,7 +8,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
-#include <vrfm/core/random.hpp>
+#include <vrfm/core/distribution.hpp>
 
 namespace vrfm {
 
@@ -37,12 +37,15 @@ Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::
                         Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
   using Rows = Table<T, Exec>;
   expect(count >= 0, "draw_all: the number of samples must not be negative, but is ", count);
-  Rows out(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing), count,
-           source.dimension());
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-  Kokkos::parallel_for(
-      "vrfm::draw_all", Policy(exec, 0, count),
-      detail::DrawRow<Source, Rows>{source, RandomStream(seed, purpose), first, step, out});
+  Rows out;
+  if constexpr (RequireSource<Source, T>::ok) {
+    out = Rows(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing),
+               static_cast<std::size_t>(count), static_cast<std::size_t>(source.dimension()));
+    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
+    Kokkos::parallel_for(
+        "vrfm::draw_all", Policy(exec, 0, count),
+        detail::DrawRow<Source, Rows>{source, RandomStream(seed, purpose), first, step, out});
+  }
   return out;
 }
 
@@ -50,7 +53,12 @@ Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::
 template <ExecutionSpace Exec, class Source>
 auto draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
               Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
-  return draw_all<typename Source::value_type>(exec, source, count, seed, purpose, first, step);
+  constexpr bool has_type = requires { typename Source::value_type; };
+  static_assert(
+      has_type,
+      "vrfm: this source names no value_type; expected draw_all<float> or draw_all<double>");
+  if constexpr (has_type)
+    return draw_all<typename Source::value_type>(exec, source, count, seed, purpose, first, step);
 }
 
 }  // namespace vrfm

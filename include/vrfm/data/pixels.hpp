@@ -20,7 +20,8 @@ KOKKOS_INLINE_FUNCTION T from_pixel(std::uint8_t pixel) {
 /// The pixel of a real value; 0 for NaN. Inverse of from_pixel.
 template <Real T>
 KOKKOS_INLINE_FUNCTION std::uint8_t to_pixel(T x) {
-  return static_cast<std::uint8_t>(math::min(T(255), math::max(T(0), T(127.5) * x + T(128))));
+  return static_cast<std::uint8_t>(
+      math::minimum(T(255), math::maximum(T(0), T(127.5) * x + T(128))));
 }
 
 }  // namespace vrfm

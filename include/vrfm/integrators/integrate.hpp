@@ -16,7 +16,7 @@ namespace vrfm {
 template <class Ctx, Velocity Field, FixedSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
-                               const S& saver, Status* status, Arena<T>& arena) {
+                               const S& saver, TrajectoryStatus* status, Arena<T>& arena) {
   static_assert(RequireSolver<Solver, Field>::ok);
   const auto mark = arena.used();
   const StepPlan plan = solver.plan(grid);
@@ -41,7 +41,7 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
 template <class Ctx, Velocity Field, AdaptiveSolver Solver, class T, Saver<T> S>
 KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver& solver,
                                const GridView& grid, const SampleBlock& block, Matrix<T> x,
-                               const S& saver, Status* status, Arena<T>& arena) {
+                               const S& saver, TrajectoryStatus* status, Arena<T>& arena) {
   static_assert(RequireSolver<Solver, Field>::ok);
   using Tableau = typename Solver::Tableau;
   using Memory = detail::StageMemory<T, Tableau::stages>;

@@ -43,7 +43,7 @@ struct DenseWeights {
 /// k_0, ..., k_{n-1}: a plain array, so that kernels can carry it.
 template <class T, int n>
 struct Stages {
-  Matrix<T> k[n];
+  Matrix<T> k[std::size_t(n)];
 
   /// sum_l Weights::at<l> k_l(i, j)
   template <class Weights>

@@ -40,7 +40,8 @@ struct TrajectoryTable {
 /// outlive it. Throws std::invalid_argument naming an extent that does not fit.
 template <class View>
 auto save_to(const View& view, int points, std::size_t samples, int dimension) {
-  static_assert(View::rank == 3, "vrfm::save_to takes a rank-3 view");
+  static_assert(View::rank == 3,
+                "vrfm: save_to needs a view of rank 3, [points of the grid][samples][dimension]");
   const auto label = text("view '", view.label(), "'");
   expect_same(label, view.extent(0), "the time grid", static_cast<std::size_t>(points), "points");
   expect_same(label, view.extent(1), "the call", samples, "samples");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How integrations end: the kernel writes a Status for each trajectory, the host makes one Result
-// of all.
+// How integrations end: the kernel writes a TrajectoryStatus for each trajectory, the host makes one
+// Result of all.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ inline const char* describe(Reason reason) {
 }
 
 /// One trajectory. A failed one keeps the last x that was accepted.
-struct Status {
+struct TrajectoryStatus {
   int steps = 0;        ///< tried, rejected ones included
   int evaluations = 0;  ///< of the velocity
   int saved = 0;        ///< points of the time grid that were reached

@@ -55,7 +55,7 @@ struct Tolerance {
   /// e / (absolute + relative max(|x|, |y|)). Nothing is zero in any unit: a coordinate that stays 0
   /// has no error, though its relative tolerance is 0.
   KOKKOS_INLINE_FUNCTION T scaled(T e, T x, T y) const {
-    const T unit = absolute + relative * math::max(math::fabs(x), math::fabs(y));
+    const T unit = absolute + relative * math::maximum(math::fabs(x), math::fabs(y));
     return e == T(0) ? e : e / unit;
   }
 };
@@ -128,7 +128,7 @@ struct TrialStep {
     const T d0 = math::sqrt(x2(i, 0)), d1 = math::sqrt(v2(i, 0));
     T trial = d0 < T(1e-5) || d1 < T(1e-5) ? T(1e-6) : T(0.01) * d0 / d1;
     if (!(trial > T(0)) || !math::is_finite(trial)) trial = T(1e-6);
-    h(i, 0) = span < T(0) ? math::max(span, -trial) : math::min(span, trial);
+    h(i, 0) = span < T(0) ? math::maximum(span, -trial) : math::minimum(span, trial);
   }
 };
 
@@ -142,12 +142,12 @@ struct FirstStep {
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     const T trial = math::fabs(h(i, 0));
     const T d1 = math::sqrt(v2(i, 0)), d2 = math::sqrt(change2(i, 0)) / trial;
-    const T largest = math::max(d1, d2);
-    const T guess = largest <= T(1e-15) ? math::max(T(1e-6), trial * T(1e-3))
+    const T largest = math::maximum(d1, d2);
+    const T guess = largest <= T(1e-15) ? math::maximum(T(1e-6), trial * T(1e-3))
                                         : math::pow(T(0.01) / largest, exponent);
-    const T shorter = math::min(T(100) * trial, guess);
+    const T shorter = math::minimum(T(100) * trial, guess);
     const T length = shorter > T(0) ? shorter : trial;
-    h(i, 0) = span < T(0) ? math::max(span, -length) : math::min(span, length);
+    h(i, 0) = span < T(0) ? math::maximum(span, -length) : math::minimum(span, length);
   }
 };
 

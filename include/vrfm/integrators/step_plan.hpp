@@ -26,7 +26,7 @@ struct StepPlan {
   /// The time before step n, or after step n - 1.
   KOKKOS_INLINE_FUNCTION double time(int n) const {
     if (n >= count()) return grid.end;
-    const int interval = math::min(n / steps, grid.intervals - 1);
+    const int interval = math::minimum(n / steps, grid.intervals - 1);
     const double first = grid(interval);
     double last = grid(interval + 1);
     if (interval == grid.intervals - 1) last -= last > first ? last_step : -last_step;
@@ -43,7 +43,7 @@ struct StepPlan {
 /// Throws std::invalid_argument unless 1 <= steps and all steps can be counted.
 inline void check_steps(int steps, const TimeGrid& grid) {
   expect(steps >= 1, "a solver needs at least 1 step, got ", steps);
-  expect(steps < std::numeric_limits<int>::max() / grid.intervals(), "a solver cannot count ",
+  expect(steps < (std::numeric_limits<int>::max)() / grid.intervals(), "a solver cannot count ",
          steps, " steps in each of ", grid.intervals(), " intervals");
 }
 
@@ -52,7 +52,7 @@ inline void check_steps(int steps, const TimeGrid& grid) {
 inline void check_resolution(const StepPlan& plan, const TimeGrid& grid, double epsilon) {
   const auto check = [&](double from, double to, int steps) {
     const double step = std::fabs(to - from) / steps;
-    const double resolution = epsilon * math::max(std::fabs(from), std::fabs(to));
+    const double resolution = epsilon * math::maximum(std::fabs(from), std::fabs(to));
     expect(step > resolution, "steps of ", step, " between the times ", from, " and ", to,
            " are below the resolution of the type of the samples there, which is ", resolution,
            ": expected fewer steps, times nearer to 0, or samples of double");

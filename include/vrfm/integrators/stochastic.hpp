@@ -19,7 +19,7 @@ struct DrawIncrement {
   ConstMatrix<T> h;
   Matrix<T> dw;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
-    const int first = 4 * k, count = math::min(4, dw.cols - first);
+    const int first = 4 * k, count = math::minimum(4, dw.cols - first);
     T* out = dw.row(i) + first;
     address.block.stream(Purpose::diffusion)
         .normal(address.block.id(i), address.step, static_cast<std::uint32_t>(first), count, out);

@@ -63,7 +63,7 @@ struct RowSelection {
   KOKKOS_FUNCTION void keep(const Ctx& ctx, Matrix<T> table) const {
     if (table.stride == 0) return;  // one row for all
     for (int first = 0; first < table.cols; first += buffer.cols) {
-      const int cols = math::min(buffer.cols, table.cols - first);
+      const int cols = math::minimum(buffer.cols, table.cols - first);
       const Matrix<T> columns = table.col_range(first, cols);
       ctx.map(from.rows, cols, detail::GatherRow<T>{from, columns, buffer});
       ctx.map(from.rows, cols, Copy<T>{buffer, columns});

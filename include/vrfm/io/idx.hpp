@@ -141,7 +141,7 @@ inline IdxArray parse_idx(std::span<const std::byte> bytes, int dimensions, std:
 inline std::vector<std::byte> encode_idx(std::span<const std::size_t> shape,
                                          std::span<const std::uint8_t> values) {
   using namespace detail::io;
-  constexpr std::size_t largest = std::numeric_limits<std::uint32_t>::max();
+  constexpr std::size_t largest = (std::numeric_limits<std::uint32_t>::max)();
   if (shape.empty() || shape.size() > 255 ||
       *std::max_element(shape.begin(), shape.end()) > largest)
     throw std::invalid_argument("idx: expected 1 to 255 extents below 2^32, found " +

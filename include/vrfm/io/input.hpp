@@ -55,7 +55,7 @@ class InputFile {
   void read(std::span<std::byte> out) {
     while (!out.empty()) {
       const ssize_t count =
-          ::read(fd_.get(), out.data(), std::min(out.size(), detail::io::largest_transfer));
+          ::read(fd_.get(), out.data(), (std::min)(out.size(), detail::io::largest_transfer));
       if (count == 0)
         detail::io::fail(name_, "cannot read: expected " + std::to_string(out.size()) +
                                     " more bytes, found the end of the file");

@@ -76,7 +76,7 @@ constexpr std::optional<std::size_t> byte_count(std::span<const std::size_t> sha
   for (const std::size_t extent : shape) {
     empty |= extent == 0;
     if (extent == 0) continue;
-    if (product > std::numeric_limits<std::size_t>::max() / extent) return std::nullopt;
+    if (product > (std::numeric_limits<std::size_t>::max)() / extent) return std::nullopt;
     product *= extent;
   }
   return empty ? 0 : product;

@@ -107,7 +107,7 @@ struct BasicSelu {
   KOKKOS_INLINE_FUNCTION static ValueAndSlope<T> evaluate(T x) {
     const T lambda = T(1.0507009873554804934193349852946);
     const T alpha = T(1.6732632423543772848170429916717);
-    const T e = lambda * alpha * Math::exp(math::min(x, T(0)));
+    const T e = lambda * alpha * Math::exp(math::minimum(x, T(0)));
     return {x > T(0) ? lambda * x : e - lambda * alpha, x > T(0) ? lambda : e};
   }
 };

@@ -87,8 +87,8 @@ class Conv2d {
     expect(window.kernel > 0 && window.stride > 0 && window.padding >= 0, "convolution '", name,
            "' needs kernel >= 1, stride >= 1 and padding >= 0, got ", window.kernel, ", ",
            window.stride, " and ", window.padding);
-    expect(math::min(window.height, window.width) > 0 &&
-               math::min(window.height, window.width) + 2 * window.padding >= window.kernel,
+    expect(math::minimum(window.height, window.width) > 0 &&
+               math::minimum(window.height, window.width) + 2 * window.padding >= window.kernel,
            "convolution '", name, "': the kernel of ", window.kernel, " x ", window.kernel,
            " is larger than the image of ", window.height, " x ", window.width, " padded by ",
            window.padding);

@@ -28,7 +28,7 @@ struct Bias {
 template <class T, int n>
 struct BiasAndParts {
   const T* bias;
-  ConstMatrix<T> part[n];
+  ConstMatrix<T> part[std::size_t(n)];
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
     T sum = part[0](i, j) + bias[j];
     VRFM_UNROLL

@@ -17,7 +17,7 @@ namespace vrfm {
 /// be everything that was added equally to the channel's pixels, such as what the network knows of
 /// t and z.
 inline int group_count(int channels, int least = 4) {
-  int groups = math::max(1, math::min(32, channels / least));
+  int groups = math::maximum(1, math::minimum(32, channels / least));
   while (channels % groups != 0) --groups;
   return groups;
 }

@@ -75,7 +75,7 @@ class ParameterList {
   /// Values by owner.property.
   const std::map<std::string, std::string>& notes() const { return notes_; }
 
-  const std::vector<ParameterSlot>& slots() const { return slots_; }
+  const std::vector<ParameterSlot>& entries() const { return slots_; }
 
   /// Elements of the flat array.
   std::size_t count() const { return count_; }
@@ -122,7 +122,7 @@ void initialize(const Exec& exec, const ParameterList& list, const Array<T, Exec
               "numbers");
   const RandomStream stream(seed, Purpose::initialise);
   std::uint64_t position = 0;
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     Kokkos::parallel_for("vrfm::initialize",
                          Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
                              exec, 0, static_cast<std::int64_t>(slot.count)),

@@ -122,8 +122,9 @@ class AveragePool {
     expect(height > 0 && width > 0 && channels > 0,
            "average pooling needs at least one pixel and one channel, got ", height, " x ", width,
            " pixels and ", channels, " channels");
-    expect(factor > 0 && factor <= math::min(height, width), "average pooling of ", height, " x ",
-           width, " pixels needs a factor from 1 to ", math::min(height, width), ", got ", factor);
+    expect(factor > 0 && factor <= math::minimum(height, width), "average pooling of ", height,
+           " x ", width, " pixels needs a factor from 1 to ", math::minimum(height, width),
+           ", got ", factor);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return channels_; }

@@ -49,13 +49,13 @@ struct HostGemmTile {
   /// part reads and packs its A and its B anew; columns are cut first, because a transposed A is
   /// dearer to pack; and no part is higher than what an epilogue still finds in cache.
   void cut(int threads) {
-    const int most_row_parts = math::max(1, c.rows / (8 * block_rows));
-    const int most_col_parts = math::max(1, c.cols / block_cols<T>);
+    const int most_row_parts = math::maximum(1, c.rows / (8 * block_rows));
+    const int most_col_parts = math::maximum(1, c.cols / block_cols<T>);
     row_parts = col_parts = 1;
     std::int64_t least = 0;
     for (int cols = 1; cols <= threads; ++cols) {
       if (threads % cols != 0 || cols > most_col_parts) continue;
-      const int rows = math::min(threads / cols, most_row_parts);
+      const int rows = math::minimum(threads / cols, most_row_parts);
       const std::int64_t cost = std::int64_t(rows) * c.cols + std::int64_t(cols) * c.rows;
       const int busy = rows * cols - row_parts * col_parts;
       if (busy > 0 || (busy == 0 && cost <= least)) {
@@ -65,7 +65,7 @@ struct HostGemmTile {
       }
     }
     if (!std::is_same_v<Epilogue, NoEpilogue>) {
-      row_parts *= math::max(1, c.rows / (row_parts * 2 * near_rows));
+      row_parts *= math::maximum(1, c.rows / (row_parts * 2 * near_rows));
     }
   }
 
@@ -216,7 +216,7 @@ class BatchContext {
     const auto mark = arena.used();
     const int workers = dry() ? dry_workers_ : tile_concurrency(exec_);
     const Matrix<T> memory =
-        arena.take(math::min(workers, count), static_cast<int>(detail::tile_need<T>(f)));
+        arena.take(math::minimum(workers, count), static_cast<int>(detail::tile_need<T>(f)));
     if (!dry()) {
       launch_tiles<compute>(exec_, "vrfm::BatchContext::each_tile", memory.rows,
                             detail::EachTile<F, T>{f, memory, count});

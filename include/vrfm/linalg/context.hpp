@@ -119,7 +119,7 @@ struct MeasureContext {
   template <class F, class T>
   KOKKOS_FUNCTION void each_tile(int count, const F& f, Arena<T>& arena) const {
     const auto mark = arena.used();
-    arena.take(math::min(workers, count), static_cast<int>(detail::tile_need<T>(f)));
+    arena.take(math::minimum(workers, count), static_cast<int>(detail::tile_need<T>(f)));
     arena.rewind(mark);
   }
 

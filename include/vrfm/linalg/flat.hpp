@@ -42,7 +42,7 @@ struct FlatElements {
     const auto element = begin_block(f);
     if constexpr (by_block) {
       const std::int64_t first = index * flat_block;
-      const std::int64_t last = math::min(first + flat_block, count);
+      const std::int64_t last = math::minimum(first + flat_block, count);
       VRFM_INDEPENDENT_ITERATIONS
       for (std::int64_t i = first; i < last; ++i) element(i);
     } else {

@@ -31,8 +31,8 @@ KOKKOS_FUNCTION void each_tile_in_turn(const Ctx& ctx, int count, const F& f, Ar
 /// of NVIDIA's compute capability 8.0 or later, and products of more than four columns.
 template <class Member, Compute compute = Compute::float32>
 class TeamContext {
-  static constexpr std::size_t bytes = math::max(
-      math::max(detail::team_gemm_scratch<float>, detail::team_gemm_scratch<double>),
+  static constexpr std::size_t bytes = math::maximum(
+      math::maximum(detail::team_gemm_scratch<float>, detail::team_gemm_scratch<double>),
       compute == Compute::float32 ? 0 : 2 * sizeof(std::uint32_t) * detail::tensor_block_words);
 
  public:
@@ -95,7 +95,7 @@ class TeamContext {
     static_assert(parts * cols_at_once * sizeof(S) <= bytes);
     S* const shared = static_cast<S*>(scratch_);
     for (int first = 0; shared != nullptr && first < cols; first += cols_at_once) {
-      const int count = math::min(cols_at_once, cols - first);
+      const int count = math::minimum(cols_at_once, cols - first);
       map(parts, count,
           [&](int p, int j) { shared[p * count + j] = part_of_column<S>(rows, f, first + j, p); });
       each_row(count, [&](int j) {

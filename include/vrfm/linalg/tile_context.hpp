@@ -132,7 +132,7 @@ int tile_concurrency(const Exec& exec) {
   } else {
     // Kokkos reports the number of threads that could be resident: 2048 a multiprocessor, or
     // nearly.
-    return math::max(1, static_cast<int>(exec.concurrency()) / (2048 / detail::tiles_together));
+    return math::maximum(1, static_cast<int>(exec.concurrency()) / (2048 / detail::tiles_together));
   }
 }
 

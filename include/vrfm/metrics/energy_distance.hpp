@@ -26,11 +26,11 @@ struct DistanceSum {
 
   KOKKOS_FUNCTION double operator()(std::int64_t row) const {
     const T* y = points.row(static_cast<int>(row));
-    T squares[width];
-    double sum[width];
+    T squares[std::size_t(width)];
+    double sum[std::size_t(width)];
     for (int l = 0; l < width; ++l) sum[l] = 0;
     for (int first = 0; first < columns.cols; first += width) {
-      const int count = math::min(width, columns.cols - first);
+      const int count = math::minimum(width, columns.cols - first);
       squared_distances(columns, first, count, y, squares);
       VRFM_INDEPENDENT_ITERATIONS
       for (int l = 0; l < count; ++l) sum[l] += static_cast<double>(math::sqrt(squares[l]));
@@ -50,10 +50,11 @@ template <ExecutionSpace Exec, class A, class B>
 double energy_distance(const Exec& exec, const A& a, const B& b,
                        EnergyEstimate estimate = EnergyEstimate::biased) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "energy_distance: a", a);
   const auto y = detail::metrics::samples(exec, "energy_distance: b", b);
-  expect_same("a", x.cols, "b", y.cols, "columns");
+  detail::metrics::expect_same_columns("a", x, "b", y);
   const bool unbiased = estimate == EnergyEstimate::unbiased;
   expect(!unbiased || (x.rows > 1 && y.rows > 1),
          "energy_distance: the unbiased estimate needs two samples of each, but got ", x.rows,

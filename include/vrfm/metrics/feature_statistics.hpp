@@ -69,11 +69,13 @@ FeatureStatistics feature_statistics(const Exec& exec, const View& features) {
 
   // Enough rows at a time for the product to be worth its launch.
   constexpr int most = 1024;
-  const int blocks = (x.rows + most - 1) / most;
-  const auto block_rows = [&](int block) { return math::min(most, x.rows - block * most); };
+  const int blocks = (x.rows - 1) / most + 1;
+  const auto block_rows = [&](int block) { return math::minimum(most, x.rows - block * most); };
   const BatchContext<Exec> ctx(exec);
-  const Table<double, Exec> sums(Kokkos::view_alloc("vrfm::metrics::sums", exec), blocks, x.cols);
-  const Array<double, Exec> mean(Kokkos::view_alloc("vrfm::metrics::mean", exec), x.cols);
+  const auto columns = static_cast<std::size_t>(x.cols);
+  const Table<double, Exec> sums(Kokkos::view_alloc("vrfm::metrics::sums", exec),
+                                 static_cast<std::size_t>(blocks), columns);
+  const Array<double, Exec> mean(Kokkos::view_alloc("vrfm::metrics::mean", exec), columns);
   for (int block = 0; block < blocks; ++block) {
     const auto part = x.row_range(block * most, block_rows(block));
     ctx.column_sum(part.rows, part.cols, detail::metrics::AsDouble<T>{part}, &sums(block, 0),
@@ -83,9 +85,9 @@ FeatureStatistics feature_statistics(const Exec& exec, const View& features) {
   ctx.map(1, x.cols, detail::metrics::Divide{mean.data(), static_cast<double>(x.rows)});
 
   const Table<double, Exec> centred(Kokkos::view_alloc("vrfm::metrics::centred", exec),
-                                    math::min(most, x.rows), x.cols);
+                                    static_cast<std::size_t>(block_rows(0)), columns);
   const Table<double, Exec> covariance(Kokkos::view_alloc("vrfm::metrics::covariance", exec),
-                                       x.cols, x.cols);
+                                       columns, columns);
   for (int block = 0; block < blocks; ++block) {
     const auto part = x.row_range(block * most, block_rows(block));
     const auto rows = matrix(centred).row_range(0, part.rows);

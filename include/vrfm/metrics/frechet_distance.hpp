@@ -36,6 +36,9 @@ class OneEigenThread {
   int before_ = Eigen::nbThreads();
 };
 
+/// By value, because X11 makes a macro of its name, Success.
+inline constexpr auto eigen_success = Eigen::ComputationInfo(0);
+
 using EigenMatrix = Eigen::Map<const Eigen::MatrixXd>;
 using EigenVector = Eigen::Map<const Eigen::VectorXd>;
 
@@ -64,14 +67,14 @@ inline Eigen::MatrixXd covariance_factor(std::string_view name, const FeatureSta
   expect((c - c.transpose()).cwiseAbs().maxCoeff() <= allowed, "frechet_distance: ", name,
          ": expected a symmetric covariance");
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(c);
-  expect(solver.info() == Eigen::Success, "frechet_distance: ", name,
+  expect(solver.info() == eigen_success, "frechet_distance: ", name,
          ": Eigen found no eigenvalues of the covariance");
   const auto& values = solver.eigenvalues();
   expect(values.minCoeff() >= -allowed, "frechet_distance: ", name,
          ": expected a covariance without negative eigenvalues, but one is ", values.minCoeff());
   const double least =
       static_cast<double>(c.rows()) * std::numeric_limits<double>::epsilon() * values.maxCoeff();
-  const auto rank = (values.array() > std::max(least, 0.0)).count();
+  const auto rank = (values.array() > (std::max)(least, 0.0)).count();
   return solver.eigenvectors().rightCols(rank) * values.tail(rank).cwiseSqrt().asDiagonal();
 }
 
@@ -80,7 +83,7 @@ inline double sum_of_singular_values(const Eigen::MatrixXd& m) {
   mirrored.topRightCorner(m.rows(), m.cols()) = m;
   mirrored.bottomLeftCorner(m.cols(), m.rows()) = m.transpose();
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(mirrored, Eigen::EigenvaluesOnly);
-  expect(solver.info() == Eigen::Success, "frechet_distance: Eigen found no singular values");
+  expect(solver.info() == eigen_success, "frechet_distance: Eigen found no singular values");
   return solver.eigenvalues().cwiseAbs().sum() / 2;
 }
 
@@ -101,7 +104,7 @@ inline double frechet_distance(const FeatureStatistics& a, const FeatureStatisti
   const double traces =
       detail::metrics::covariance(a).trace() + detail::metrics::covariance(b).trace();
   const double means = (detail::metrics::mean(a) - detail::metrics::mean(b)).squaredNorm();
-  return std::max(0.0, means + (traces - 2 * root));
+  return (std::max)(0.0, means + (traces - 2 * root));
 }
 
 /// The same between the rows of `a` [N][D] and of `b` [M][D]. Throws as that function and

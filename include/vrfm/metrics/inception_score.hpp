@@ -34,7 +34,7 @@ struct SoftmaxRow {
     const T* x = logits.row(static_cast<int>(row));
     double* out = p.row(static_cast<int>(row));
     T most = x[0];
-    for (int j = 1; j < logits.cols; ++j) most = math::max(most, x[j]);
+    for (int j = 1; j < logits.cols; ++j) most = math::maximum(most, x[j]);
     double sum = 0;
     for (int j = 0; j < logits.cols; ++j) {
       out[j] = math::exp(static_cast<double>(x[j]) - static_cast<double>(most));
@@ -65,9 +65,10 @@ InceptionScore inception_score(const Exec& exec, const View& logits, int splits 
   const auto begin = [&](int split) {
     return static_cast<int>(std::int64_t(x.rows) * split / splits);
   };
+  const auto classes = static_cast<std::size_t>(x.cols);
   const Table<double, Exec> p(Kokkos::view_alloc("vrfm::metrics::probabilities", exec),
-                              (x.rows + splits - 1) / splits, x.cols);
-  const Array<double, Exec> marginal(Kokkos::view_alloc("vrfm::metrics::marginal", exec), x.cols);
+                              static_cast<std::size_t>((x.rows - 1) / splits + 1), classes);
+  const Array<double, Exec> marginal(Kokkos::view_alloc("vrfm::metrics::marginal", exec), classes);
   std::vector<double> scores;
   for (int split = 0; split < splits; ++split) {
     const int rows = begin(split + 1) - begin(split);

@@ -36,13 +36,13 @@ struct LogKernelSum {
 
   KOKKOS_FUNCTION double operator()(std::int64_t row) const {
     const T* y = points.row(static_cast<int>(row));
-    T exponent[width];
-    double sum[width];
+    T exponent[std::size_t(width)];
+    double sum[std::size_t(width)];
     for (int l = 0; l < width; ++l) sum[l] = 0;
     constexpr T infinity = static_cast<T>(INFINITY);
     T nearest = infinity;
     for (int first = 0; first < columns.cols; first += width) {
-      const int count = math::min(width, columns.cols - first);
+      const int count = math::minimum(width, columns.cols - first);
       squared_distances(columns, first, count, y, exponent);
       for (int l = 0; l < count; ++l) exponent[l] *= scale;
       const T least = smallest<width>(exponent, count);
@@ -90,10 +90,11 @@ template <ExecutionSpace Exec, class Generated, class HeldOut>
 double parzen_log_likelihood(const Exec& exec, const Generated& generated, const HeldOut& held_out,
                              double bandwidth) {
   using T = detail::metrics::Value<Generated>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<HeldOut>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<HeldOut>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "parzen_log_likelihood: generated", generated);
   const auto y = detail::metrics::samples(exec, "parzen_log_likelihood: held_out", held_out);
-  expect_same("generated", x.cols, "held_out", y.cols, "columns");
+  detail::metrics::expect_same_columns("generated", x, "held_out", y);
   const T scale = static_cast<T>(0.5 / (bandwidth * bandwidth));
   expect(bandwidth > 0 && scale > T(0) && math::is_finite(scale),
          "parzen_log_likelihood: bandwidth must be positive and finite, as its inverse square, but "

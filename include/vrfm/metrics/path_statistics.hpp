@@ -61,7 +61,7 @@ struct PathTerm {
       const double dx = static_cast<double>(last(i, d)) - static_cast<double>(first(i, d));
       squares += dx * dx;
     }
-    if (!ratio) return math::max(action(i) - squares / duration, 0.0);
+    if (!ratio) return math::maximum(action(i) - squares / duration, 0.0);
     return length(i) == 0 ? 1.0 : length(i) / math::sqrt(squares);
   }
 };
@@ -98,8 +98,10 @@ class PathStatistics {
   template <class View>
   void add(const Exec& exec, const View& x, double time) {
     const Matrix<const T> next = matrix(x);
-    expect_same("x", next.rows, "the path's start", last_.extent(0), "rows");
-    expect_same("x", next.cols, "the path's start", last_.extent(1), "columns");
+    expect_same("x", static_cast<std::size_t>(next.rows), "the path's start", last_.extent(0),
+                "rows");
+    expect_same("x", static_cast<std::size_t>(next.cols), "the path's start", last_.extent(1),
+                "columns");
     expect(time > time_, "PathStatistics: expected a time after ", time_, ", but got ", time);
     using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
     Kokkos::parallel_for("vrfm::PathStatistics::add", Policy(exec, 0, next.rows),
@@ -159,9 +161,9 @@ template <ExecutionSpace Exec, class View>
 PathSummary path_statistics(const Exec& exec, const View& trajectories,
                             const std::vector<double>& times) {
   using T = detail::metrics::Value<View>;
-  static_assert(View::rank == 3, "trajectories are [times][samples][dimension]");
+  static_assert(View::rank == 3, "vrfm: trajectories need rank 3, [times][samples][dimension]");
   static_assert(std::is_same_v<typename View::array_layout, Kokkos::LayoutRight>,
-                "trajectories are row-major");
+                "vrfm: trajectories need to be row-major (Kokkos::LayoutRight)");
   expect_same("trajectories", trajectories.extent(0), "times", times.size(), "points in time");
   expect(times.size() > 1, "path_statistics: expected at least two points in time, but got ",
          times.size());

@@ -26,7 +26,7 @@ struct BinRange {
   /// The bin of `value`, or -1 outside.
   KOKKOS_FUNCTION int find(double value) const {
     if (!(value >= low && value <= high)) return -1;
-    return math::min(static_cast<int>((value - low) / (high - low) * bins), bins - 1);
+    return math::minimum(static_cast<int>((value - low) / (high - low) * bins), bins - 1);
   }
 };
 
@@ -73,7 +73,7 @@ struct BinSlice {
     const std::int64_t count = points.count();
     const auto slices = static_cast<std::int64_t>(moments.extent(0));
     const std::int64_t length = (count + slices - 1) / slices;
-    const std::int64_t last = math::min((slice + 1) * length, count);
+    const std::int64_t last = math::minimum((slice + 1) * length, count);
     for (std::int64_t index = slice * length; index < last; ++index) {
       const VelocityPoint point = points(index);
       const int i = time.find(point.time), j = position.find(point.position);
@@ -148,12 +148,14 @@ AmbiguityMap velocity_ambiguity(const Exec& exec, const Points& points, const Bi
   detail::metrics::check_range("velocity_ambiguity: time", time);
   detail::metrics::check_range("velocity_ambiguity: position", position);
   detail::metrics::check_points(exec, "velocity_ambiguity", points);
-  const int bins = time.bins * position.bins;
+  const int bins = narrow<int>(std::int64_t(time.bins) * position.bins,
+                               "velocity_ambiguity: the number of bins of time and position");
   constexpr int slices = 64;
   using Moments = Kokkos::View<detail::metrics::VelocityMoments**, Kokkos::LayoutRight,
                                typename Exec::memory_space>;
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-  const Moments moments(Kokkos::view_alloc("vrfm::velocity_ambiguity", exec), slices, bins);
+  const Moments moments(Kokkos::view_alloc("vrfm::velocity_ambiguity", exec), slices,
+                        static_cast<std::size_t>(bins));
   Kokkos::parallel_for("vrfm::velocity_ambiguity::bin", Policy(exec, 0, slices),
                        detail::metrics::BinSlice<Points, Moments>{points, time, position, moments});
   Kokkos::parallel_for("vrfm::velocity_ambiguity::combine", Policy(exec, 0, bins),
@@ -184,7 +186,7 @@ std::vector<VelocityHistogram> velocity_histograms(const Exec& exec, const Point
   const Windows where(Kokkos::view_alloc("vrfm::velocity_histograms::windows", exec),
                       windows.size());
   const Counts counts(Kokkos::view_alloc("vrfm::velocity_histograms::counts", exec), windows.size(),
-                      velocity.bins + 1);
+                      static_cast<std::size_t>(velocity.bins) + 1);
   const auto host_windows = Kokkos::create_mirror_view(where);
   for (std::size_t w = 0; w < windows.size(); ++w) host_windows(w) = windows[w];
   copy_elements(exec, where, host_windows);

@@ -66,7 +66,8 @@ struct QuantileGap {
     const T value = a(row, static_cast<int>(i));
     double sum = 0;
     for (std::int64_t j = i * m / n; j * n < (i + 1) * m; ++j) {
-      const std::int64_t overlap = math::min((i + 1) * m, (j + 1) * n) - math::max(i * m, j * n);
+      const std::int64_t overlap =
+          math::minimum((i + 1) * m, (j + 1) * n) - math::maximum(i * m, j * n);
       const double gap =
           static_cast<double>(value) - static_cast<double>(b(row, static_cast<int>(j)));
       sum += static_cast<double>(overlap) * math::fabs(gap);
@@ -81,7 +82,8 @@ Table<T, Exec> sorted_projections(const Exec& exec, const Matrix<const T>& x,
                                   const Matrix<const T>& directions) {
   const Table<T, Exec> projected(
       Kokkos::view_alloc("vrfm::metrics::projections", exec, Kokkos::WithoutInitializing),
-      directions.rows, row_capacity<Exec>(x.rows));
+      static_cast<std::size_t>(directions.rows),
+      static_cast<std::size_t>(row_capacity<Exec>(x.rows)));
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   Kokkos::parallel_for("vrfm::metrics::project",
                        Policy(exec, 0, static_cast<std::int64_t>(projected.size())),
@@ -107,7 +109,8 @@ double projected_wasserstein1(const Exec& exec, const Matrix<const T>& x, const 
 template <ExecutionSpace Exec, class A, class B>
 double wasserstein1(const Exec& exec, const A& a, const B& b) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "wasserstein1: a", a);
   const auto y = detail::metrics::samples(exec, "wasserstein1: b", b);
   expect(x.cols == 1 && y.cols == 1, "wasserstein1: expected one column, but a has ", x.cols,
@@ -124,10 +127,11 @@ template <ExecutionSpace Exec, class A, class B>
 double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directions = 128,
                            std::uint32_t seed = 0) {
   using T = detail::metrics::Value<A>;
-  static_assert(std::is_same_v<T, detail::metrics::Value<B>>, "samples of different types");
+  static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
+                "vrfm: a metric needs samples of one type, float or double");
   const auto x = detail::metrics::samples(exec, "sliced_wasserstein1: a", a);
   const auto y = detail::metrics::samples(exec, "sliced_wasserstein1: b", b);
-  expect_same("a", x.cols, "b", y.cols, "columns");
+  detail::metrics::expect_same_columns("a", x, "b", y);
   expect(directions > 0, "sliced_wasserstein1: expected at least one direction, but got ",
          directions);
   // A fixed number of directions at a time bounds the memory; the sum's shape does not depend on
@@ -136,10 +140,10 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   double sum = 0;
   for (int first = 0; first < directions; first += group) {
-    const int count = math::min(group, directions - first);
+    const int count = math::minimum(group, directions - first);
     const Table<T, Exec> unit(
-        Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing), count,
-        x.cols);
+        Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing),
+        static_cast<std::size_t>(count), static_cast<std::size_t>(x.cols));
     Kokkos::parallel_for("vrfm::metrics::random_direction", Policy(exec, 0, count),
                          detail::metrics::RandomDirection<T>{
                              matrix(unit), RandomStream(seed, Purpose::projection), first});

@@ -68,7 +68,7 @@ class Flow {
   int latent() const { return networks_.velocity.inputs().latent; }
   const Networks& networks() const { return networks_; }
   const ParameterList& parameters() const { return list_; }
-  /// The flat array; slot s begins at parameters().slots()[s].offset.
+  /// The flat array; slot s begins at parameters().entries()[s].offset.
   const Array<T, Exec>& values() const { return values_; }
 
   /// The same networks on other values, such as a trainer's moving average; these are shared, not

@@ -18,7 +18,7 @@ namespace detail {
 template <class T>
 KOKKOS_INLINE_FUNCTION T limited_log_variance(T s) {
   const T limit = T(log_variance_limit);
-  return math::max(math::min(s, limit), -limit);
+  return math::maximum(math::minimum(s, limit), -limit);
 }
 
 /// The gradient of s from that of the limited s: zero where descent would lead further out. NaN

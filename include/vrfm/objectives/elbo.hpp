@@ -12,9 +12,10 @@
 
 namespace vrfm {
 
-template <Schedule Path = LinearSchedule, TimeSampler Times = UniformTime,
-          Distance D = SquaredDistance, TimeWeight W = UnitWeight>
+template <class Path = LinearSchedule, class Times = UniformTime, class D = SquaredDistance,
+          class W = UnitWeight>
 struct BasicElbo {
+  static_assert(RequireLossParts<Path, Times, D, W>::ok);
   static constexpr std::array<const char*, 2> terms = {"velocity", "kl"};
 
   StepFunction beta = 1.0;

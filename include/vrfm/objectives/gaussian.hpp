@@ -45,7 +45,7 @@ struct DimensionKl {
     }
     growth = fast::expm1(d);
     // growth >= d but for its rounding.
-    twice = math::max(growth - d, T(0)) + offset * offset * precision;
+    twice = math::maximum(growth - d, T(0)) + offset * offset * precision;
   }
 };
 
@@ -78,7 +78,7 @@ struct Reparameterize {
       const T s = detail::limited_log_variance(draw.moments(i, latent + j));
       draw.z(i, j) = mu + math::exp(s / T(2)) * draw.noise(i, j);
       const T twice = detail::DimensionKl<T>(draw, i, j, mu, s).twice;
-      sum += term.free_bits > T(0) ? math::max(twice, T(2) * term.free_bits) : twice;
+      sum += term.free_bits > T(0) ? math::maximum(twice, T(2) * term.free_bits) : twice;
     }
     kl(i, 0) = static_cast<T>(term.factor) * sum / T(2);
   }

@@ -9,9 +9,10 @@
 
 namespace vrfm {
 
-template <Schedule Path = LinearSchedule, TimeSampler Times = UniformTime,
-          Distance D = SquaredDistance, TimeWeight W = UnitWeight>
+template <class Path = LinearSchedule, class Times = UniformTime, class D = SquaredDistance,
+          class W = UnitWeight>
 struct BasicVelocityLoss {
+  static_assert(RequireLossParts<Path, Times, D, W>::ok);
   static constexpr std::array<const char*, 1> terms = {"velocity"};
 
   Reduction velocity = Reduction::sum;

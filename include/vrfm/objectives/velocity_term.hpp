@@ -7,8 +7,23 @@
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/objectives/distance.hpp>
 #include <vrfm/objectives/objective.hpp>
+#include <vrfm/paths/schedule.hpp>
+#include <vrfm/paths/time_sampler.hpp>
 
 namespace vrfm {
+
+/// Says in one sentence what a part of an objective lacks.
+template <class Path, class Times, class D, class W>
+struct RequireLossParts {
+  static_assert(Schedule<Path>,
+                "vrfm: a schedule needs at(T t) const -> ScheduleValue<T>, for float and double");
+  static_assert(TimeSampler<Times>,
+                "vrfm: a time sampler needs draw<T>(const RandomStream&, std::uint64_t sample, "
+                "std::uint32_t step) const -> T");
+  static_assert(Distance<D>, "vrfm: a distance needs evaluate(T error) const -> ErrorAndSlope<T>");
+  static_assert(TimeWeight<W>, "vrfm: a weight over t needs operator()(T t) const -> T");
+  static constexpr bool ok = Schedule<Path> && TimeSampler<Times> && Distance<D> && TimeWeight<W>;
+};
 
 /// Row function: losses(i, 0) = factor weight(t) sum_j d(v - u); v becomes the gradient of row_weight
 /// times that.

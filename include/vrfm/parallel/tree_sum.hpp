@@ -20,7 +20,7 @@ KOKKOS_INLINE_FUNCTION void each_addition(const LeafRange& range, int leaves, co
     // The first left child at or behind the range's first leaf.
     const int begin = (range.first + 2 * distance - 1) / (2 * distance) * (2 * distance);
     for (int left = begin; left + distance < range.end(); left += 2 * distance) {
-      const int end = math::min(left + 2 * distance, leaves);
+      const int end = math::minimum(left + 2 * distance, leaves);
       if (end <= range.end()) add(left - range.first, left + distance - range.first);
     }
   }

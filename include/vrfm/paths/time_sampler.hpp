@@ -50,7 +50,7 @@ struct LogitNormalTime {
     stream.normal(sample, step, 0, 1, &n);
     const T t = T(1) / (T(1) + math::exp(-static_cast<T>(mean) - static_cast<T>(deviation) * n));
     // Far in the tails the quotient rounds to 0 or 1; the interval is open.
-    return math::max(math::min(t, detail::last_time<T>), detail::first_time<T>);
+    return math::maximum(math::minimum(t, detail::last_time<T>), detail::first_time<T>);
   }
 };
 

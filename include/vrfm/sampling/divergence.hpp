@@ -35,7 +35,7 @@ struct DrawProbe {
   std::uint32_t step;
   Matrix<T> probe;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
-    const int first = 4 * k, count = math::min(4, probe.cols - first);
+    const int first = 4 * k, count = math::minimum(4, probe.cols - first);
     T* out = probe.row(i) + first;
     const RandomStream stream = block.stream(Purpose::probe);
     if (kind == Divergence::gaussian) {

@@ -63,7 +63,8 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, products>& flow,
   expect(flow.latent() > 0, "encode needs a flow with a latent variable, but this one has none");
   const auto& posterior = flow.networks().posterior;
   const EncoderInput input = posterior.input();
-  const std::size_t rows = math::max(math::max(x0.extent(0), x1.extent(0)), options.x_t.extent(0));
+  const std::size_t rows =
+      math::maximum(math::maximum(x0.extent(0), x1.extent(0)), options.x_t.extent(0));
   const auto check = [&](const auto& table, std::string_view name, bool seen) {
     if (!detail::is_given(table) && !seen) return;
     expect(detail::is_given(table), "the posterior sees ", name, ", which was not given");

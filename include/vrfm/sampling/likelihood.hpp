@@ -46,14 +46,15 @@ struct SamplesWithDensity {
 /// flow that begins as `source` at options.source_time. z and probes are drawn at Use::likelihood, so
 /// they are not those that a sample was drawn with under the same seed. Waits for the end. Throws
 /// std::invalid_argument for impossible settings and extents, and if z depends on x0.
-template <ExecutionSpace Exec, VelocityField Field, class Source, class View, class Solver>
-Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const Field& field,
-                                                         const Source& source, const View& points,
-                                                         const Solver& solver,
-                                                         const LikelihoodOptions& options = {}) {
-  using T = typename Field::value_type;
+template <ExecutionSpace Exec, class Field, class Source, class View, class Solver>
+Likelihood<FieldValue<Field>, Exec> log_density(const Exec& exec, const Field& field,
+                                                const Source& source, const View& points,
+                                                const Solver& solver,
+                                                const LikelihoodOptions& options = {}) {
+  using T = FieldValue<Field>;
   Likelihood<T, Exec> out;
-  if constexpr (RequireDensity<Source, T>::ok && RequireSolver<Solver, Field>::ok &&
+  if constexpr (RequireField<Field>::ok && RequireDensity<Source, T>::ok &&
+                RequireTable<View, Field, Exec>::ok && RequireSolver<Solver, Field>::ok &&
                 RequireDifferentiable<Field>::ok) {
     const TimeGrid grid{options.data_time, options.source_time};
     detail::check_solver<T>(solver, grid, options.launch);
@@ -86,14 +87,15 @@ Likelihood<typename Field::value_type, Exec> log_density(const Exec& exec, const
 
 /// `options.count` samples with their log densities at the end of the grid: those of sample(), drawn at
 /// Use::sampling. Failures as in Likelihood; throws as log_density does.
-template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver>
-SamplesWithDensity<typename Field::value_type, Exec> sample_with_density(
+template <ExecutionSpace Exec, class Field, class Source, class Solver>
+SamplesWithDensity<FieldValue<Field>, Exec> sample_with_density(
     const Exec& exec, const Field& field, const Source& source, const Solver& solver,
     const SampleOptions& options, Divergence divergence = Divergence::exact, int probes = 1) {
-  using T = typename Field::value_type;
+  using T = FieldValue<Field>;
   SamplesWithDensity<T, Exec> out;
-  if constexpr (RequireSource<Source, T>::ok && RequireDensity<Source, T>::ok &&
-                RequireSolver<Solver, Field>::ok && RequireDifferentiable<Field>::ok) {
+  if constexpr (RequireField<Field>::ok && RequireSource<Source, T>::ok &&
+                RequireDensity<Source, T>::ok && RequireSolver<Solver, Field>::ok &&
+                RequireDifferentiable<Field>::ok) {
     detail::check_solver<T>(solver, options.grid, options.launch);
     expect(!depends_on_start(field), "a sample's density under its z needs a z that is ",
            "independent of x0, but this field's z depends on it");

@@ -1,25 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What sampling and likelihoods ask of a source and a field, one sentence for each broken rule. That
-// of a solver is in integrators/solver.hpp.
+// What sampling and likelihoods ask of a field, of its samples and savers, and of a density, one
+// sentence for each broken rule. Those of a source are in core/distribution.hpp, those of a solver in
+// integrators/solver.hpp.
 #pragma once
 
+#include <type_traits>
+
 #include <vrfm/core/distribution.hpp>
+#include <vrfm/integrators/saver.hpp>
 #include <vrfm/integrators/velocity.hpp>
 
 namespace vrfm {
 
 namespace detail {
 
-template <class S>
-concept HasDimension = requires(const S& source) {
-  { source.dimension() } -> std::convertible_to<int>;
-};
+/// Whether `V` is a view of rank 2.
+template <class V>
+constexpr bool is_table() {
+  if constexpr (Kokkos::is_view<V>::value) {
+    return V::rank == 2;
+  } else {
+    return false;
+  }
+}
 
-/// Whether `F` is differentiable once it is bound.
-template <VelocityField F>
+/// Whether a table has the numbers of a field. What is no field meets another sentence.
+template <class V, class F>
+constexpr bool holds() {
+  if constexpr (is_table<V>() && VelocityField<F>) {
+    return std::is_same_v<typename V::non_const_value_type, typename F::value_type>;
+  } else {
+    return is_table<V>();
+  }
+}
+
+template <class V, class Exec>
+constexpr bool is_accessible() {
+  if constexpr (is_table<V>()) {
+    return Kokkos::SpaceAccessibility<Exec, typename V::memory_space>::accessible;
+  } else {
+    return false;
+  }
+}
+
+/// Whether `F` is differentiable once it is bound. What is no field meets another sentence.
+template <class F>
 constexpr bool differentiable() {
-  if constexpr (BindableVelocity<F>) {
+  if constexpr (!VelocityField<F>) {
+    return true;
+  } else if constexpr (BindableVelocity<F>) {
     return DifferentiableVelocity<decltype(std::declval<const F&>().bind(
         std::declval<const MeasureContext&>(), std::declval<const SampleBlock&>(),
         std::declval<Matrix<const typename F::value_type>>(),
@@ -31,14 +61,52 @@ constexpr bool differentiable() {
 
 }  // namespace detail
 
-/// Says in one sentence what a source of samples of `T` lacks.
+/// Says in one sentence why samples cannot move along `F`.
+template <class F>
+struct RequireField {
+  static_assert(VelocityField<F>,
+                "vrfm: this is no velocity field; expected value_type, dimension() -> int and a "
+                "call field(ctx, t, x, v, arena) or bind(ctx, block, x, arena); pointwise<T>(f, "
+                "dimension) makes a field of f(t, x, v)");
+  static constexpr bool ok = VelocityField<F>;
+};
+
+namespace detail {
+template <class F>
+struct FieldValue {
+  using type = double;
+};
+template <VelocityField F>
+struct FieldValue<F> {
+  using type = typename F::value_type;
+};
+}  // namespace detail
+
+/// The type of a field's numbers; of what is no field, and does not compile, any.
+template <class F>
+using FieldValue = typename detail::FieldValue<F>::type;
+
+/// Says in one sentence why `V` is no table of samples that move along `F` in `Exec`.
+template <class V, class F, class Exec>
+struct RequireTable {
+  static_assert(Kokkos::is_view<V>::value, "vrfm: a table of samples needs to be a Kokkos view");
+  static_assert(!Kokkos::is_view<V>::value || detail::is_table<V>(),
+                "vrfm: a table of samples needs rank 2, one sample a row");
+  static_assert(!detail::is_table<V>() || detail::holds<V, F>(),
+                "vrfm: a table of samples needs the field's type, float or double");
+  static_assert(!detail::is_table<V>() || detail::is_accessible<V, Exec>(),
+                "vrfm: a table of samples needs memory that the execution space can access");
+  static constexpr bool ok =
+      detail::is_table<V>() && detail::holds<V, F>() && detail::is_accessible<V, Exec>();
+};
+
+/// Says in one sentence what a saver lacks.
 template <class S, class T>
-struct RequireSource {
-  static_assert(detail::HasDimension<S>, "vrfm: a source needs dimension() -> int");
-  static_assert(!detail::HasDimension<S> || Distribution<S, T>,
-                "vrfm: a source that is drawn from needs draw(std::uint64_t sample, std::uint32_t "
-                "step, const RandomStream&, T* x) const");
-  static constexpr bool ok = Distribution<S, T>;
+struct RequireSaver {
+  static_assert(Saver<S, T>,
+                "vrfm: a saver needs to be trivially copyable, and operator()(int index, int row, "
+                "T t, const T* x, int dimension) const");
+  static constexpr bool ok = Saver<S, T>;
 };
 
 /// Says in one sentence what a source lacks whose density is asked for.

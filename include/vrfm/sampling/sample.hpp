@@ -70,13 +70,13 @@ Result transport(const Exec& exec, const Field& field, const Begin& begin, const
 /// Moves the rows of `x` (samples x field.dimension(), row-major) in place from the beginning to
 /// the end of the grid. A failed trajectory is in the result, and its row is where it stopped.
 /// Throws std::invalid_argument for impossible settings and extents. Waits for the end.
-template <ExecutionSpace Exec, VelocityField Field, class View, class Solver,
-          Saver<typename Field::value_type> S = NoSaver>
+template <ExecutionSpace Exec, class Field, class View, class Solver, class S = NoSaver>
 [[nodiscard]] Result integrate_all(const Exec& exec, const Field& field, const View& x,
                                    const Solver& solver, const IntegrationOptions& options = {},
                                    const S& saver = {}) {
-  using T = typename Field::value_type;
-  if constexpr (RequireSolver<Solver, Field>::ok) {
+  using T = FieldValue<Field>;
+  if constexpr (RequireField<Field>::ok && RequireTable<View, Field, Exec>::ok &&
+                RequireSolver<Solver, Field>::ok && RequireSaver<S, T>::ok) {
     const Matrix<T> table = matrix(x);
     return detail::transport(exec, field, detail::BeginAtTable<T>{table}, solver, saver, table,
                              options);
@@ -87,13 +87,15 @@ template <ExecutionSpace Exec, VelocityField Field, class View, class Solver,
 
 /// Writes one sample to every row of `x`: a draw of `source`, moved to the end of the grid.
 /// As integrate_all, and options.count must be the number of rows.
-template <ExecutionSpace Exec, VelocityField Field, class Source, class View, class Solver,
-          Saver<typename Field::value_type> S = NoSaver>
+template <ExecutionSpace Exec, class Field, class Source, class View, class Solver,
+          class S = NoSaver>
 [[nodiscard]] Result sample_into(const Exec& exec, const Field& field, const Source& source,
                                  const View& x, const Solver& solver, const SampleOptions& options,
                                  const S& saver = {}) {
-  using T = typename Field::value_type;
-  if constexpr (RequireSource<Source, T>::ok && RequireSolver<Solver, Field>::ok) {
+  using T = FieldValue<Field>;
+  if constexpr (RequireField<Field>::ok && RequireSource<Source, T>::ok &&
+                RequireTable<View, Field, Exec>::ok && RequireSolver<Solver, Field>::ok &&
+                RequireSaver<S, T>::ok) {
     detail::check_source(source, field);
     expect_same("the table of samples", x.extent(0), "the call", options.count, "rows");
     return detail::transport(exec, field, detail::BeginAtSource<Source, T>{source}, solver, saver,
@@ -104,15 +106,17 @@ template <ExecutionSpace Exec, VelocityField Field, class Source, class View, cl
 }
 
 /// options.count samples, one a row. Throws std::runtime_error if a trajectory did not finish.
-template <ExecutionSpace Exec, VelocityField Field, class Source, class Solver,
-          Saver<typename Field::value_type> S = NoSaver>
-Table<typename Field::value_type, Exec> sample(const Exec& exec, const Field& field,
-                                               const Source& source, const Solver& solver,
-                                               const SampleOptions& options, const S& saver = {}) {
-  Table<typename Field::value_type, Exec> x(
-      Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::sample"), options.count,
-      static_cast<std::size_t>(field.dimension()));
-  sample_into(exec, field, source, x, solver, options, saver).expect_finished();
+template <ExecutionSpace Exec, class Field, class Source, class Solver, class S = NoSaver>
+Table<FieldValue<Field>, Exec> sample(const Exec& exec, const Field& field, const Source& source,
+                                      const Solver& solver, const SampleOptions& options,
+                                      const S& saver = {}) {
+  Table<FieldValue<Field>, Exec> x;
+  if constexpr (RequireField<Field>::ok) {
+    x = Table<FieldValue<Field>, Exec>(
+        Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::sample"), options.count,
+        static_cast<std::size_t>(field.dimension()));
+    sample_into(exec, field, source, x, solver, options, saver).expect_finished();
+  }
   return x;
 }
 

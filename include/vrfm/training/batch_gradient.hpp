@@ -88,30 +88,30 @@ class BatchGradient {
       std::vector<TreeNode> stack;
       buffers = 0;
       for (int k = 0; k < range_.count; ++k) {
-        buffers = math::max(buffers, static_cast<int>(stack.size()) + 1);
+        buffers = math::maximum(buffers, static_cast<int>(stack.size()) + 1);
         partition_.push(stack, {0, range_.first + k});
       }
     }
     const int concurrent = tile_concurrency(exec_);
-    workers_ = tiled_ ? math::max(1, math::min(range_.count, concurrent)) : 1;
-    tile_rows_ = math::min(partition_.largest_leaf(),
-                           tiled_ ? detail::most_tile_rows<Exec> : partition_.largest_leaf());
+    workers_ = tiled_ ? math::maximum(1, math::minimum(range_.count, concurrent)) : 1;
+    tile_rows_ = math::minimum(partition_.largest_leaf(),
+                               tiled_ ? detail::most_tile_rows<Exec> : partition_.largest_leaf());
     stride_ = Arena<T>::padded(static_cast<std::size_t>(count_));
     Arena<T> measure = Arena<T>::measure();
-    double unused[terms];
+    double unused[std::size_t(terms)];
     T* const some = const_cast<T*>(rows_.parameters);
     rows_(BatchContext<Exec, FlowType::compute>::dry_run(exec_, tiled_ ? 1 : concurrent),
           tile_rows_, 0, Gradient<T>{some, false}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
     gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
-                                static_cast<std::size_t>(math::max(1, buffers)) * stride_);
+                                static_cast<std::size_t>(math::maximum(1, buffers)) * stride_);
     memory_ = Array<T, Exec>("vrfm::BatchGradient::memory",
                              static_cast<std::size_t>(workers_) * memory_each_);
     losses_ = Array<double, Exec>("vrfm::BatchGradient::losses",
-                                  static_cast<std::size_t>(math::max(1, range_.count) * terms));
+                                  static_cast<std::size_t>(math::maximum(1, range_.count) * terms));
     squares_ = Array<double, Exec>("vrfm::BatchGradient::squares",
                                    static_cast<std::size_t>(flat_blocks(count_)) + 1);
-    stack_.reserve(static_cast<std::size_t>(math::max(1, buffers)));
+    stack_.reserve(static_cast<std::size_t>(math::maximum(1, buffers)));
     for (std::size_t k = 0; k < roots_.size(); ++k) {
       const auto leaf = static_cast<std::size_t>(roots_[k].first_leaf() - range_.first);
       gradient_roots_.push_back(gradients_.data() + (tiled_ ? leaf : k) * stride_);

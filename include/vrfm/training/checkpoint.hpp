@@ -41,7 +41,7 @@ class HostParameters {
   }
 
   void append_to(std::vector<Tensor>& tensors, std::string_view prefix) const {
-    for (const auto& slot : list_.slots()) {
+    for (const auto& slot : list_.entries()) {
       tensors.push_back(make_tensor(std::string(prefix) + slot.name, slot.shape,
                                     std::span<const T>(host_.data() + slot.offset, slot.count)));
     }
@@ -58,7 +58,7 @@ Kokkos::View<T*, Kokkos::HostSpace> read_parameters(const SafetensorsFile& file,
                                                     const ParameterList& list,
                                                     std::string_view prefix) {
   Kokkos::View<T*, Kokkos::HostSpace> host("vrfm::read_parameters", list.count());
-  for (const auto& slot : list.slots()) {
+  for (const auto& slot : list.entries()) {
     const auto from = file.values<T>(std::string(prefix) + slot.name, slot.shape);
     std::copy(from.begin(), from.end(), host.data() + slot.offset);
   }
@@ -124,7 +124,7 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
       break;
     }
     bool known = false;
-    for (const auto& slot : list.slots()) known = known || slot.name == name;
+    for (const auto& slot : list.entries()) known = known || slot.name == name;
     if (!known) {
       throw std::runtime_error(text(file.name(), ": tensor ", io::in_quotes(tensor.name),
                                     ": the model has no such parameter"));

@@ -36,7 +36,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
   static_assert(RequireObjective<Objective, Networks>::ok);
   static_assert(RequireCoupling<Pairing, T>::ok);
-  static_assert(Rows::terms <= most_terms, "vrfm: an objective has at most 8 terms");
+  static_assert(detail::few_terms<Objective>, "vrfm: an objective has at most 8 terms");
   expect(!uses_teacher<Objective>,
          "an objective that asks the moving average has no held-out loss");
   expect(options.launch.batch >= 0, "launch.batch must be >= 0 (0: all), got ",

@@ -33,9 +33,9 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
   Kokkos::Timer total;
   while (trainer.step() < last_step) {
     const std::int64_t step = trainer.step();
-    std::int64_t next = math::min(last_step, step + report_every);
+    std::int64_t next = math::minimum(last_step, step + report_every);
     for (const auto& action : actions) {
-      if (action.every > 0) next = math::min(next, (step / action.every + 1) * action.every);
+      if (action.every > 0) next = math::minimum(next, (step / action.every + 1) * action.every);
     }
     trainer.run(next, report_every, [&](TrainingReport report) {
       report.last_step = last_step;

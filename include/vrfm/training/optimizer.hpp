@@ -29,7 +29,7 @@ namespace vrfm {
 /// One element's entries of the `n` arrays of an optimizer, in the order of their names.
 template <class T, int n>
 struct OptimizerState {
-  T value[n > 0 ? n : 1];
+  T value[n > 0 ? std::size_t(n) : 1];
 };
 
 /// How many arrays an optimizer keeps beside the parameters.

@@ -47,7 +47,7 @@ struct FinishStep {
     const std::int64_t now = *log.counter;
     const double norm = math::sqrt(*square);
     const bool bad = log.note(losses, row_weight, *square);
-    const double scale = clip_norm > 0 ? math::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
+    const double scale = clip_norm > 0 ? math::minimum(1.0, clip_norm / (norm + 1e-6)) : 1.0;
     *input = {optimizer.template at<T>(now), static_cast<T>(scale), bad};
   }
 };

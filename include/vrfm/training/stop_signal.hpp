@@ -18,7 +18,7 @@ class StopSignal {
     noted_ = 0;
     struct sigaction action {};
     action.sa_handler = [](int number) { noted_ = number; };
-    action.sa_flags = SA_RESTART | SA_RESETHAND;
+    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
     ::sigemptyset(&action.sa_mask);
     ::sigaction(SIGTERM, &action, &terminate_before_);
     ::sigaction(SIGINT, &action, &interrupt_before_);

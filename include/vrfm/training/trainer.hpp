@@ -38,7 +38,7 @@ class Trainer {
                 "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
   static_assert(RequireCoupling<Pairing, T>::ok);
   static_assert(RequireCommunicator<Comm>::ok);
-  static_assert(term_count<Objective> <= most_terms, "vrfm: an objective has at most 8 terms");
+  static_assert(detail::few_terms<Objective>, "vrfm: an objective has at most 8 terms");
 
   /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, state and working
   /// memory. Throws std::invalid_argument naming the first setting that does not fit.
@@ -100,11 +100,11 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     narrow<std::uint32_t>(last_step, "the last step (a draw's address has 32 bits for it)");
-    if (log_.reserve(math::min(report_every, last_step - step_))) graph_.forget();
+    if (log_.reserve(math::minimum(report_every, last_step - step_))) graph_.forget();
     if (step_ == 0 && averaged_) copy_elements(exec_, average(), values_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
-      const std::int64_t first = step_, last = math::min(last_step, first + report_every);
+      const std::int64_t first = step_, last = math::minimum(last_step, first + report_every);
       log_.count_from(first);
       for (; step_ < last; ++step_) {
         if (communicator_.size() == 1) {

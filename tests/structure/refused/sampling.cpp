@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Calls of sampling that must not compile, one for each CASE; CMakeLists.txt names the sentence that
+// Calls of sampling, and of what looks at samples, that must not compile, one for each CASE; CMakeLists.txt names the sentence that
 // each must be refused with.
+#include <vrfm/data/draw.hpp>
 #include <vrfm/integrators/stochastic.hpp>
+#include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/likelihood.hpp>
 
@@ -82,5 +84,32 @@ int main() {
 #elif CASE == 11
   const Flow<float, Exec> flow(exec, {.latent = 2}, 1);
   (void)reconstruct(flow, x, x, EulerMaruyama{1});
+#elif CASE == 12
+  (void)sample(exec, [](float, const float*, float*) {}, Source{}, Euler{1}, {.count = 3});
+#elif CASE == 13
+  (void)integrate_all(exec, Nothing{}, x, Euler{1});
+#elif CASE == 14
+  (void)log_density(exec, Nothing{}, Source{}, x, Euler{1});
+#elif CASE == 15
+  const Table<double, Exec> doubles("doubles", 3, 1);
+  (void)integrate_all(exec, field, doubles, Euler{1});
+#elif CASE == 16
+  const Array<float, Exec> row("row", 3);
+  (void)sample_into(exec, field, Source{}, row, Euler{1}, {.count = 3});
+#elif CASE == 17
+  const std::vector<float> numbers(3);
+  (void)log_density(exec, differentiable, Source{}, numbers, Euler{1});
+#elif CASE == 18
+  (void)integrate_all(exec, field, x, Euler{1}, {}, Nothing{});
+#elif CASE == 19
+  (void)sample(exec, field, [](float* drawn) { *drawn = 0; }, Euler{1}, {.count = 3});
+#elif CASE == 20
+  (void)integrate_all(exec, field, x, [](float) {});
+#elif CASE == 21
+  (void)draw_all(exec, Source{}, 3, 1, Purpose::source);
+#elif CASE == 22
+  (void)draw_all<float>(exec, NoDraw{}, 3, 1, Purpose::source);
+#elif CASE == 23
+  (void)energy_distance(exec, x, Table<double, Exec>("doubles", 3, 1));
 #endif
 }

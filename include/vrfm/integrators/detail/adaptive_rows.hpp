@@ -11,7 +11,7 @@
 namespace vrfm::detail {
 
 template <class T>
-inline constexpr T unlimited = std::numeric_limits<T>::max();
+inline constexpr T unlimited = (std::numeric_limits<T>::max)();
 template <class T>
 inline constexpr T resolution = std::numeric_limits<T>::epsilon();
 
@@ -84,7 +84,7 @@ struct BeginAdaptive {
   SampleBlock block;
   ConstMatrix<T> x;
   AdaptiveRows<T> rows;
-  Status* status;
+  TrajectoryStatus* status;
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     rows.t(i, 0) = static_cast<T>(grid.begin);
@@ -108,7 +108,7 @@ struct SetFirstStep {
 };
 
 struct CountEvaluation {
-  Status* status;
+  TrajectoryStatus* status;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const { status[i].evaluations += 1; }
 };
 
@@ -129,11 +129,11 @@ template <class Ctx, class Field, class Solver, class T, int n>
 KOKKOS_FUNCTION void choose_first_step(const Ctx& ctx, const Field& field, const Solver& solver,
                                        const GridView& grid, const Tolerance<T>& tolerance,
                                        Matrix<T> x, const StageMemory<T, n>& memory,
-                                       Matrix<T> x_new, const AdaptiveRows<T>& rows, Status* status,
-                                       Arena<T>& arena) {
+                                       Matrix<T> x_new, const AdaptiveRows<T>& rows,
+                                       TrajectoryStatus* status, Arena<T>& arena) {
   const T span = static_cast<T>(grid.end) - static_cast<T>(grid.begin);
   if (solver.first_step > 0) {
-    const T length = math::min(math::fabs(span), static_cast<T>(solver.first_step));
+    const T length = math::minimum(math::fabs(span), static_cast<T>(solver.first_step));
     ctx.map(x.rows, 1, SetFirstStep<T>{span < T(0) ? -length : length, rows.h});
     return;
   }
@@ -161,13 +161,13 @@ struct ControlStep {
   Solver solver;
   GridView grid;
   AdaptiveRows<T> rows;
-  Status* status;
+  TrajectoryStatus* status;
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     rows.accepted(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
     if (rows.active(i, 0) == T(0)) return;
-    Status& tally = status[rows.place_of(i)];
+    TrajectoryStatus& tally = status[rows.place_of(i)];
     tally.steps += 1;
     tally.evaluations += Solver::Tableau::stages - 1;
     rows.tries(i, 0) += T(1);
@@ -190,10 +190,10 @@ struct ControlStep {
     }
     const T beta = static_cast<T>(solver.beta);
     const T wanted = power(error) * math::pow(rows.before(i, 0), beta);
-    const T factor = math::min(rows.growth(i, 0),
-                               math::max(static_cast<T>(solver.min_factor),
-                                         math::min(static_cast<T>(solver.max_factor), wanted)));
-    rows.before(i, 0) = math::max(error, T(1e-4));
+    const T factor = math::minimum(
+        rows.growth(i, 0), math::maximum(static_cast<T>(solver.min_factor),
+                                         math::minimum(static_cast<T>(solver.max_factor), wanted)));
+    rows.before(i, 0) = math::maximum(error, T(1e-4));
     rows.growth(i, 0) = unlimited<T>;
     // A step that would leave less than a hundredth of itself goes to the end.
     const T rest = end - rows.t_next(i, 0), next = h * factor;
@@ -204,11 +204,11 @@ struct ControlStep {
   KOKKOS_INLINE_FUNCTION bool reject(int i, T error) const {
     const bool finite = math::is_finite(error);
     const T low = static_cast<T>(solver.min_factor);
-    const T factor = finite ? math::max(low, math::min(T(1), power(error))) : low;
+    const T factor = finite ? math::maximum(low, math::minimum(T(1), power(error))) : low;
     const T next = rows.h(i, 0) * factor;
     rows.h_next(i, 0) = next;
     rows.growth(i, 0) = T(1);
-    const T size = static_cast<T>(math::max(math::fabs(grid.begin), math::fabs(grid.end)));
+    const T size = static_cast<T>(math::maximum(math::fabs(grid.begin), math::fabs(grid.end)));
     if (math::fabs(next) > size * resolution<T>) return false;
     stop(i, finite ? Reason::step_too_small : Reason::not_finite);
     return true;
@@ -223,7 +223,7 @@ struct ControlStep {
   KOKKOS_INLINE_FUNCTION void stop(int i, Reason reason) const {
     rows.active(i, 0) = T(0);
     rows.h_next(i, 0) = T(0);
-    Status& tally = status[rows.place_of(i)];
+    TrajectoryStatus& tally = status[rows.place_of(i)];
     if (tally.reason < reason) tally.reason = reason;
   }
 };
@@ -238,7 +238,7 @@ struct SaveCrossed {
   AdaptiveRows<T> rows;
   ConstMatrix<T> x, x_new;
   Matrix<T> between;
-  Status* status;
+  TrajectoryStatus* status;
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     if (rows.accepted(i, 0) == T(0)) return;

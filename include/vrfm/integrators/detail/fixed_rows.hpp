@@ -47,7 +47,7 @@ struct SaveFixed {
 template <class T>
 struct FinishFixed {
   ConstMatrix<T> x;
-  Status* status;
+  TrajectoryStatus* status;
   int steps;
   int evaluations;
   int saved;

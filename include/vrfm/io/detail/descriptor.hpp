@@ -52,7 +52,7 @@ inline constexpr std::size_t largest_transfer = std::size_t{1} << 30;
 inline void write_all(int fd, std::span<const std::byte> bytes, const std::string& name) {
   const std::size_t total = bytes.size();
   while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), std::min(bytes.size(), largest_transfer));
+    const ssize_t count = ::write(fd, bytes.data(), (std::min)(bytes.size(), largest_transfer));
     if (count >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     } else if (errno != EINTR) {

@@ -31,7 +31,7 @@ inline std::vector<std::byte> gzip(std::span<const std::byte> bytes) {
   int status = Z_OK;
   // zlib counts its input in 32 bits and promises not to write to it.
   while (status == Z_OK) {
-    const std::size_t count = std::min(bytes.size(), largest_transfer);
+    const std::size_t count = (std::min)(bytes.size(), largest_transfer);
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
     stream.avail_in = static_cast<uInt>(count);
     stream.next_out = reinterpret_cast<Bytef*>(buffer.data());

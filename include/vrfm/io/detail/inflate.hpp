@@ -72,12 +72,12 @@ class InflateReader {
 
   /// How many bytes were put into `out`; 0 only after the last block.
   std::size_t decompress(std::span<std::byte> out) {
-    const std::size_t wanted = std::min(out.size(), largest_transfer);
+    const std::size_t wanted = (std::min)(out.size(), largest_transfer);
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
     stream_.avail_out = static_cast<uInt>(wanted);
     while (!ended_ && stream_.avail_out == wanted) {
       if (stream_.avail_in == 0) {
-        const std::size_t count = std::min(left_, buffer_.size());
+        const std::size_t count = (std::min)(left_, buffer_.size());
         if (count == 0) fail(name_, "expected more compressed data, found their end: truncated");
         input_.read(std::span(buffer_).first(count));
         left_ -= count;

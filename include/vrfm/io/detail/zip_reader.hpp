@@ -188,7 +188,7 @@ class ZipEntryReader {
  public:
   ZipEntryReader(Input& input, const ZipEntry& entry)
       : input_(input), entry_(entry), name_(input.name() + ": " + in_quotes(entry.name)) {
-    const std::uint64_t room = entry.limit - std::min(entry.limit, entry.offset);
+    const std::uint64_t room = entry.limit - (std::min)(entry.limit, entry.offset);
     std::uint64_t begin = zip_local.size;
     std::vector<std::byte> bytes(zip_local.size);
     if (begin <= room) {

@@ -27,7 +27,7 @@ inline constexpr std::uint16_t zip_stored = 0, zip_deflated = 8, zip64_extra = 1
 
 /// The value of a field whose real value is in a zip64 field.
 template <class U>
-inline constexpr U zip_elsewhere = std::numeric_limits<U>::max();
+inline constexpr U zip_elsewhere = (std::numeric_limits<U>::max)();
 
 /// Fields taken from bytes; the caller has made sure that there are enough.
 class ZipFields {

@@ -21,10 +21,10 @@ KOKKOS_INLINE_FUNCTION T row_maximum(const T* row, int count) {
   int j = 0;
   for (; j + row_lanes <= count; j += row_lanes) {
     VRFM_INDEPENDENT_ITERATIONS
-    for (int l = 0; l < row_lanes; ++l) best[l] = math::max(best[l], row[j + l]);
+    for (int l = 0; l < row_lanes; ++l) best[l] = math::maximum(best[l], row[j + l]);
   }
-  for (; j < count; ++j) best[0] = math::max(best[0], row[j]);
-  for (int l = 1; l < row_lanes; ++l) best[0] = math::max(best[0], best[l]);
+  for (; j < count; ++j) best[0] = math::maximum(best[0], row[j]);
+  for (int l = 1; l < row_lanes; ++l) best[0] = math::maximum(best[0], best[l]);
   return best[0];
 }
 
@@ -125,7 +125,7 @@ struct AttentionShape {
   int pixels = 1, heads = 1, depth = 1;
 
   KOKKOS_INLINE_FUNCTION int queries() const {
-    return math::min(pixels, math::max(least_queries, block_scores / pixels));
+    return math::minimum(pixels, math::maximum(least_queries, block_scores / pixels));
   }
   KOKKOS_INLINE_FUNCTION int blocks() const { return (pixels + queries() - 1) / queries(); }
   template <class T>
@@ -148,7 +148,8 @@ struct AttentionShape {
 struct QueryBlock {
   int first, count;
   KOKKOS_INLINE_FUNCTION QueryBlock(const AttentionShape& shape, int block)
-      : first(block * shape.queries()), count(math::min(shape.queries(), shape.pixels - first)) {}
+      : first(block * shape.queries()),
+        count(math::minimum(shape.queries(), shape.pixels - first)) {}
   template <class M>
   KOKKOS_INLINE_FUNCTION M of(const M& m) const {
     return m.row_range(first, count);

@@ -211,7 +211,7 @@ struct NormOperands {
   KOKKOS_FUNCTION void measure(const Ctx& ctx, int s, T eps, Arena<T>& arena) const {
     const Matrix<T> block = arena.take(2, x.cols), moments = arena.take(2, x.cols);
     for (int first = 0; first < pixels; first += norm_block) {
-      const int rows = math::min(norm_block, pixels - first);
+      const int rows = math::minimum(norm_block, pixels - first);
       const Matrix<const T> part = sample(x, s).row_range(first, rows);
       ctx.column_sum(part, block.row(0), Update::overwrite);
       const SquaredDeviation<T> square{part, block.row(0), T(1) / static_cast<T>(rows)};
@@ -235,7 +235,7 @@ struct NormOperands {
     const Matrix<T> total = arena.take(2, x.cols), block = arena.take(2, x.cols);
     ctx.map(2, x.cols, Fill<T>{total, T(0)});
     for (int first = 0; first < pixels; first += norm_block) {
-      const int rows = math::min(norm_block, pixels - first);
+      const int rows = math::minimum(norm_block, pixels - first);
       ctx.column_sum(rows, x.cols, FromRow<F>{f, first}, block.row(0), Update::overwrite);
       ctx.column_sum(rows, x.cols, FromRow<H>{h, first}, block.row(1), Update::overwrite);
       ctx.map(2, x.cols, AddScaled<T>{T(1), block, total});

@@ -21,7 +21,7 @@ struct ColumnSums {
   int part_cols;
 
   KOKKOS_FUNCTION void operator()(int part) const {
-    const int first = part * part_cols, last = math::min(first + part_cols, cols);
+    const int first = part * part_cols, last = math::minimum(first + part_cols, cols);
     if (update == Update::overwrite) {
       for (int j = first; j < last; ++j) out[j] = S(0);
     }
@@ -69,7 +69,7 @@ struct TeamColumnSums {
       for (int u = rank; u < half; u += size) shared[u] += shared[u + half];
       member.team_barrier();
     }
-    for (int u = rank; u < math::min(width, cols - first); u += size) {
+    for (int u = rank; u < math::minimum(width, cols - first); u += size) {
       S& sum = out[first + u];
       sum = update == Update::accumulate ? sum + shared[u] : shared[u];
     }

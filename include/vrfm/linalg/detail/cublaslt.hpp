@@ -151,7 +151,7 @@ class CublasLt {
       // A single row may have any stride, but no leading dimension may be shorter than a column.
       expect_success(
           cublasLtMatrixLayoutInit(&layout, type, static_cast<std::uint64_t>(cols),
-                                   static_cast<std::uint64_t>(rows), math::max(stride, cols)),
+                                   static_cast<std::uint64_t>(rows), math::maximum(stride, cols)),
           "cublasLtMatrixLayoutInit");
     }
   };

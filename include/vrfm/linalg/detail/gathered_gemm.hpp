@@ -17,7 +17,7 @@ namespace vrfm::detail {
 /// `count` elements that are read or written as one, from a 16-byte border if they fill 16 bytes.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? alignof(T) : 16) Pack {
-  T number[count];
+  T number[std::size_t(count)];
 };
 
 /// Element: elements [width j, width (j + 1)) of row i of `out` are those of row first + i of the
@@ -131,7 +131,7 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<T>& a, M
   const Matrix<const Operand> right = in_operand<Operand>(ctx, b, copy);
   const Matrix<Operand> rows = take_gathered(buffer, most, a.cols());
   for (int first = 0, count; first < c.rows; first += count) {
-    count = math::min(most, c.rows - first);
+    count = math::minimum(most, c.rows - first);
     const Matrix<Operand> left = rows.row_range(0, count);
     gather(ctx, a, first, left);
     ctx.template gemm<OpA, OpB>(Matrix<const Operand>(left), right, c.row_range(first, count),
@@ -153,7 +153,7 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, Matrix<const T> a, con
   const Matrix<Operand> rows = take_gathered(buffer, most, b.cols());
   const Matrix<Operand> copy = copies ? take_gathered(buffer, most, a.cols) : Matrix<Operand>();
   for (int first = 0, count; first < a.rows; first += count) {
-    count = math::min(most, a.rows - first);
+    count = math::minimum(most, a.rows - first);
     const Matrix<const Operand> left =
         in_operand<Operand>(ctx, a.row_range(first, count), copy.row_range(0, count));
     const Matrix<Operand> right = rows.row_range(0, count);

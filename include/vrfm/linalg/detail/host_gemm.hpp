@@ -97,7 +97,8 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
       T panels[pack_right ? most_panels : 1][right == Reads::pointed ? 1 : most_depth<T> * cols];
   const T* taps[right != Reads::pointed ? 1 : most_pointed_taps * most_depth<T>];
   constexpr int strips = strip_rows / block_rows * strip_stride<T>;
-  alignas(64) T packed[left != Reads::packed ? 1 : OpA == Op::none ? packed_rows * ld : strips];
+  constexpr int packs = OpA == Op::none ? packed_rows * ld : strips;
+  alignas(64) T packed[left != Reads::packed ? 1 : std::size_t(packs)];
   const T* pointers[left != Reads::pointed ? 1 : packed_rows * most_segments<T>];
   int height = left == Reads::strided ? near_rows : OpA == Op::none ? packed_rows : strip_rows;
   if constexpr (left == Reads::strided && OpA == Op::none) {
@@ -105,19 +106,20 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
   }
   const int block = pack_right ? most_panels * cols : region.cols;
   for (int first = region.col; first < region.col + region.cols; first += block) {
-    const int end = math::min(first + block, region.col + region.cols);
+    const int end = math::minimum(first + block, region.col + region.cols);
     const int across = (end - first + cols - 1) / cols;
     // As much of the depth as the panels hold: a block of C then sees all of it while in cache.
     const int held = pack_right ? most_panels / across * most_depth<T> : most_depth<T>;
     for (int begin = 0; begin < depth; begin += held) {
-      const int until = math::min(begin + held, depth);
+      const int until = math::minimum(begin + held, depth);
       const auto panel = [&](int k, int col) {
         return pack_right ? panels[(k - begin) / most_depth<T> * across + (col - first) / cols]
                           : panels[0];
       };
       const auto pack_panel = [&](int k, int col) {
-        const int count = math::min(cols, end - col), padded = (count + width - 1) / width * width;
-        const int part = math::min(most_depth<T>, until - k);
+        const int count = math::minimum(cols, end - col),
+                  padded = (count + width - 1) / width * width;
+        const int part = math::minimum(most_depth<T>, until - k);
         pack<OpB>(b, k, part, col, count, padded, panel(k, col), padded);
       };
       if constexpr (pack_right) {
@@ -131,13 +133,14 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
         pack_panel(begin, first + (end - first) / cols * cols);
       }
       for (int row = region.row; row < region.row + region.rows; row += height) {
-        const Matrix<T> out = c.row_range(row, math::min(height, region.row + region.rows - row));
+        const Matrix<T> out =
+            c.row_range(row, math::minimum(height, region.row + region.rows - row));
         for (int k = begin; k < until; k += most_depth<T>) {
-          const int part = math::min(most_depth<T>, until - k);
+          const int part = math::minimum(most_depth<T>, until - k);
           const bool add = k > 0 || update == Update::accumulate;
           const auto multiply = [&](auto rows, std::ptrdiff_t step) {
             for (int col = first; col < end; col += cols) {
-              const int count = math::min(cols, end - col);
+              const int count = math::minimum(cols, end - col);
               const Matrix<T> to = out.col_range(col, count);
               if constexpr (right == Reads::pointed) {
                 const int channels = b.x.cols, tap = col / channels - first / channels;

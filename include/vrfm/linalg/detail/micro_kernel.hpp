@@ -64,11 +64,11 @@ struct PointedRows {
 
   template <int rows>
   struct Segment {
-    const T* row[rows];
+    const T* row[std::size_t(rows)];
     std::ptrdiff_t k = 0;
     int end;
     Segment(PointedRows& a, int begin, int depth)
-        : end(math::min(begin + (begin == 0 ? a.first : a.length), depth)) {
+        : end(math::minimum(begin + (begin == 0 ? a.first : a.length), depth)) {
       VRFM_UNROLL
       for (int i = 0; i < rows; ++i) row[i] = a.data[i];
       a.data += block_rows;
@@ -103,7 +103,7 @@ template <class T, int rows, int vectors, class A, class B>
 void micro_kernel(int depth, A a, B b, T* c, std::ptrdiff_t ldc, bool add) {
   using Vector = typename VectorOf<T>::type;
   constexpr int width = VectorOf<T>::width;
-  Vector sum[rows][vectors];
+  Vector sum[std::size_t(rows)][std::size_t(vectors)];
   VRFM_UNROLL
   for (int i = 0; i < rows; ++i) {
     VRFM_UNROLL
@@ -116,7 +116,7 @@ void micro_kernel(int depth, A a, B b, T* c, std::ptrdiff_t ldc, bool add) {
     typename A::template Segment<rows> left(a, k, depth);
     for (; k < left.end; ++k) {
       const T* row = b.next();
-      Vector right[vectors];
+      Vector right[std::size_t(vectors)];
       VRFM_UNROLL
       for (int v = 0; v < vectors; ++v) {
         right[v] = *reinterpret_cast<const Vector*>(row + v * width);

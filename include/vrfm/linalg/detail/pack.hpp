@@ -75,7 +75,7 @@ void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out,
     for (int j = 0; j < cols;) {
       const T* segment = x.segment(pixel, k, l);
       const int taps = x.adjoining(pixel, l);
-      const int count = math::min(taps * channels - channel, cols - j);
+      const int count = math::minimum(taps * channels - channel, cols - j);
       copy(segment == nullptr ? nullptr : segment + channel, count, out + i * ld + j);
       j += count;
       channel = 0;
@@ -170,9 +170,9 @@ void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, 
     done_rows = rows / 8 * 8;
     done_cols = cols / 8 * 8;
     for (int strip = 0; strip < done_cols; strip += 64) {
-      const int end = math::min(strip + 64, done_cols);
+      const int end = math::minimum(strip + 64, done_cols);
       for (int i = 0; i < done_rows; i += 16) {
-        const int last = math::min(i + 16, done_rows);
+        const int last = math::minimum(i + 16, done_rows);
         for (int j = strip; j < end; j += 8) {
           for (int k = i; k < last; k += 8) {
             transpose_8x8(&x(col + j, row + k), x.stride, out + k * ld + j, ld);
@@ -199,10 +199,10 @@ void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols,
   typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
   static_assert(block_rows <= 8);
   // A row may be copied too far; the next one overwrites that.
-  const int whole = math::min(cols / block_rows, (x.cols - col - 8 + block_rows) / block_rows);
+  const int whole = math::minimum(cols / block_rows, (x.cols - col - 8 + block_rows) / block_rows);
   // A few rows at a time, so that whole lines of a strip are written one after the other.
   for (int first = 0; first < rows; first += 8) {
-    const int last = math::min(first + 8, rows);
+    const int last = math::minimum(first + 8, rows);
     for (int j = 0; j < cols; j += block_rows) {
       for (int i = first; i < last; ++i) {
         const T* in = &x(row + i, col + j);
@@ -211,7 +211,7 @@ void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols,
           *reinterpret_cast<Row*>(to) = *reinterpret_cast<const Row*>(in);
         } else {
           std::memcpy(to, in,
-                      sizeof(T) * static_cast<std::size_t>(math::min(block_rows, cols - j)));
+                      sizeof(T) * static_cast<std::size_t>(math::minimum(block_rows, cols - j)));
         }
       }
     }

@@ -116,7 +116,7 @@ class ThreadWorkers {
 
   /// Read as one: strides and units are multiples of its alignment, so its address is one too.
   struct alignas(own_rows * sizeof(T) < 16 ? own_rows * sizeof(T) : 16) Pack {
-    T number[own_rows];
+    T number[std::size_t(own_rows)];
   };
 
   /// Lines with a gap of 4, so that the 32 places below fall into 32 banks.
@@ -136,7 +136,7 @@ class ThreadWorkers {
   };
 
   const Member& member_;
-  T sum_[own_rows][own_cols];
+  T sum_[std::size_t(own_rows)][std::size_t(own_cols)];
 };
 
 /// The tile of C from (i0, j0) on: C = op(A) op(B) or C += op(A) op(B), then epilogue(i, j), through
@@ -166,7 +166,7 @@ KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch
       workers.template stage<Workers::rows>(rows, i0, k, left);
       workers.template stage<Workers::cols>(cols, j0, k, right);
       workers.barrier();
-      if (active) workers.multiply(unit, left, right, math::min(depth - k, Workers::depth));
+      if (active) workers.multiply(unit, left, right, math::minimum(depth - k, Workers::depth));
     }
     if (active) {
       workers.each(unit, [&](int i, int j, const Sum& sum) {

@@ -19,7 +19,7 @@ inline constexpr int tile_threads = 128, tiles_together = 4;
 template <int threads = tile_threads, int together = tiles_together, ExecutionSpace Exec, class F>
 void launch_teams(const Exec& exec, const std::string& label, int teams, std::size_t bytes,
                   const F& f) {
-  using Bounds = Kokkos::LaunchBounds<threads, together>;
+  using Bounds = Kokkos::LaunchBounds<unsigned(threads), unsigned(together)>;
   if (teams == 0) return;
   Kokkos::TeamPolicy<Exec, LightKernel, Bounds> policy(exec, teams, threads);
   policy.set_scratch_size(0, Kokkos::PerTeam(static_cast<int>(bytes)));

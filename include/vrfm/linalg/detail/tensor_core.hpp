@@ -80,9 +80,9 @@ struct WarpTiles {
   static constexpr int across = team_tile_cols / (8 * right);  // warps beside each other
 
   struct Registers {
-    float sum[down][right][4];
-    std::uint32_t a[down][4];
-    std::uint32_t b[right][2];
+    float sum[std::size_t(down)][std::size_t(right)][4];
+    std::uint32_t a[std::size_t(down)][4];
+    std::uint32_t b[std::size_t(right)][2];
   };
 };
 

@@ -17,8 +17,8 @@ struct GemmTiles {
   using Number = decltype(T() * T());  // float if T is bfloat16
   static constexpr bool rounds = compute != Compute::float32 && std::is_same_v<Number, float>;
   static constexpr std::size_t scratch_bytes =
-      math::max(team_gemm_scratch<Number>,
-                rounds ? 2 * sizeof(std::uint32_t) * tensor_block_words : std::size_t(0));
+      math::maximum(team_gemm_scratch<Number>,
+                    rounds ? 2 * sizeof(std::uint32_t) * tensor_block_words : std::size_t(0));
 
   A a;
   B b;
@@ -50,8 +50,8 @@ struct GemmTiles {
     // tile none.
     if constexpr (!std::is_same_v<Epilogue, NoEpilogue>) {
       member.team_barrier();
-      const int rows = math::min(team_tile_rows, c.rows - i0);
-      const int cols = math::min(team_tile_cols, c.cols - j0);
+      const int rows = math::minimum(team_tile_rows, c.rows - i0);
+      const int cols = math::minimum(team_tile_cols, c.cols - j0);
       for (int e = member.team_rank(); e < rows * cols; e += member.team_size()) {
         epilogue(i0 + e / cols, j0 + e % cols);
       }

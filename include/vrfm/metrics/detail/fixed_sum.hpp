@@ -63,7 +63,7 @@ Array<double, Exec> terms(const Exec& exec, const std::string& label, std::int64
                           const Term& term) {
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   const Array<double, Exec> values(Kokkos::view_alloc(label, exec, Kokkos::WithoutInitializing),
-                                   count);
+                                   static_cast<std::size_t>(count));
   Kokkos::parallel_for(label, Policy(exec, 0, count),
                        StoreTerm<Term, Array<double, Exec>>{term, values});
   return values;

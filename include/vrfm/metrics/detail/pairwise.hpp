@@ -27,8 +27,8 @@ struct TransposeRow {
 template <ExecutionSpace Exec, class T>
 Table<T, Exec> transposed(const Exec& exec, const Matrix<const T>& x) {
   const Table<T, Exec> columns(
-      Kokkos::view_alloc("vrfm::metrics::transposed", exec, Kokkos::WithoutInitializing), x.cols,
-      x.rows);
+      Kokkos::view_alloc("vrfm::metrics::transposed", exec, Kokkos::WithoutInitializing),
+      static_cast<std::size_t>(x.cols), static_cast<std::size_t>(x.rows));
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   Kokkos::parallel_for("vrfm::metrics::transpose", Policy(exec, 0, x.rows),
                        TransposeRow<T>{x, matrix(columns)});
@@ -55,15 +55,15 @@ KOKKOS_INLINE_FUNCTION void squared_distances(const Matrix<const T>& columns, in
 template <int width, class T>
 KOKKOS_INLINE_FUNCTION T smallest(const T* values, int count) {
   constexpr int lanes = width < 16 ? width : 16;
-  T least[lanes];
+  T least[std::size_t(lanes)];
   for (int l = 0; l < lanes; ++l) least[l] = values[0];
   int first = 0;
   for (; first + lanes <= count; first += lanes) {
     VRFM_INDEPENDENT_ITERATIONS
-    for (int l = 0; l < lanes; ++l) least[l] = math::min(least[l], values[first + l]);
+    for (int l = 0; l < lanes; ++l) least[l] = math::minimum(least[l], values[first + l]);
   }
-  for (; first < count; ++first) least[0] = math::min(least[0], values[first]);
-  for (int l = 1; l < lanes; ++l) least[0] = math::min(least[0], least[l]);
+  for (; first < count; ++first) least[0] = math::minimum(least[0], values[first]);
+  for (int l = 1; l < lanes; ++l) least[0] = math::minimum(least[0], least[l]);
   return least[0];
 }
 

@@ -54,15 +54,23 @@ struct RowNotFinite {
 template <ExecutionSpace Exec, class View>
 Matrix<const Value<View>> samples(const Exec& exec, std::string_view name, const View& view) {
   using T = Value<View>;
-  static_assert(Real<T>, "samples are float or double");
+  static_assert(Real<T>, "vrfm: a metric needs samples of float or double");
   static_assert(Kokkos::SpaceAccessibility<Exec, typename View::memory_space>::accessible,
-                "the samples' memory must be accessible from the execution space");
+                "vrfm: a metric needs samples in memory that the execution space can access");
   const Matrix<const T> x = matrix(view);
   expect(x.rows > 0 && x.cols > 0, name, ": expected at least one sample, but got ", x.rows,
          " rows of ", x.cols, " columns");
   const std::int64_t bad = first_bad(exec, x.rows, RowNotFinite<T>{x});
   expect(bad == x.rows, name, ": row ", bad, " holds a number that is not finite");
   return x;
+}
+
+/// Throws std::invalid_argument unless samples `a` and `b` have as many columns.
+template <class T>
+void expect_same_columns(std::string_view name_a, const Matrix<const T>& a, std::string_view name_b,
+                         const Matrix<const T>& b) {
+  expect_same(name_a, static_cast<std::size_t>(a.cols), name_b, static_cast<std::size_t>(b.cols),
+              "columns");
 }
 
 }  // namespace vrfm::detail::metrics

@@ -14,10 +14,12 @@
 
 namespace vrfm::detail::metrics {
 
-/// The length that the rows of a table must have for `count` entries in each row to be sorted.
+/// The length that the rows of a table must have for `count` entries in each row to be sorted. Throws
+/// std::invalid_argument if it is no int.
 template <ExecutionSpace Exec>
 int row_capacity(int count) {
   if constexpr (is_host_space<Exec>) return count;
+  expect(count <= 1 << 30, "a device sorts at most 1073741824 entries, but got ", count);
   int capacity = 1;
   while (capacity < count) capacity *= 2;
   return capacity;
@@ -60,7 +62,8 @@ template <ExecutionSpace Exec, class T>
 void bitonic_sort_rows(const Exec& exec, const Matrix<T>& table) {
   using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   const std::int64_t exchanges = std::int64_t(table.rows) * (table.cols / 2);
-  for (int run = 2; run <= table.cols; run *= 2) {
+  for (std::int64_t length = 2; length <= table.cols; length *= 2) {
+    const int run = static_cast<int>(length);
     for (int distance = run / 2; distance > 0; distance /= 2)
       Kokkos::parallel_for(sort_label, Policy(exec, 0, exchanges),
                            BitonicStage<T>{table, run, distance});

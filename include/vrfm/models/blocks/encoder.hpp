@@ -24,7 +24,7 @@ struct EncoderOptions {
 
 /// Widths of `depth` dense layers from `inputs` to `outputs`, `width` between.
 inline std::vector<int> stack_widths(int inputs, int width, int depth, int outputs) {
-  std::vector<int> widths(static_cast<std::size_t>(math::max(depth, 0)) + 1, width);
+  std::vector<int> widths(static_cast<std::size_t>(math::maximum(depth, 0)) + 1, width);
   widths.front() = inputs;
   widths.back() = outputs;
   return widths;

@@ -30,9 +30,11 @@ struct DownPathOptions {
   /// Of a norm. Where the number is free, each has at least 16 elements too, or little would be left of
   /// a few pixels.
   int groups_of(int channels_of_norm, int pixels) const {
-    return groups > 0 ? groups : group_count(channels_of_norm, std::max(4, 16 / pixels));
+    return groups > 0 ? groups : group_count(channels_of_norm, (std::max)(4, 16 / pixels));
   }
-  int heads(int channels_of_block) const { return std::max(1, channels_of_block / head_channels); }
+  int heads(int channels_of_block) const {
+    return (std::max)(1, channels_of_block / head_channels);
+  }
   bool attends(int image_height) const {
     return std::ranges::find(attention_heights, image_height) != attention_heights.end();
   }

@@ -23,7 +23,7 @@ struct UpStage {
   template <class T>
   struct Saved {
     Stage::Saved<T> stage;
-    Matrix<T> large;  ///< upsampled, before its convolution
+    Matrix<T> fine;  ///< upsampled, before its convolution
   };
 
   template <class Ctx, class T>
@@ -35,14 +35,14 @@ struct UpStage {
       return;
     }
     const auto mark = arena.used();
-    const Matrix<T> large = arena.take(y.rows, y.cols), small = arena.take(x.rows, y.cols);
-    stage.forward(ctx, p, draws, x, e, small, stage_saved, arena);
-    upsample.forward(ctx, p, small, large, static_cast<NearestUpsample::Saved<T>*>(nullptr), arena);
-    upsample_conv.forward(ctx, p, large, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    const Matrix<T> fine = arena.take(y.rows, y.cols), coarse = arena.take(x.rows, y.cols);
+    stage.forward(ctx, p, draws, x, e, coarse, stage_saved, arena);
+    upsample.forward(ctx, p, coarse, fine, static_cast<NearestUpsample::Saved<T>*>(nullptr), arena);
+    upsample_conv.forward(ctx, p, fine, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {
-      saved->large = large;
+      saved->fine = fine;
     }
   }
 
@@ -55,10 +55,10 @@ struct UpStage {
       return;
     }
     const auto mark = arena.used();
-    const Matrix<T> dlarge = arena.take(dy.rows, dy.cols), dsmall = arena.take(dx.rows, dy.cols);
-    upsample_conv.backward(ctx, p, g, saved.large, dy, dlarge, {}, arena);
-    upsample.backward(ctx, p, g, saved.large, dlarge, dsmall, {}, arena);
-    stage.backward(ctx, p, g, dsmall, dx, de, saved.stage, arena);
+    const Matrix<T> dfine = arena.take(dy.rows, dy.cols), dcoarse = arena.take(dx.rows, dy.cols);
+    upsample_conv.backward(ctx, p, g, saved.fine, dy, dfine, {}, arena);
+    upsample.backward(ctx, p, g, saved.fine, dfine, dcoarse, {}, arena);
+    stage.backward(ctx, p, g, dcoarse, dx, de, saved.stage, arena);
     arena.rewind(mark);
   }
 
@@ -70,10 +70,10 @@ struct UpStage {
       return;
     }
     const auto mark = arena.used();
-    const Matrix<T> dlarge = arena.take(dy.rows, dy.cols), dsmall = arena.take(dx.rows, dy.cols);
-    stage.tangent(ctx, p, dx, de, dsmall, saved.stage, arena);
-    upsample.tangent(ctx, p, dsmall, dlarge, {}, arena);
-    upsample_conv.tangent(ctx, p, dlarge, dy, {}, arena);
+    const Matrix<T> dfine = arena.take(dy.rows, dy.cols), dcoarse = arena.take(dx.rows, dy.cols);
+    stage.tangent(ctx, p, dx, de, dcoarse, saved.stage, arena);
+    upsample.tangent(ctx, p, dcoarse, dfine, {}, arena);
+    upsample_conv.tangent(ctx, p, dfine, dy, {}, arena);
     arena.rewind(mark);
   }
 };

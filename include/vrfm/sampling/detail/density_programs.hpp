@@ -50,7 +50,7 @@ struct AddDensity {
   Base base;
   ConstMatrix<T> state;  // x, a
   LogSums<T> sums;
-  const Status* status;
+  const TrajectoryStatus* status;
   int draw;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     if (draw == 0) sums.clear(i);
@@ -90,7 +90,7 @@ struct EvaluateDensities {
   T* effective_draws;
 
   template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, SampleBlock block, Status* status,
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, SampleBlock block, TrajectoryStatus* status,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> state = arena.take(block.count, field.dimension());
@@ -127,7 +127,7 @@ struct SourceDensity {
 template <class T>
 struct FinishSample {
   ConstMatrix<T> state, source_density;
-  const Status* status;
+  const TrajectoryStatus* status;
   Matrix<T> x;
   T* log_density;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
@@ -151,8 +151,8 @@ struct SampleDensities {
   T* log_density;
 
   template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
-                                  Arena<T>& arena) const {
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block,
+                                  TrajectoryStatus* status, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> state = arena.take(block.count, field.dimension());
     const Matrix<T> x = state.col_range(0, result.cols), a = state.col_range(result.cols, 1);

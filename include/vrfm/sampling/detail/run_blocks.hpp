@@ -21,10 +21,10 @@ template <ExecutionSpace Exec>
 int trajectory_tile_rows(int samples, int concurrent) {
   const int share = (samples + concurrent - 1) / concurrent;
   if constexpr (is_host_space<Exec>) {
-    return math::min(192, math::max(24, share));
+    return math::minimum(192, math::maximum(24, share));
   } else {
     constexpr int unit = team_low_rows;
-    return math::min(team_tile_rows, (share + unit - 1) / unit * unit);
+    return math::minimum(team_tile_rows, (share + unit - 1) / unit * unit);
   }
 }
 
@@ -43,7 +43,7 @@ struct RunBlocks {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int worker) const {
     Arena<T> arena(memory + static_cast<std::size_t>(worker) * memory_each, memory_each);
     for (int first = worker * rows; first < all.count; first += workers * rows) {
-      program(ctx, all.part(first, math::min(rows, all.count - first)), arena);
+      program(ctx, all.part(first, math::minimum(rows, all.count - first)), arena);
     }
   }
 };
@@ -52,7 +52,7 @@ struct RunBlocks {
 inline SampleBlock all_samples(std::size_t samples, std::uint32_t seed, std::uint64_t first_id,
                                Use use) {
   // Half of it, so that sums of two counts of samples fit, too.
-  constexpr int most = std::numeric_limits<int>::max() / 2;
+  constexpr int most = (std::numeric_limits<int>::max)() / 2;
   expect(samples <= static_cast<std::size_t>(most), "one call takes at most ", most,
          " samples, got ", samples);
   SampleBlock all{};
@@ -75,10 +75,10 @@ void run_blocks(const Exec& exec, const std::string& label, const Program& progr
   const int count = all.count;
   const int concurrent = most_workers > 0 ? most_workers : tile_concurrency(exec);
   const bool tiled = !host_only<Program> && launch.execution != Execution::batch;
-  const int rows = math::min(count, tiled ? trajectory_tile_rows<Exec>(count, concurrent)
-                                    : launch.batch > 0 ? launch.batch
-                                                       : count);
-  const int workers = tiled ? math::min((count + rows - 1) / rows, concurrent) : 1;
+  const int rows = math::minimum(count, tiled ? trajectory_tile_rows<Exec>(count, concurrent)
+                                        : launch.batch > 0 ? launch.batch
+                                                           : count);
+  const int workers = tiled ? math::minimum((count + rows - 1) / rows, concurrent) : 1;
 
   constexpr Compute compute = compute_of<Program>;
   using Batch = BatchContext<Exec, compute>;

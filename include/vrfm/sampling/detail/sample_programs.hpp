@@ -65,8 +65,8 @@ struct TransportSamples {
   Matrix<T> result;
 
   template <class Ctx>
-  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block, Status* status,
-                                  Arena<T>& arena) const {
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const SampleBlock& block,
+                                  TrajectoryStatus* status, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> x = arena.take(block.count, field.dimension());
     begin(ctx, block, x);

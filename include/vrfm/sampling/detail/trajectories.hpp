@@ -16,7 +16,7 @@ struct WithStatus {
   static constexpr Compute compute = compute_of<Program>;
 
   Program program;
-  Status* status;  // of all samples
+  TrajectoryStatus* status;  // of all samples
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class T>
@@ -38,24 +38,24 @@ struct Tally {
     evaluations += next.evaluations;
     failed += next.failed;
     if (first_failed < 0) first_failed = next.first_failed;
-    max_steps = math::max(max_steps, next.max_steps);
-    max_evaluations = math::max(max_evaluations, next.max_evaluations);
-    reason = math::max(reason, next.reason);
+    max_steps = math::maximum(max_steps, next.max_steps);
+    max_evaluations = math::maximum(max_evaluations, next.max_evaluations);
+    reason = math::maximum(reason, next.reason);
   }
 };
 
 /// Block kernel: the tally of `tally_block` trajectories, so that little leaves a device.
 inline constexpr int tally_block = 256;
 struct TallyBlock {
-  const Status* statuses;
+  const TrajectoryStatus* statuses;
   int samples;
   Tally* tallies;
 
   KOKKOS_FUNCTION void operator()(int block) const {
     Tally sum;
     const int first = block * tally_block;
-    for (int i = first; i < math::min(first + tally_block, samples); ++i) {
-      const Status& status = statuses[i];
+    for (int i = first; i < math::minimum(first + tally_block, samples); ++i) {
+      const TrajectoryStatus& status = statuses[i];
       const bool failed = status.reason != Reason::finished;
       sum.append({status.steps, status.evaluations, failed ? 1 : 0, failed ? i : -1, status.steps,
                   status.evaluations, status.reason});
@@ -66,8 +66,8 @@ struct TallyBlock {
 
 /// The tally of all trajectories. Waits for them.
 template <ExecutionSpace Exec>
-Result summarize(const Exec& exec, const std::string& label, const Array<Status, Exec>& statuses,
-                 std::uint64_t first_id) {
+Result summarize(const Exec& exec, const std::string& label,
+                 const Array<TrajectoryStatus, Exec>& statuses, std::uint64_t first_id) {
   const int samples = static_cast<int>(statuses.extent(0));
   const int blocks = (samples + tally_block - 1) / tally_block;
   const Array<Tally, Exec> tallies(label + "::tally", static_cast<std::size_t>(blocks));
@@ -94,7 +94,8 @@ Result summarize(const Exec& exec, const std::string& label, const Array<Status,
 template <class T, ExecutionSpace Exec, class Program>
 Result run_trajectories(const Exec& exec, const std::string& label, const Program& program,
                         const SampleBlock& all, const Launch& launch, int most_workers = 0) {
-  const Array<Status, Exec> statuses(label + "::status", static_cast<std::size_t>(all.count));
+  const Array<TrajectoryStatus, Exec> statuses(label + "::status",
+                                               static_cast<std::size_t>(all.count));
   run_blocks<T>(exec, label, WithStatus<Program>{program, statuses.data()}, all, launch,
                 most_workers);
   return all.count == 0 ? Result{} : summarize(exec, label, statuses, all.first);

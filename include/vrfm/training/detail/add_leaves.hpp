@@ -93,7 +93,7 @@ struct AddLeaves {
 
   KOKKOS_FUNCTION void operator()(std::int64_t block) const {
     const std::int64_t first = block * flat_block;
-    const std::int64_t last = math::min(first + flat_block, count);
+    const std::int64_t last = math::minimum(first + flat_block, count);
     if (block == 0) {
       for (int i = 0; i < terms; ++i) loss_adder()(0, i);
     }
@@ -119,7 +119,7 @@ struct AddLeaves {
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int block) const {
     const std::int64_t first = block * flat_block;
-    const int n = static_cast<int>(math::min(flat_block, count - first));
+    const int n = static_cast<int>(math::minimum(flat_block, count - first));
     if (one_node) {
       ctx.map(1, n, AddNodeOfElement<T>{gradients + first, stride, range.count});
     } else {
@@ -168,7 +168,7 @@ struct AddLeaves {
   /// The same of as many of the eight as there are.
   KOKKOS_INLINE_FUNCTION void add_fewer(int begin, int distance, std::int64_t first,
                                         std::int64_t last) const {
-    const int end = math::min(range.count, begin + 8 * distance);
+    const int end = math::minimum(range.count, begin + 8 * distance);
     for (int step = distance; begin + step < end; step *= 2) {
       for (int k = begin; k + step < end; k += 2 * step) {
         AddElements<T>{gradients, stride, first, last}(k, k + step);

@@ -6,8 +6,16 @@
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
+#include <vrfm/objectives/objective.hpp>
+#include <vrfm/training/report.hpp>
 
 namespace vrfm::detail {
+
+/// Whether a report has room for an objective's terms; of what has none, another sentence tells.
+template <class O>
+inline constexpr bool few_terms = true;
+template <HasTerms O>
+inline constexpr bool few_terms<O> = term_count<O> <= most_terms;
 
 /// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
 inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;

@@ -25,7 +25,7 @@ struct OptimizerElement {
 
   T* p;
   const T* g;
-  T* state[n > 0 ? n : 1];
+  T* state[n > 0 ? std::size_t(n) : 1];
   StepInput<T, O> input;
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const {
