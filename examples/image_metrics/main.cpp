@@ -68,9 +68,11 @@ vrfm::FeatureStatistics statistics_of(const std::string& path) {
                ": expected features in a file *.npy or statistics in a file *.npz");
   if (kind == ".npz") {
     const vrfm::NpzFile archive(path);
-    vrfm::expect(archive.contains("mu") || !archive.contains("arr_0"), path,
-                 ": expected statistics mu and sigma, found images; another program makes features "
-                 "of them first");
+    vrfm::expect(
+        archive.contains("mu") || !archive.contains("arr_0"), path,
+        ": expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, "
+        "D] in a file *.npy, found the array arr_0; features of images are made by another "
+        "program and saved by numpy.save");
     return vrfm::load_statistics(path);
   }
   std::vector<std::size_t> shape;

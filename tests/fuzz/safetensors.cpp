@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -32,6 +33,22 @@ std::optional<vrfm::SafetensorsFile> parsed(std::span<const std::byte> bytes) {
   }
 }
 
+/// Whether the tensor was copied as T; all of the place is then written.
+template <class T>
+bool check_copy(const vrfm::SafetensorsFile& file, const vrfm::Tensor& tensor) {
+  const auto count = vrfm::detail::io::byte_count(tensor.shape, 1);
+  require(count.has_value());
+  std::vector<T> ones(*count, T(1)), twos(*count, T(2));
+  try {
+    file.copy_values(tensor.name, tensor.shape, std::span(ones));
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+  file.copy_values(tensor.name, tensor.shape, std::span(twos));
+  require(ones.empty() || std::memcmp(ones.data(), twos.data(), ones.size() * sizeof(T)) == 0);
+  return true;
+}
+
 void check(std::span<const std::byte> bytes) {
   const auto first = parsed(bytes);
   if (!first) return;
@@ -47,6 +64,10 @@ void check(std::span<const std::byte> bytes) {
     require(a.name == b.name && a.dtype == b.dtype && a.shape == b.shape);
     require(std::equal(a.data.begin(), a.data.end(), b.data.begin(), b.data.end()));
     if (a.dtype == vrfm::DType::f64) require(a.values<double>().size() == a.data.size() / 8);
+    const bool floats = check_copy<float>(*first, a), doubles = check_copy<double>(*first, a);
+    require((floats && doubles) == (a.dtype == vrfm::DType::f16 || a.dtype == vrfm::DType::bf16));
+    check_copy<std::uint8_t>(*first, a);
+    check_copy<std::int32_t>(*first, a);
   }
 }
 

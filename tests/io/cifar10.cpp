@@ -110,11 +110,16 @@ TEST_CASE("cifar10: wrong files are refused", "[io]") {
     spill(folder / "data_batch_3.bin", file);
     return error(Split::train);
   };
-  for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, record - 1, record + 1, 3 * record - 1})
+  for (const std::size_t size : {std::size_t{1}, record - 1, record + 1, 3 * record - 1})
     CHECK(has_all(broken(good.substr(0, size)),
                   {"data_batch_3.bin: expected one or more records of 3073 bytes, found " +
-                   std::to_string(size) + " bytes"}));
+                   std::to_string(size) + " bytes: truncated"}));
+  CHECK(
+      has_all(broken(""), {"data_batch_3.bin: expected a file of CIFAR-10's binary version, found "
+                           "an empty file"}));
+  // The Python version of the same set, and the archive that the files come in.
+  CHECK(has_all(broken("\x80\2}q\1"), {"found 5 bytes of a Python pickle"}));
+  CHECK(has_all(broken("\x1f\x8b\x08\x08xyz"), {"found 7 bytes of data compressed by gzip"}));
   CHECK(has_all(broken(good + "x"), {"records of 3073 bytes, found 9220 bytes"}));
   CHECK(has_all(broken(good.substr(0, 2 * record)),
                 {"data_batch_3.bin: expected 3 images, as many as in data_batch_1.bin, found 2"}));

@@ -2,6 +2,7 @@
 //
 // IDX files and MNIST: what is written is read back, plain and compressed, each way in which a file
 // can be wrong has its own error, and no wrong extent becomes an allocation.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -119,9 +120,9 @@ TEST_CASE("idx: each kind of broken file has its own error", "[io]") {
     std::vector<std::string> words;
   };
   const Row rows[] = {
-      {"empty", "", 1, {"expected an IDX file, found 0 bytes"}},
+      {"empty", "", 1, {"expected an IDX file, found an empty file"}},
       {"shorter than the magic", raw({0, 0, 8}), 1, {"expected an IDX file, found 3 bytes"}},
-      {"another format", "\x89PNG....", 1, {"begins with two zero bytes", "gzip"}},
+      {"another format", "\x89PNG....", 1, {"begins with two zero bytes", "gzip", "a picture"}},
       {"byte order turned", raw({1, 8, 0, 0, 2, 0, 0, 0, 1, 2}), 1, {"begins with two zero bytes"}},
       {"signed", raw({0, 0, 9, 1, 0, 0, 0, 0}), 1, {"expected unsigned bytes", "signed bytes"}},
       {"floats", raw({0, 0, 13, 1, 0, 0, 0, 0}), 1, {"expected unsigned bytes", "floats"}},
@@ -130,7 +131,14 @@ TEST_CASE("idx: each kind of broken file has its own error", "[io]") {
       {"images for labels", encoded({1, 1, 1}, {1}), 1, {"of 1 dimensions, found 3"}},
       {"no dimensions", raw({0, 0, 8, 0, 1}), 1, {"of 1 dimensions, found 0"}},
       {"extent cut", raw({0, 0, 8, 1, 0, 0}), 1, {"expected 4 more bytes, found 2"}},
-      {"too few values", good.substr(0, 9), 1, {"expected 2 values of shape [2]", "at most 1"}},
+      {"16-bit integers", raw({0, 0, 11, 1, 0, 0, 0, 0}), 1, {"found 16-bit integers"}},
+      {"32-bit integers", raw({0, 0, 12, 1, 0, 0, 0, 0}), 1, {"found 32-bit integers"}},
+      {"doubles", raw({0, 0, 14, 1, 0, 0, 0, 0}), 1, {"found doubles"}},
+      {"an archive of the files", "PK\3\4....", 1, {"found a zip archive"}},
+      {"too few values",
+       good.substr(0, 9),
+       1,
+       {"expected 2 values of shape [2]", "at most 1: truncated"}},
       {"too many values", good + "xyz", 1, {"expected the end of the file", "found 3 more"}},
       {"largest extent", raw({0, 0, 8, 1, 255, 255, 255, 255, 1}), 1, {"4294967295 values"}},
       {"overflowing product",
@@ -164,7 +172,10 @@ TEST_CASE("idx: each kind of broken gzip file has its own error", "[io]") {
        good.substr(0, 10),
        {"expected more compressed data, found their end: truncated"}},
       {"trailing bytes", good + "xy", {"to end with their last block, found 2 more bytes"}},
-      {"two members", good + good, {"to end with their last block, found "}},
+      {"a file twice", good + good, {"expected the end of the decompressed data, found more"}},
+      {"padding, then others", good + std::string(9, '\0') + "xy", {"found 2 more bytes"}},
+      {"half a member", good + good.substr(0, 9), {"found their end: truncated"}},
+      {"a member of another method", good + raw({0x1f, 0x8b, 7, 0}), {"unknown compression"}},
       {"checksum", checksum, {"expected valid compressed data", "incorrect data check"}},
       {"length", length, {"expected valid compressed data", "incorrect length check"}},
       {"block", data, {"expected valid compressed data", "invalid block type"}},
@@ -184,6 +195,26 @@ TEST_CASE("idx: each kind of broken gzip file has its own error", "[io]") {
     CAPTURE(row.what, error);
     CHECK(error.starts_with("in.idx: "));
     CHECK(has_all(error, row.words));
+  }
+}
+
+TEST_CASE("idx: gzip members one after another are one file, and zeros are padding", "[io]") {
+  const Values values = counted(100'000);
+  const std::string plain = encoded({100'000}, values), zeros(512, '\0');
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return zipped(plain.substr(begin, end - begin));
+  };
+  // Cut inside the magic number and inside the values; members of nothing; more than the buffer.
+  for (const std::string& file :
+       {part(0, 2) + part(2, plain.size()), part(0, 90'000) + part(90'000, plain.size()),
+        zipped("") + part(0, 7) + zipped("") + part(7, plain.size()) + zipped(""),
+        part(0, plain.size()) + zeros, part(0, 9) + zeros + part(9, plain.size()) + zeros,
+        part(0, plain.size()) + std::string(200'000, '\0')})
+    CHECK(parse(file).values == values);
+  for (std::size_t cut = 0; cut <= 60; ++cut) {
+    const std::string text = encoded({40}, counted(40));
+    const std::size_t at = std::min(cut, text.size());
+    CHECK(parse(zipped(text.substr(0, at)) + zipped(text.substr(at))).values == counted(40));
   }
 }
 

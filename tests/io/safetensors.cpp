@@ -4,13 +4,17 @@
 // library agree byte for byte, and each way in which a file can be wrong has its own error.
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <limits>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -206,7 +210,7 @@ TEST_CASE("safetensors: every malformed file has its error", "[io]") {
     std::vector<std::string> words;
   };
   const Row rows[] = {
-      {"empty", "", {"expected at least 8 bytes", "found 0"}},
+      {"empty", "", {"expected a safetensors file, found an empty file"}},
       {"no room for the size", "1234567", {"expected at least 8 bytes", "found 7"}},
       {"header beyond the file",
        prefixed(good, 0, good.size() + 1),
@@ -217,7 +221,10 @@ TEST_CASE("safetensors: every malformed file has its error", "[io]") {
        {"at most 100000000", "100000001"}},
       {"header size near 2^64",
        prefixed(good, 8, huge),
-       {"at most 100000000", "18446744073709551615"}},
+       {"at most 100000000", "18446744073709551615 at the beginning of other bytes"}},
+      {"PyTorch's own format",
+       "PK\3\4" + std::string(100, '\7'),
+       {"expected a safetensors file", "of a zip archive (.npz, .pt or .zip)"}},
       {"header of no bytes", framed("", 0), {"expected '{'"}},
       {"byte order mark", framed("\xef\xbb\xbf" + good, 8), {"expected '{'"}},
       {"leading space", framed(" " + good, 8), {"expected '{'"}},
@@ -250,7 +257,10 @@ TEST_CASE("safetensors: every malformed file has its error", "[io]") {
        framed(meta + R"({},"__metadata__":{}})", 0),
        {"second key '__metadata__'"}},
       {"repeated metadata key", framed(meta + R"({"a":"","a":""}})", 0), {"second key 'a'"}},
-      {"unknown key", framed(R"({"w":{"type":1}})", 0), {"tensor 'w'", "the key 'type'"}},
+      {"unknown key", framed(R"({"w":{"type":1}})", 0), {"tensor 'w'", "no key 'dtype'"}},
+      {"unknown key in place of a tensor",
+       framed(R"({"w":1})", 0),
+       {"key 'w'", "expected one object", "number 1"}},
       {"repeated key",
        framed(R"({"w":{"dtype":"F32","dtype":"F32"}})", 0),
        {"tensor 'w'", "once each", "second key 'dtype'"}},
@@ -264,8 +274,11 @@ TEST_CASE("safetensors: every malformed file has its error", "[io]") {
        framed(R"({"w":{"shape":[],"dtype":"F32"}})", 4),
        {"tensor 'w'", "once each", "no key 'data_offsets'"}},
       {"unsupported dtype",
-       framed(one(R"("BF16")", "[2]", "[0,4]"), 4),
-       {"tensor 'w'", "expected one dtype of F32, F64, U8, I32, I64, U64", "'BF16'"}},
+       framed(one(R"("Q4_0")", "[2]", "[0,4]"), 4),
+       {"tensor 'w'", "expected one dtype of F32, F64, U8, I32, I64, U64, F16, BF16, ", "'Q4_0'"}},
+      {"a part of a byte",
+       framed(one(R"("F4")", "[3]", "[0,2]"), 2),
+       {"tensor 'w'", "expected a size of whole bytes", "F4 [3]"}},
       {"dtype in lower case", framed(one(R"("f32")", "[2]", "[0,8]"), 8), {"tensor 'w'", "'f32'"}},
       {"dtype is a number",
        framed(one("32", "[2]", "[0,8]"), 8),
@@ -338,6 +351,111 @@ TEST_CASE("safetensors: every malformed file has its error", "[io]") {
   }
 }
 
+TEST_CASE("safetensors: tensors of every type may stand in a file", "[io]") {
+  // All of safetensors 0.8, and the bytes of 8 elements.
+  const std::pair<const char*, std::size_t> types[] = {
+      {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},   {"I8", 8},
+      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"I16", 16}, {"U16", 16},
+      {"F16", 16},    {"BF16", 16},   {"I32", 32},    {"U32", 32},        {"F32", 32}, {"C64", 64},
+      {"F64", 64},    {"I64", 64},    {"U64", 64},    {"F8_E5M2FNUZ", 8}};
+  std::string header = "{";
+  std::size_t size = 0;
+  for (const auto& [type, bytes] : types) {
+    header += "\"" + std::string(type) + "\":{\"dtype\":\"" + type +
+              "\",\"shape\":[2,4],\"data_offsets\":[" + std::to_string(size) + "," +
+              std::to_string(size + bytes) + "]},";
+    size += bytes;
+  }
+  header.back() = '}';
+  const auto file = parse(framed(header, size));
+  REQUIRE(file.tensors().size() == std::size(types));
+  for (const auto& [type, bytes] : types) {
+    CAPTURE(type);
+    CHECK(file.at(type).data.size() == bytes);
+  }
+  // They are written again, and only one that is asked for must be known to C++.
+  const std::vector<Tensor> copies(file.tensors().begin(), file.tensors().end());
+  const auto again = parse(encoded(copies));
+  for (const auto& tensor : file.tensors()) {
+    CAPTURE(tensor.name);
+    CHECK(again.at(tensor.name).dtype == tensor.dtype);
+    CHECK(same_bytes(again.at(tensor.name).data, tensor.data));
+  }
+  CHECK(has_all(thrown<std::runtime_error>([&] { file.at("BOOL").values<std::uint8_t>(); }),
+                {"tensor 'BOOL': expected dtype U8, found BOOL"}));
+  std::vector<float> floats(8);
+  for (const auto& [type, bytes] : types) {
+    const std::string_view name = type;
+    if (name == "F32" || name == "F16" || name == "BF16") continue;
+    CHECK(thrown<std::runtime_error>([&] {
+            file.copy_values(name, Shape{2, 4}, std::span(floats));
+          }) == "in.safetensors: tensor '" + std::string(name) + "': expected F32 [2, 4], found " +
+                    std::string(name) + " [2, 4]");
+  }
+}
+
+TEST_CASE("safetensors: reals of 16 bits are copied as float or double", "[io]") {
+  // 1.5, the smallest subnormal, -infinity and -0 as F16, then 1.5, -infinity and -0 as BF16.
+  const std::string header = R"({"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},)"
+                             R"("b":{"dtype":"BF16","shape":[3,1],"data_offsets":[8,14]},)"
+                             R"("t":{"dtype":"BOOL","shape":[2],"data_offsets":[14,16]}})";
+  const unsigned char data[] = {0x00, 0x3e, 0x01, 0x00, 0x00, 0xfc, 0x00, 0x80,
+                                0xc0, 0x3f, 0x80, 0xff, 0x00, 0x80, 0x00, 0x02};
+  const auto file =
+      parse(framed(header, 0) + std::string(reinterpret_cast<const char*>(data), sizeof(data)));
+  const auto check = [&](auto zero) {
+    using T = decltype(zero);
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    std::vector<T> halves(4), brains(3);
+    file.copy_values("h", Shape{4}, std::span(halves));
+    file.copy_values("b", Shape{3, 1}, std::span(brains));
+    CHECK(halves == std::vector<T>{T(1.5), T(0x1p-24), -infinity, T(0)});
+    CHECK(std::signbit(halves[3]));
+    CHECK(brains == std::vector<T>{T(1.5), -infinity, T(0)});
+    CHECK(std::signbit(brains[2]));
+  };
+  check(0.0f);
+  check(0.0);
+  std::vector<std::uint8_t> truths(2);
+  file.copy_values("t", Shape{2}, std::span(truths));
+  CHECK(truths == std::vector<std::uint8_t>{0, 1});
+  CHECK(has_all(thrown<std::runtime_error>([&] {
+                  std::vector<std::int32_t> out(4);
+                  file.copy_values("h", Shape{4}, std::span(out));
+                }),
+                {"tensor 'h': expected I32 [4], found F16 [4]"}));
+  CHECK(has_all(thrown<std::runtime_error>([&] {
+                  std::vector<float> out(4);
+                  file.copy_values("h", Shape{2, 2}, std::span(out));
+                }),
+                {"tensor 'h': expected F32 [2, 2], found F16 [4]"}));
+  CHECK(has_all(thrown<std::invalid_argument>([&] {
+                  std::vector<float> out(3);
+                  file.copy_values("h", Shape{4}, std::span(out));
+                }),
+                {"tensor 'h': expected a place for F32 [4], found one for 3 elements"}));
+}
+
+TEST_CASE("safetensors: what the format does not name is ignored where the reference does",
+          "[io]") {
+  const auto values = [](const std::string& more) {
+    const auto file = parse(
+        framed(R"({"w":{"dtype":"F32",)" + more + R"("shape":[2],"data_offsets":[0,8]}})", 8));
+    return file.at("w").values<float>().size();
+  };
+  CHECK(values("") == 2);
+  for (const char* value : {"1", "-1", "1.5", "null", "true", R"("text")", "[]", "{}", "[1,[2],{}]",
+                            R"({"shape":[1],"dtype":{"a":[{}]}})"}) {
+    CAPTURE(value);
+    CHECK(values(R"("stride":)" + std::string(value) + ",") == 2);
+    CHECK(values(R"("stride":1,"stride":)" + std::string(value) + ",") == 2);
+  }
+  const auto file = parse(
+      framed(R"({"__metadata__":null,"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
+  CHECK(file.metadata().empty());
+  CHECK(file.tensors().size() == 1);
+}
+
 TEST_CASE("safetensors: a file cut anywhere or with a byte added is refused", "[io]") {
   const TemporaryFolder folder;
   const Golden values;
@@ -349,7 +467,7 @@ TEST_CASE("safetensors: a file cut anywhere or with a byte added is refused", "[
   spill(folder / "cut.safetensors", text.substr(0, text.size() - 1));
   const auto cut =
       thrown<std::runtime_error>([&] { SafetensorsFile::read(folder / "cut.safetensors"); });
-  CHECK(has_all(cut, {(folder / "cut.safetensors").string(), "tensor '", "within"}));
+  CHECK(has_all(cut, {(folder / "cut.safetensors").string(), "tensor '", "within", "truncated"}));
   CHECK(thrown<std::runtime_error>([&] { parse(text + "x"); }) != "(nothing thrown)");
 }
 

@@ -45,13 +45,17 @@ wrong() { # words, then arguments
 wrong "subcommand"
 wrong "none.npy: cannot read" frechet "$a" none.npy
 wrong "main.cpp: expected features in a file *.npy or statistics in a file *.npz" frechet "$a" main.cpp
-wrong "expected values of type '<f4' or '<f8', found '<i4'" frechet "$a" "$golden/io_i4.npy"
+wrong "expected values of type '<f2', '<f4' or '<f8', found '<i4'" frechet "$a" "$golden/io_i4.npy"
 wrong "expected an array of shape [rows, columns], found []" frechet "$a" "$golden/io_f8_scalar.npy"
 wrong "io_f4.npy: feature_statistics: features: row 0 holds a number that is not finite" frechet "$a" "$golden/io_f4.npy"
 wrong "metrics_features_a.npy: inception_score: expected one to 30 splits of as many rows, but got 31" inception "$a" --splits 31
 wrong "Value 0 not in range" inception "$a" --splits 0
-LC_ALL=C sed 's/mu\.npy/nu.npy/g' "$golden/io_stored.npz" >"$dir/images.npz"
-wrong "images.npz: expected statistics mu and sigma, found images" frechet "$a" "$dir/images.npz"
+wrong "arr_0.npz: expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, D] in a file *.npy, found the array arr_0; features of images are made by another program and saved by numpy.save" \
+  frechet "$a" "$golden/readers/features_as_arr_0.npz"
+expect dimensions 16 statistics "$golden/readers/julia_statistics.npz" --output "$dir/julia.npz"
+expect distance 0 frechet "$dir/julia.npz" "$golden/readers/julia_statistics.npz"
+printf '<!DOCTYPE html>\n<html></html>\n' >"$dir/page.npz"
+wrong "page.npz: expected an NPZ archive, found a web page (HTML)" frechet "$a" "$dir/page.npz"
 wrong "expected 'mu' of shape [D]" frechet "$a" "$golden/io_stored.npz"
 wrong "expected a file *.npz, found stats" statistics "$a" --output stats
 

@@ -3,8 +3,11 @@
 // Checkpoints and weights: a run that is stopped and continued ends with the bits of one that was
 // not, and a file that does not fit is one clear error that changes nothing.
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -296,4 +299,45 @@ TEST_CASE("weights that do not fit change nothing", "[training][weights]") {
   const vrfm::Flow<double> wide(Kokkos::DefaultExecutionSpace(), tiny_flow(), 2);
   CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::load_weights(good, wide); }),
                 {"expected F64", "found F32"}));
+}
+
+TEST_CASE("weights of 16 bits are read as the values that they are", "[training][weights]") {
+  const TemporaryFolder folder;
+  const auto good = folder / "good", brain = folder / "brain", half = folder / "half";
+  const auto flow = flow_from(1);
+  vrfm::save_weights(good, flow);
+  // BF16 is the first half of each float; F16 of one tensor holds 1.5 and -0.25.
+  std::vector<std::vector<std::byte>> kept;
+  rewrite(good, brain, [&](Contents& c) {
+    for (Tensor& tensor : c.tensors) {
+      auto& bytes = kept.emplace_back();
+      for (std::size_t i = 0; i < tensor.data.size(); i += 4)
+        bytes.insert(bytes.end(), {tensor.data[i + 2], tensor.data[i + 3]});
+      tensor.dtype = vrfm::DType::bf16;
+    }
+    for (std::size_t k = 0; k < kept.size(); ++k) c.tensors[k].data = kept[k];
+  });
+  const std::vector<std::uint16_t> two{0x3e00, 0xb400};
+  rewrite(good, half, [&](Contents& c) {
+    c.at(bias).dtype = vrfm::DType::f16;
+    c.at(bias).data = std::as_bytes(std::span(two));
+  });
+
+  const auto read = flow_from(2);
+  vrfm::load_weights(brain, read);
+  auto expected = host_numbers(flow.values());
+  for (auto& value : expected)
+    value = std::bit_cast<float>(std::bit_cast<std::uint32_t>(float(value)) & 0xffff'0000u);
+  CHECK(host_numbers(read.values()) == expected);
+  const vrfm::Flow<double> wide(Kokkos::DefaultExecutionSpace(), tiny_flow(), 2);
+  vrfm::load_weights(brain, wide);
+  const auto doubles = host_numbers(wide.values());
+  CHECK(std::equal(doubles.begin(), doubles.end(), expected.begin(), expected.end()));
+
+  vrfm::load_weights(half, read);
+  for (const auto& slot : read.parameters().slots())
+    if (slot.name == bias) {
+      CHECK(host_numbers(read.values()).at(slot.offset) == 1.5f);
+      CHECK(host_numbers(read.values()).at(slot.offset + 1) == -0.25f);
+    }
 }

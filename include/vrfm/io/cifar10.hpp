@@ -15,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/detail/image_files.hpp>
+#include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/file.hpp>
 #include <vrfm/io/images.hpp>
 #include <vrfm/io/input.hpp>
@@ -37,13 +39,22 @@ inline constexpr std::size_t cifar_side = 32, cifar_channels = 3,
 /// Appends the records of one file to `images`.
 template <class Input>
 void load_cifar10(Input& input, Images& images) {
-  if (input.size() == 0 || input.size() % cifar_record != 0)
+  refuse_placeholder(input, "a file of CIFAR-10's binary version");
+  if (input.size() % cifar_record != 0) {
+    // A record begins with a label below ten, as no other kind of file does.
+    const std::string start = first_bytes(input);
     fail(input.name(), "expected one or more records of " + std::to_string(cifar_record) +
-                           " bytes, found " + std::to_string(input.size()) + " bytes");
+                           " bytes, found " + std::to_string(input.size()) + " bytes" +
+                           (static_cast<unsigned char>(start[0]) < 10
+                                ? std::string(truncated)
+                                : " of " + kind_of(std::as_bytes(std::span(start)))));
+  }
   const std::size_t count = input.size() / cifar_record, first = images.count;
   images.count += count;
-  images.pixels.resize(images.count * cifar_pixels);
-  images.labels.resize(images.count);
+  with_memory(input.name(), images.count * cifar_record, [&images] {
+    images.pixels.resize(images.count * cifar_pixels);
+    images.labels.resize(images.count);
+  });
   std::array<std::uint8_t, cifar_record> record;
   for (std::size_t i = first; i < images.count; ++i) {
     input.read(std::as_writable_bytes(std::span(record)));

@@ -3,7 +3,7 @@
 // IDX files of bytes, the format of MNIST (http://yann.lecun.com/exdb/mnist): two zero bytes, the
 // element type (8: unsigned byte), the number of dimensions, each extent in 4 bytes, most
 // significant first, and the values, last index fastest. They are read as they are or compressed by
-// gzip; the file's first bytes say which, not its name.
+// gzip, in one member or several; the file's first bytes say which, not its name.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,10 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/detail/gzip.hpp>
 #include <vrfm/io/detail/inflate.hpp>
+#include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/file.hpp>
 #include <vrfm/io/images.hpp>
 #include <vrfm/io/input.hpp>
@@ -55,7 +57,7 @@ class PlainReader {
   void read(std::span<std::byte> out) {
     if (out.size() > left_)
       fail(input_.name(), "expected " + std::to_string(out.size()) + " more bytes, found " +
-                              std::to_string(left_) + " left in the file");
+                              std::to_string(left_) + " left in the file" + std::string(truncated));
     input_.read(out);
     left_ -= out.size();
   }
@@ -77,7 +79,8 @@ IdxArray load_idx_values(Reader& reader, std::array<std::byte, 4> magic, int dim
   if (magic[0] != std::byte{0} || magic[1] != std::byte{0})
     fail(name,
          "expected an IDX file, which begins with two zero bytes, or one compressed by gzip; "
-         "found others");
+         "found " +
+             kind_of(magic));
   if (magic[2] != idx_unsigned_byte)
     fail(name, "expected unsigned bytes in the IDX file, found " + idx_type_name(magic[2]));
   if (std::to_integer<int>(magic[3]) != dimensions)
@@ -97,8 +100,9 @@ IdxArray load_idx_values(Reader& reader, std::array<std::byte, 4> magic, int dim
   if (!bytes || *bytes > room)
     fail(name, "expected " + (bytes ? std::to_string(*bytes) : "2^64 or more") +
                    " values of shape " + format_shape(array.shape) +
-                   ", found a file that holds at most " + std::to_string(room));
-  array.values.resize(*bytes);
+                   ", found a file that holds at most " + std::to_string(room) +
+                   (bytes ? std::string(truncated) : ""));
+  array.values = allocate_values<std::uint8_t>(name, *bytes);
   reader.read(std::as_writable_bytes(std::span(array.values)));
   reader.finish();
   return array;
@@ -106,6 +110,7 @@ IdxArray load_idx_values(Reader& reader, std::array<std::byte, 4> magic, int dim
 
 template <class Input>
 IdxArray load_idx(Input& input, int dimensions) {
+  refuse_placeholder(input, "an IDX file");
   std::array<std::byte, 4> start;
   if (input.size() < start.size())
     fail(input.name(), "expected an IDX file, found " + std::to_string(input.size()) + " bytes");
@@ -124,7 +129,8 @@ IdxArray load_idx(Input& input, int dimensions) {
 }  // namespace detail::io
 
 /// Reads an array of bytes with this many dimensions. Throws std::runtime_error with the file, what
-/// was expected and what was found.
+/// was expected and what was found; std::bad_alloc with the file and the bytes if these do not fit
+/// in memory.
 inline IdxArray read_idx(const std::filesystem::path& path, int dimensions) {
   InputFile input(path);
   return detail::io::load_idx(input, dimensions);

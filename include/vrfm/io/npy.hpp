@@ -3,9 +3,11 @@
 // NumPy's format for one array
 // (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): 6 bytes of magic, 2 of
 // version, the header's size in 2 bytes (version 1) or 4 (versions 2 and 3), the header, the
-// values. Only row-major arrays of the little-endian types of DType are read and written.
+// values. Both orders of bytes and of indices are read; values are little-endian and row-major in
+// memory and in files that are written.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +21,9 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/io/detail/convert.hpp>
+#include <vrfm/io/detail/file_kind.hpp>
+#include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/detail/npy_header.hpp>
 #include <vrfm/io/file.hpp>
 #include <vrfm/io/input.hpp>
@@ -49,7 +54,8 @@ NpyHeader load_npy_header(Input& input, std::size_t& left) {
   const auto take = [&](std::span<std::byte> out, std::string_view what) {
     if (out.size() > left)
       fail(name, "expected " + std::to_string(out.size()) + " bytes of " + std::string(what) +
-                     ", found " + std::to_string(left) + " left in the file");
+                     ", found " + std::to_string(left) + " left in the file" +
+                     std::string(truncated));
     input.read(out);
     left -= out.size();
   };
@@ -57,7 +63,8 @@ NpyHeader load_npy_header(Input& input, std::size_t& left) {
   std::array<char, 8> start;
   take(std::as_writable_bytes(std::span(start)), "magic and version");
   if (std::string_view(start.data(), npy_magic.size()) != npy_magic)
-    fail(name, "expected the magic bytes \\x93NUMPY of an NPY file, found others");
+    fail(name, "expected the magic bytes \\x93NUMPY of an NPY file, found " +
+                   kind_of(std::as_bytes(std::span(start))));
   const int major = static_cast<unsigned char>(start[6]),
             minor = static_cast<unsigned char>(start[7]);
   if (major < 1 || major > 3 || minor != 0)
@@ -71,62 +78,109 @@ NpyHeader load_npy_header(Input& input, std::size_t& left) {
                    " bytes, found " + std::to_string(header_size));
   if (header_size > left)
     fail(name, "expected " + std::to_string(header_size) + " bytes of header, found " +
-                   std::to_string(left) + " left in the file");
+                   std::to_string(left) + " left in the file" + std::string(truncated));
   std::string text(header_size, '\0');
   take(std::as_writable_bytes(std::span(text)), "header");
   NpyHeader header = NpyHeaderReader(text, name).read();
 
-  const auto& found = row(header.dtype);
-  const auto bytes = byte_count(header.shape, found.size);
+  const auto bytes = byte_count(header.shape, header.dtype);
   if (!bytes || *bytes != left)
     fail(name, "expected " + (bytes ? std::to_string(*bytes) : "2^64 or more") +
-                   " bytes of data for '" + std::string(found.npy) + "' " +
-                   format_shape(header.shape) + ", found " + std::to_string(left));
+                   " bytes of data for '" + npy_descr(header.dtype, header.big_endian) + "' " +
+                   format_shape(header.shape) + ", found " + std::to_string(left) +
+                   (bytes && left < *bytes ? std::string(truncated) : ""));
   return header;
 }
 
+/// `values`, whose first index is the fastest, in row-major order.
+template <class T>
+std::vector<T> row_major(std::span<const std::size_t> shape, std::vector<T> values,
+                         const std::string& name) {
+  // Indices of one value do not count, and arrays of one other index or none are in both orders.
+  std::vector<std::size_t> extents, strides, index;
+  std::size_t stride = 1;
+  for (const std::size_t extent : shape) {
+    if (extent == 1) continue;
+    extents.push_back(extent);
+    strides.push_back(stride);
+    stride *= extent;
+  }
+  if (extents.size() < 2 || values.empty()) return values;
+  index.resize(extents.size());
+  auto result = allocate_values<T>(name, values.size());
+  std::size_t from = 0;
+  for (T& value : result) {
+    value = values[from];
+    for (std::size_t k = extents.size(); k-- > 0;) {
+      from += strides[k];
+      if (++index[k] < extents[k]) break;
+      from -= strides[k] * extents[k];
+      index[k] = 0;
+    }
+  }
+  return result;
+}
+
+/// The `bytes` of values behind a header, whose type convert() takes.
 template <FileValue T, class Input>
-std::vector<T> load_npy_values(Input& input, std::size_t bytes) {
-  std::vector<T> values(bytes / sizeof(T));
-  input.read(std::as_writable_bytes(std::span(values)));
-  return values;
+NpyArray<T> load_npy_values(Input& input, NpyHeader header, std::size_t bytes) {
+  const std::size_t size = row(header.dtype).bits / 8;
+  auto values = allocate_values<T>(input.name(), bytes / size);
+  if (header.dtype == dtype_of<T>()) {
+    const auto all = std::as_writable_bytes(std::span(values));
+    input.read(all);
+    if (header.big_endian) swap_bytes(all, size);
+  } else {
+    std::vector<std::byte> buffer(65'536);
+    for (std::size_t done = 0; done < values.size();) {
+      const std::size_t count = (std::min)(values.size() - done, buffer.size() / size);
+      const auto piece = std::span(buffer).first(count * size);
+      input.read(piece);
+      if (header.big_endian) swap_bytes(piece, size);
+      convert(header.dtype, piece, values.data() + done);
+      done += count;
+    }
+  }
+  if (header.fortran_order) values = row_major(header.shape, std::move(values), input.name());
+  return {std::move(header.shape), std::move(values)};
 }
 
 template <FileValue T, class Input>
 NpyArray<T> load_npy(Input& input) {
   std::size_t bytes = 0;
   NpyHeader header = load_npy_header(input, bytes);
-  if (header.dtype != dtype_of<T>())
-    fail(input.name(), "expected values of type '" + std::string(row(dtype_of<T>()).npy) +
-                           "', found '" + std::string(row(header.dtype).npy) + "'");
-  return {std::move(header.shape), load_npy_values<T>(input, bytes)};
+  if (!reads_as<T>(header.dtype))
+    fail(input.name(), "expected values of type '" + npy_descr(dtype_of<T>()) + "', found '" +
+                           npy_descr(header.dtype, header.big_endian) + "'");
+  return load_npy_values<T>(input, std::move(header), bytes);
 }
 
 template <class Input>
 NpyArray<double> load_npy_reals(Input& input) {
   std::size_t bytes = 0;
   NpyHeader header = load_npy_header(input, bytes);
-  if (header.dtype == DType::f64)
-    return {std::move(header.shape), load_npy_values<double>(input, bytes)};
-  if (header.dtype != DType::f32)
-    fail(input.name(), "expected values of type '<f4' or '<f8', found '" +
-                           std::string(row(header.dtype).npy) + "'");
-  const auto values = load_npy_values<float>(input, bytes);
-  return {std::move(header.shape), std::vector<double>(values.begin(), values.end())};
+  if (header.dtype != DType::f32 && !reads_as<double>(header.dtype))
+    fail(input.name(), "expected values of type '<f2', '<f4' or '<f8', found '" +
+                           npy_descr(header.dtype, header.big_endian) + "'");
+  return load_npy_values<double>(input, std::move(header), bytes);
 }
 
 }  // namespace detail::io
 
-/// Reads one array. Throws std::runtime_error with the file, what was expected and what was found.
+/// Reads one array. Halves ('<f2') become float or double, and truth values ('|b1') the bytes 0 and
+/// 1. Throws std::runtime_error with the file, what was expected and what was found; std::bad_alloc
+/// with the file and the bytes if these do not fit in memory.
 template <FileValue T>
 NpyArray<T> read_npy(const std::filesystem::path& path) {
   InputFile input(path);
+  detail::io::refuse_placeholder(input, "an NPY file");
   return detail::io::load_npy<T>(input);
 }
 
-/// Reads one array of float or double, as double.
+/// Reads one array of half, float or double, as double.
 inline NpyArray<double> read_npy_reals(const std::filesystem::path& path) {
   InputFile input(path);
+  detail::io::refuse_placeholder(input, "an NPY file");
   return detail::io::load_npy_reals(input);
 }
 
@@ -134,18 +188,22 @@ inline NpyArray<double> read_npy_reals(const std::filesystem::path& path) {
 template <FileValue T>
 NpyArray<T> parse_npy(std::span<const std::byte> bytes, std::string name) {
   InputBytes input(bytes, std::move(name));
+  detail::io::refuse_placeholder(input, "an NPY file");
   return detail::io::load_npy<T>(input);
 }
 
 /// Hands the bytes of an NPY file to `write`, piece by piece: version 1.0 if the header fits in
 /// 65,535 bytes, else 2.0; data from a multiple of 64 bytes on. Throws std::invalid_argument if
-/// `tensor`'s data do not fill its shape.
+/// `tensor`'s data do not fill its shape or its type is none of NumPy's.
 inline void encode_npy(const Tensor& tensor,
                        const std::function<void(std::span<const std::byte>)>& write) {
   using namespace detail::io;
   check_filled(tensor);
+  if (row(tensor.dtype).npy.empty())
+    throw std::invalid_argument("npy: expected a type that NumPy has, found " +
+                                std::string(row(tensor.dtype).safetensors));
   std::string header =
-      "{'descr': '" + std::string(row(tensor.dtype).npy) + "', 'fortran_order': False, 'shape': (";
+      "{'descr': '" + npy_descr(tensor.dtype) + "', 'fortran_order': False, 'shape': (";
   for (std::size_t i = 0; i < tensor.shape.size(); ++i)
     header += (i ? ", " : "") + std::to_string(tensor.shape[i]);
   header += tensor.shape.size() == 1 ? ",), }" : "), }";

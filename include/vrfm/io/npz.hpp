@@ -2,10 +2,10 @@
 //
 // NumPy's archives of named arrays
 // (https://numpy.org/doc/stable/reference/generated/numpy.savez.html): a zip file with one entry
-// "<name>.npy" for each array. What numpy.savez and numpy.savez_compressed write can be read; what
-// is written is not compressed, like numpy.savez's. The container is vrfm's own over zlib, which
-// libpng brings along: it can be written front to back into an AtomicFile, and a damaged one has a
-// clear error.
+// "<name>.npy" for each array. What numpy.savez and numpy.savez_compressed write can be read, also
+// beside other entries; what is written is not compressed, like numpy.savez's. The container is
+// vrfm's own over zlib, which libpng brings along: it can be written front to back into an
+// AtomicFile, and a damaged one has a clear error.
 #pragma once
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/detail/zip_reader.hpp>
 #include <vrfm/io/detail/zip_writer.hpp>
 #include <vrfm/io/file.hpp>
@@ -34,7 +35,8 @@ inline constexpr std::string_view npz_suffix = ".npy";
 }
 
 /// An archive whose arrays are read one by one, each when it is asked for. All members throw
-/// std::runtime_error with the file, what was expected and what was found.
+/// std::runtime_error with the file, what was expected and what was found, and std::bad_alloc with
+/// the file, the array and the bytes if these do not fit in memory.
 template <class Input>
 class NpzArchive {
  public:
@@ -42,35 +44,33 @@ class NpzArchive {
   template <class... Source>
   explicit NpzArchive(Source&&... source) : input_(std::forward<Source>(source)...) {
     using namespace detail::io;
+    refuse_placeholder(input_, "an NPZ archive");
     entries_ = ZipDirectoryReader<Input>(input_).read();
     std::set<std::string_view> names;
-    for (const ZipEntry& entry : entries_) {
-      if (!entry.name.ends_with(npz_suffix))
-        fail(input_.name(),
-             "expected arrays as entries *.npy alone, found " + in_quotes(entry.name));
+    for (const ZipEntry& entry : entries_)
       if (!names.insert(entry.name).second)
         fail(input_.name(),
              "expected entries of different names, found " + in_quotes(entry.name) + " twice");
-    }
   }
 
-  /// The arrays' names, without ".npy", as the archive lists them.
+  /// The arrays' names, without ".npy", as the archive lists them. Other entries have no name here.
   std::vector<std::string> names() const {
     std::vector<std::string> result;
     for (const auto& entry : entries_)
-      result.push_back(entry.name.substr(0, entry.name.size() - detail::io::npz_suffix.size()));
+      if (entry.name.ends_with(detail::io::npz_suffix))
+        result.push_back(entry.name.substr(0, entry.name.size() - detail::io::npz_suffix.size()));
     return result;
   }
 
   bool contains(std::string_view array) const { return find(array) != nullptr; }
 
-  /// The array of that name, whose values are of type T.
+  /// The array of that name, whose values are of type T or become it (see read_npy).
   template <FileValue T>
   NpyArray<T> read(std::string_view array) {
     return with(array, [](auto& input) { return detail::io::load_npy<T>(input); });
   }
 
-  /// The array of that name, of float or double, as double.
+  /// The array of that name, of half, float or double, as double.
   NpyArray<double> read_reals(std::string_view array) {
     return with(array, [](auto& input) { return detail::io::load_npy_reals(input); });
   }

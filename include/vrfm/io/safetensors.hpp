@@ -3,7 +3,8 @@
 // The safetensors format: 8 bytes with the header's size N (little-endian), N bytes of JSON, then
 // the tensors' bytes without gap or overlap (https://huggingface.co/docs/safetensors). A file is
 // untrusted until all of it has been checked: sizes, names, types, shapes and offsets come before
-// the first allocation for data.
+// the first allocation for data. A tensor may have any type of the format; only one that is asked
+// for needs a type that becomes what is asked for.
 #pragma once
 
 #include <algorithm>
@@ -25,6 +26,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vrfm/io/detail/convert.hpp>
+#include <vrfm/io/detail/file_kind.hpp>
+#include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/detail/safetensors_header.hpp>
 #include <vrfm/io/detail/safetensors_layout.hpp>
 #include <vrfm/io/file.hpp>
@@ -44,7 +48,7 @@ using Metadata = std::map<std::string, std::string>;
 class SafetensorsFile {
  public:
   /// Reads a whole file. Throws std::runtime_error with the file, the tensor, what was expected and
-  /// what was found.
+  /// what was found; std::bad_alloc with the file and the bytes if these do not fit in memory.
   static SafetensorsFile read(const std::filesystem::path& path) {
     InputFile input(path);
     return SafetensorsFile(input);
@@ -80,19 +84,43 @@ class SafetensorsFile {
   /// has another type or shape.
   template <FileValue T>
   std::span<const T> values(std::string_view tensor, std::span<const std::size_t> shape) const {
-    using namespace detail::io;
     const Tensor& found = at(tensor);
-    if (found.dtype != dtype_of<T>() ||
-        !std::equal(shape.begin(), shape.end(), found.shape.begin(), found.shape.end()))
-      fail(name_, "tensor " + in_quotes(tensor) + ": expected " + describe(dtype_of<T>(), shape) +
-                      ", found " + describe(found.dtype, found.shape));
+    expect_tensor<T>(found, found.dtype == dtype_of<T>(), shape);
     return found.values<T>();
   }
 
+  /// Copies the elements of the tensor of that name to `out`, whose size is the shape's product.
+  /// F16 and BF16 become float or double, and BOOL the bytes 0 and 1. Throws std::runtime_error if
+  /// there is no such tensor or if it has another type or shape.
+  template <FileValue T>
+  void copy_values(std::string_view tensor, std::span<const std::size_t> shape,
+                   std::span<T> out) const {
+    using namespace detail::io;
+    const Tensor& found = at(tensor);
+    expect_tensor<T>(found, reads_as<T>(found.dtype), shape);
+    if (byte_count(shape, sizeof(T)) != out.size_bytes())
+      throw std::invalid_argument("tensor " + in_quotes(tensor) + ": expected a place for " +
+                                  describe(dtype_of<T>(), shape) + ", found one for " +
+                                  std::to_string(out.size()) + " elements");
+    convert(found.dtype, found.data, out.data());
+  }
+
  private:
+  template <FileValue T>
+  void expect_tensor(const Tensor& found, bool right_type,
+                     std::span<const std::size_t> shape) const {
+    using namespace detail::io;
+    if (!right_type ||
+        !std::equal(shape.begin(), shape.end(), found.shape.begin(), found.shape.end()))
+      fail(name_, "tensor " + in_quotes(found.name) + ": expected " +
+                      describe(dtype_of<T>(), shape) + ", found " +
+                      describe(found.dtype, found.shape));
+  }
+
   template <class Input>
   explicit SafetensorsFile(Input& input) : name_(input.name()) {
     using namespace detail::io;
+    refuse_placeholder(input, "a safetensors file");
     std::array<std::byte, 8> prefix;
     if (input.size() < prefix.size())
       fail(name_, "expected at least 8 bytes for the header's size, found " +
@@ -103,14 +131,16 @@ class SafetensorsFile {
     if (header_size > safetensors_header_limit)
       fail(name_, "expected a safetensors file, whose header has at most " +
                       std::to_string(safetensors_header_limit) + " bytes, found " +
-                      std::to_string(header_size));
+                      std::to_string(header_size) + " at the beginning of " + kind_of(prefix));
     if (header_size > rest)
       fail(name_, "expected a header of " + std::to_string(header_size) + " bytes, found only " +
-                      std::to_string(rest) + " left in the file");
+                      std::to_string(rest) + " left in the file" + std::string(truncated));
 
-    std::string json(header_size, '\0');
-    input.read(std::as_writable_bytes(std::span(json)));
-    SafetensorsHeader header = parse_safetensors_header(json, name_);
+    SafetensorsHeader header = with_memory(name_, header_size, [&] {
+      std::string json(header_size, '\0');
+      input.read(std::as_writable_bytes(std::span(json)));
+      return parse_safetensors_header(json, name_);
+    });
     const std::vector<std::size_t> order = check_coverage(header, rest - header_size, name_);
 
     // Other writers pack types of different sizes in any order; here each tensor starts at a
@@ -119,7 +149,8 @@ class SafetensorsFile {
     std::size_t total = 0;
     for (const SafetensorsEntry& entry : header.entries)
       total += padded(entry.offsets[1] - entry.offsets[0]);
-    bytes_ = std::make_unique_for_overwrite<std::byte[]>(total);
+    bytes_ = with_memory(name_, total,
+                         [total] { return std::make_unique_for_overwrite<std::byte[]>(total); });
 
     tensors_.resize(order.size());
     std::byte* place = bytes_.get();
@@ -159,7 +190,7 @@ inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& 
     order.push_back(order.size());
   }
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return row(tensors[a].dtype).size > row(tensors[b].dtype).size;
+    return row(tensors[a].dtype).bits > row(tensors[b].dtype).bits;
   });
   std::vector<std::size_t> begins(tensors.size());
   std::size_t offset = 0;

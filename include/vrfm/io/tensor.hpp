@@ -25,20 +25,65 @@ namespace vrfm {
 static_assert(std::endian::native == std::endian::little, "array files hold little-endian values");
 static_assert(sizeof(std::size_t) == sizeof(std::uint64_t), "array files hold 64-bit extents");
 
-/// The element types that files may hold.
-enum class DType { f32, f64, u8, i32, i64, u64 };
+/// The element types that files may hold: all of safetensors 0.8. The first six are those of C++
+/// that are read and written as they are (see FileValue); f16 and bf16 are read as float or double,
+/// boolean as bytes. A tensor of another type may stand in a file, and its bytes are there.
+enum class DType {
+  f32,
+  f64,
+  u8,
+  i32,
+  i64,
+  u64,
+  f16,
+  bf16,
+  boolean,
+  i8,
+  i16,
+  u16,
+  u32,
+  c64,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  f8_e5m2fnuz,
+  f8_e4m3fnuz,
+  f6_e3m2,
+  f6_e2m3,
+  f4
+};
 
 namespace detail::io {
 
 struct DTypeRow {
   DType dtype;
-  std::size_t size;  // bytes
-  std::string_view safetensors, npy;
+  std::size_t bits;
+  std::string_view safetensors, npy;  // NumPy's without the order of bytes; empty: it has none
 };
 
 inline constexpr DTypeRow dtype_rows[] = {
-    {DType::f32, 4, "F32", "<f4"}, {DType::f64, 8, "F64", "<f8"}, {DType::u8, 1, "U8", "|u1"},
-    {DType::i32, 4, "I32", "<i4"}, {DType::i64, 8, "I64", "<i8"}, {DType::u64, 8, "U64", "<u8"},
+    {DType::f32, 32, "F32", "f4"},
+    {DType::f64, 64, "F64", "f8"},
+    {DType::u8, 8, "U8", "u1"},
+    {DType::i32, 32, "I32", "i4"},
+    {DType::i64, 64, "I64", "i8"},
+    {DType::u64, 64, "U64", "u8"},
+    {DType::f16, 16, "F16", "f2"},
+    {DType::bf16, 16, "BF16", ""},
+    {DType::boolean, 8, "BOOL", "b1"},
+    {DType::i8, 8, "I8", "i1"},
+    {DType::i16, 16, "I16", "i2"},
+    {DType::u16, 16, "U16", "u2"},
+    {DType::u32, 32, "U32", "u4"},
+    {DType::c64, 64, "C64", "c8"},
+    {DType::f8_e5m2, 8, "F8_E5M2", ""},
+    {DType::f8_e4m3, 8, "F8_E4M3", ""},
+    {DType::f8_e8m0, 8, "F8_E8M0", ""},
+    {DType::f8_e5m2fnuz, 8, "F8_E5M2FNUZ", ""},
+    {DType::f8_e4m3fnuz, 8, "F8_E4M3FNUZ", ""},
+    {DType::f6_e3m2, 6, "F6_E3M2", ""},
+    {DType::f6_e2m3, 6, "F6_E2M3", ""},
+    {DType::f4, 4, "F4", ""},
 };
 
 constexpr const DTypeRow& row(DType dtype) { return dtype_rows[static_cast<std::size_t>(dtype)]; }
@@ -53,18 +98,8 @@ static_assert([] {
 constexpr std::optional<DType> find_dtype(std::string_view name,
                                           std::string_view DTypeRow::*column) {
   for (const DTypeRow& candidate : dtype_rows)
-    if (candidate.*column == name) return candidate.dtype;
+    if (!name.empty() && candidate.*column == name) return candidate.dtype;
   return std::nullopt;
-}
-
-/// All names of a column, for errors.
-inline std::string dtype_names(std::string_view DTypeRow::*column) {
-  std::string names;
-  for (const DTypeRow& candidate : dtype_rows) {
-    if (!names.empty()) names += ", ";
-    names += candidate.*column;
-  }
-  return names;
 }
 
 /// Bytes of an array, or nothing if 64 bits cannot count them. An extent of zero does not excuse
@@ -80,6 +115,15 @@ constexpr std::optional<std::size_t> byte_count(std::span<const std::size_t> sha
     product *= extent;
   }
   return empty ? 0 : product;
+}
+
+/// The same for a type: nothing also if the elements do not fill their last byte.
+constexpr std::optional<std::size_t> byte_count(std::span<const std::size_t> shape, DType dtype) {
+  const std::size_t bits = row(dtype).bits;
+  if (bits % 8 == 0) return byte_count(shape, bits / 8);
+  const auto total = byte_count(shape, bits);
+  if (!total || *total % 8 != 0) return std::nullopt;
+  return *total / 8;
 }
 
 inline std::string format_shape(std::span<const std::size_t> shape) {
@@ -155,10 +199,10 @@ struct Tensor {
 namespace detail::io {
 
 inline void check_filled(const Tensor& tensor) {
-  const auto expected = byte_count(tensor.shape, row(tensor.dtype).size);
+  const auto expected = byte_count(tensor.shape, tensor.dtype);
   if (expected != tensor.data.size())
     throw std::invalid_argument("tensor " + in_quotes(tensor.name) + ": expected " +
-                                (expected ? std::to_string(*expected) : "fewer than 2^64") +
+                                (expected ? std::to_string(*expected) : "fewer than 2^64 whole") +
                                 " bytes for " + describe(tensor.dtype, tensor.shape) + ", found " +
                                 std::to_string(tensor.data.size()));
 }

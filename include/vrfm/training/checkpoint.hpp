@@ -59,8 +59,8 @@ Kokkos::View<T*, Kokkos::HostSpace> read_parameters(const SafetensorsFile& file,
                                                     std::string_view prefix) {
   Kokkos::View<T*, Kokkos::HostSpace> host("vrfm::read_parameters", list.count());
   for (const auto& slot : list.entries()) {
-    const auto from = file.values<T>(std::string(prefix) + slot.name, slot.shape);
-    std::copy(from.begin(), from.end(), host.data() + slot.offset);
+    file.copy_values<T>(std::string(prefix) + slot.name, slot.shape,
+                        std::span(host.data() + slot.offset, slot.count));
   }
   return host;
 }

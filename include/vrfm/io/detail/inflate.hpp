@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A part of an input that holds deflate data (RFC 1951), bare or in a gzip member (RFC 1952),
-// decompressed through zlib as it is read.
+// A part of an input that holds deflate data (RFC 1951), bare or in gzip members one after another
+// (RFC 1952, 2.2), decompressed through zlib as it is read.
 #pragma once
 
 #include <algorithm>
@@ -14,13 +14,14 @@
 #include <zlib.h>
 
 #include <vrfm/io/detail/descriptor.hpp>
+#include <vrfm/io/detail/file_kind.hpp>
 
 namespace vrfm::detail::io {
 
 // No deflate stream grows by more than this factor (https://zlib.net/zlib_tech.html).
 inline constexpr std::size_t largest_deflate_ratio = 1032;
 
-/// What surrounds the deflate data. Of gzip, zlib checks header, checksum and length.
+/// What surrounds the deflate data. Of each gzip member, zlib checks header, checksum and length.
 enum class Wrapping { none, gzip };
 
 /// Decompresses `taken` and then the next `size` bytes of `input`, an InputFile or InputBytes;
@@ -30,7 +31,7 @@ class InflateReader {
  public:
   InflateReader(Input& input, std::size_t size, std::string name,
                 Wrapping wrapping = Wrapping::none, std::span<const std::byte> taken = {})
-      : input_(input), left_(size), name_(std::move(name)) {
+      : input_(input), left_(size), name_(std::move(name)), wrapping_(wrapping) {
     std::copy(taken.begin(), taken.end(), buffer_.begin());
     offer(taken.size());
     constexpr int gzip_only = 16;  // zlib's manual: 16 more window bits accept gzip alone
@@ -76,25 +77,44 @@ class InflateReader {
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
     stream_.avail_out = static_cast<uInt>(wanted);
     while (!ended_ && stream_.avail_out == wanted) {
-      if (stream_.avail_in == 0) {
-        const std::size_t count = (std::min)(left_, buffer_.size());
-        if (count == 0) fail(name_, "expected more compressed data, found their end: truncated");
-        input_.read(std::span(buffer_).first(count));
-        left_ -= count;
-        offer(count);
-      }
+      if (!supply())
+        fail(name_, "expected more compressed data, found their end" + std::string(truncated));
       const int status = ::inflate(&stream_, Z_NO_FLUSH);
-      ended_ = status == Z_STREAM_END;
-      if (!ended_ && status != Z_OK && status != Z_BUF_ERROR)
+      if (status == Z_STREAM_END)
+        ended_ = wrapping_ == Wrapping::none || !begin_member();
+      else if (status != Z_OK && status != Z_BUF_ERROR)
         fail(name_, std::string("expected valid compressed data, found broken ones: ") +
                         (stream_.msg ? stream_.msg : "zlib gives no reason"));
     }
     return wanted - stream_.avail_out;
   }
 
+  /// Whether there are compressed bytes in the buffer, which is filled if it was empty.
+  bool supply() {
+    if (stream_.avail_in != 0) return true;
+    const std::size_t count = (std::min)(left_, buffer_.size());
+    input_.read(std::span(buffer_).first(count));
+    left_ -= count;
+    offer(count);
+    return count != 0;
+  }
+
+  /// Begins the next gzip member, if there is one. Zero bytes between and behind members are
+  /// padding, as for the program gzip. Any other byte is left, and finish() refuses it.
+  bool begin_member() {
+    while (supply() && *stream_.next_in == 0) {
+      ++stream_.next_in;
+      --stream_.avail_in;
+    }
+    constexpr Bytef first_of_magic = 0x1f;
+    return stream_.avail_in != 0 && *stream_.next_in == first_of_magic &&
+           ::inflateReset(&stream_) == Z_OK;
+  }
+
   Input& input_;
   std::size_t left_;  // compressed bytes that were not yet taken from the input
   std::string name_;
+  Wrapping wrapping_;
   std::array<std::byte, 65'536> buffer_;
   z_stream stream_{};
   bool ended_ = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The header of an NPY file: a Python dictionary literal with exactly the keys descr, fortran_order
-// and shape, in any order, then spaces and a final newline, e.g. "{'descr': '<f4', 'fortran_order':
-// False, 'shape': (3, 2), }\n".
+// and shape, in any order, then spaces and a newline (which NumPy writes but does not ask for), e.g.
+// "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n".
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,16 @@ namespace vrfm::detail::io {
 struct NpyHeader {
   DType dtype = DType::f32;
   std::vector<std::size_t> shape;
+  bool big_endian = false;
+  bool fortran_order = false;  // the first index is the fastest
 };
+
+/// What NumPy calls a type: '<f4', '>f4' if its first byte is the highest, '|u1' if it has one.
+inline std::string npy_descr(DType dtype, bool big_endian = false) {
+  const DTypeRow& found = row(dtype);
+  const char order = found.bits <= 8 ? '|' : big_endian ? '>' : '<';
+  return order + std::string(found.npy);
+}
 
 /// Reads the dictionary; throws std::runtime_error at the first character that does not belong.
 class NpyHeaderReader {
@@ -33,8 +42,6 @@ class NpyHeaderReader {
   NpyHeader read() {
     constexpr std::string_view keys[] = {"descr", "fortran_order", "shape"};
     bool seen[] = {false, false, false};
-    if (text_.empty() || text_.back() != '\n')
-      refuse("a newline as the last byte", text_.empty() ? "no header" : "another");
     expect('{');
     bool comma = true;
     while (!accept('}')) {
@@ -62,17 +69,29 @@ class NpyHeaderReader {
     skip_space();
     if (text_.starts_with('[')) refuse("a plain element type as descr", "a structured one");
     const std::string_view descr = quoted_text();
-    if (descr.starts_with('>')) refuse("little-endian values", in_quotes(descr));
-    const auto dtype = find_dtype(descr, &DTypeRow::npy);
-    if (!dtype) refuse("one descr of " + dtype_names(&DTypeRow::npy), in_quotes(descr));
+    std::string_view name = descr;
+    // No order, '=' and '|' mean this machine's, which is little-endian.
+    const char order = name.empty() ? ' ' : name.front();
+    if (order == '<' || order == '>' || order == '=' || order == '|') name.remove_prefix(1);
+    const auto dtype = find_dtype(name, &DTypeRow::npy);
+    if (!dtype) refuse("one descr of " + known_descrs(), in_quotes(descr));
     header_.dtype = *dtype;
+    header_.big_endian = order == '>' && row(*dtype).bits > 8;
+  }
+
+  static std::string known_descrs() {
+    std::string names;
+    for (const DTypeRow& known : dtype_rows)
+      if (!known.npy.empty()) names += (names.empty() ? "" : ", ") + npy_descr(known.dtype);
+    return names;
   }
 
   void read_order() {
     skip_space();
-    if (text_.starts_with("True")) refuse("C order, last index fastest", "fortran_order True");
-    if (!text_.starts_with("False")) refuse("fortran_order False", in_quotes(text_));
-    text_.remove_prefix(5);
+    header_.fortran_order = text_.starts_with("True");
+    if (!header_.fortran_order && !text_.starts_with("False"))
+      refuse("fortran_order True or False", in_quotes(text_));
+    text_.remove_prefix(header_.fortran_order ? 4 : 5);
   }
 
   // A tuple: (), (3,) or (3, 2); like Python's, one of a single element needs its comma.
@@ -93,6 +112,7 @@ class NpyHeaderReader {
     const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
     if (error != std::errc{}) refuse("an unsigned 64-bit integer in shape", in_quotes(text_));
     text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
+    if (text_.starts_with('L')) text_.remove_prefix(1);  // Python 2's long integer
     return value;
   }
 

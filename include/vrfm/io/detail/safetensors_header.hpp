@@ -4,6 +4,8 @@
 // have, so that a stray value, key or level ends the reading at once and no tree is built:
 //   {"__metadata__": {KEY: TEXT, ...},
 //    NAME: {"dtype": TEXT, "shape": [N, ...], "data_offsets": [BEGIN, END]}, ...}
+// As in the reference implementation, null stands for no metadata, and further keys of a tensor are
+// ignored with their values.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +31,7 @@ class SafetensorsHeaderReader {
       : file_(std::move(file)), header_(header) {}
 
   bool start_object(std::size_t) {
+    if (enter_ignored()) return true;
     if (place_ == Place::file) return enter(Place::names);
     if (place_ == Place::names)
       return enter(key_ == metadata_key ? Place::metadata : Place::tensor);
@@ -36,12 +39,15 @@ class SafetensorsHeaderReader {
   }
 
   bool key(std::string& text) {
+    if (ignored_levels_ > 0) return true;
     key_.clear();
     bool fresh = true;
     if (place_ == Place::metadata) {
       fresh = !header_.metadata.contains(text);
     } else if (place_ == Place::tensor) {
-      fresh = !std::exchange(flag(text), true);
+      bool* const seen = flag(text);
+      ignores_ = seen == nullptr;
+      fresh = ignores_ || !std::exchange(*seen, true);
     } else if (text == metadata_key) {
       fresh = !std::exchange(has_metadata_, true);
     } else {
@@ -54,27 +60,31 @@ class SafetensorsHeaderReader {
   }
 
   bool end_object() {
+    if (leave_ignored()) return true;
     key_.clear();
     if (place_ == Place::names) return enter(Place::end);
     if (place_ == Place::tensor)
       for (const char* needed : {"dtype", "shape", "data_offsets"})
-        if (!flag(needed)) refuse("no key " + in_quotes(needed));
+        if (!*flag(needed)) refuse("no key " + in_quotes(needed));
     return enter(Place::names);
   }
 
   bool start_array(std::size_t) {
+    if (enter_ignored()) return true;
     if (place_ == Place::tensor && key_ == "shape") return enter(Place::shape);
     if (place_ == Place::tensor && key_ == "data_offsets") return enter(Place::offsets);
     refuse("an array");
   }
 
   bool end_array() {
+    if (leave_ignored()) return true;
     if (place_ == Place::offsets && entry().offsets.size() != 2)
       refuse("an array of " + std::to_string(entry().offsets.size()));
     return enter(Place::tensor);
   }
 
   bool string(std::string& text) {
+    if (ignore_one()) return true;
     if (place_ == Place::metadata) {
       header_.metadata.emplace(key_, text);
     } else if (place_ == Place::tensor && key_ == "dtype") {
@@ -88,6 +98,7 @@ class SafetensorsHeaderReader {
   }
 
   bool number_unsigned(std::uint64_t value) {
+    if (ignore_one()) return true;
     if (place_ != Place::shape && place_ != Place::offsets)
       refuse("the number " + std::to_string(value));
     auto& numbers = place_ == Place::shape ? entry().shape : entry().offsets;
@@ -96,10 +107,22 @@ class SafetensorsHeaderReader {
     return true;
   }
 
-  bool number_integer(std::int64_t value) { refuse("the signed number " + std::to_string(value)); }
-  bool number_float(double, const std::string& text) { refuse("the number " + in_quotes(text)); }
-  bool null() { refuse("null"); }
-  bool boolean(bool value) { refuse(value ? "true" : "false"); }
+  bool number_integer(std::int64_t value) {
+    if (ignore_one()) return true;
+    refuse("the signed number " + std::to_string(value));
+  }
+  bool number_float(double, const std::string& text) {
+    if (ignore_one()) return true;
+    refuse("the number " + in_quotes(text));
+  }
+  bool null() {
+    if (ignore_one() || (place_ == Place::names && key_ == metadata_key)) return true;
+    refuse("null");
+  }
+  bool boolean(bool value) {
+    if (ignore_one()) return true;
+    refuse(value ? "true" : "false");
+  }
   bool binary(std::vector<std::uint8_t>&) { refuse("binary data"); }
 
   bool parse_error(std::size_t position, const std::string&,
@@ -118,13 +141,30 @@ class SafetensorsHeaderReader {
     return true;
   }
 
+  // Of the value of an ignored key: each bracket changes the level, and at level 0 it ends.
+  bool enter_ignored() {
+    if (ignores_) ++ignored_levels_;
+    return ignores_;
+  }
+  bool leave_ignored() {
+    if (!ignores_) return false;
+    ignores_ = --ignored_levels_ > 0;
+    return true;
+  }
+  bool ignore_one() {
+    const bool ignored = ignores_;
+    if (ignored_levels_ == 0) ignores_ = false;
+    return ignored;
+  }
+
   SafetensorsEntry& entry() { return header_.entries.back(); }
 
-  bool& flag(std::string_view text) {
-    if (text == "dtype") return entry().has_dtype;
-    if (text == "shape") return entry().has_shape;
-    if (text == "data_offsets") return entry().has_offsets;
-    refuse("the key " + in_quotes(text));
+  /// Whether that key of a tensor was seen; null for a key that says nothing here.
+  bool* flag(std::string_view text) {
+    if (text == "dtype") return &entry().has_dtype;
+    if (text == "shape") return &entry().has_shape;
+    if (text == "data_offsets") return &entry().has_offsets;
+    return nullptr;
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
@@ -145,7 +185,7 @@ class SafetensorsHeaderReader {
       case Place::metadata:
         return "one text for each of the names";
       case Place::tensor:
-        if (key_ == "dtype") return "one dtype of " + dtype_names(&DTypeRow::safetensors);
+        if (key_ == "dtype") return "one dtype of " + known_dtypes();
         return "dtype, shape and data_offsets once each";
       case Place::shape:
         return "shape to hold unsigned 64-bit integers";
@@ -156,11 +196,20 @@ class SafetensorsHeaderReader {
     }
   }
 
+  static std::string known_dtypes() {
+    std::string names;
+    for (const DTypeRow& known : dtype_rows)
+      names += (names.empty() ? "" : ", ") + std::string(known.safetensors);
+    return names;
+  }
+
   std::string file_;
   SafetensorsHeader& header_;
   Place place_ = Place::file;
   std::string key_;
   bool has_metadata_ = false;
+  bool ignores_ = false;  // the next value, or the one that the next event belongs to
+  std::size_t ignored_levels_ = 0;
 };
 
 inline SafetensorsHeader parse_safetensors_header(const std::string& json,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <vrfm/io/detail/descriptor.hpp>
+#include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/tensor.hpp>
 
 namespace vrfm::detail::io {
@@ -45,10 +46,10 @@ inline std::vector<std::size_t> check_coverage(const SafetensorsHeader& header,
     if (begin > end) fail(file, where + "expected begin <= end, " + found);
     if (end > data_size)
       fail(file, where + "expected offsets within " + std::to_string(data_size) +
-                     " bytes of data, " + found);
+                     " bytes of data, " + found + std::string(truncated));
     const std::string array = describe(entry.dtype, entry.shape);
-    const auto bytes = byte_count(entry.shape, row(entry.dtype).size);
-    if (!bytes) fail(file, where + "expected a size below 2^64 bytes, found " + array);
+    const auto bytes = byte_count(entry.shape, entry.dtype);
+    if (!bytes) fail(file, where + "expected a size of whole bytes below 2^64, found " + array);
     if (end - begin != *bytes)
       fail(file,
            where + "expected " + std::to_string(*bytes) + " bytes for " + array + ", " + found);
