@@ -335,7 +335,7 @@ TEST_CASE("weights of 16 bits are read as the values that they are", "[training]
   CHECK(std::equal(doubles.begin(), doubles.end(), expected.begin(), expected.end()));
 
   vrfm::load_weights(half, read);
-  for (const auto& slot : read.parameters().slots())
+  for (const auto& slot : read.parameters().entries())
     if (slot.name == bias) {
       CHECK(host_numbers(read.values()).at(slot.offset) == 1.5f);
       CHECK(host_numbers(read.values()).at(slot.offset + 1) == -0.25f);
