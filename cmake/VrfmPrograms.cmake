@@ -7,7 +7,9 @@ if(TARGET vrfm_program)
 endif()
 
 add_library(vrfm_program INTERFACE)
-target_link_libraries(vrfm_program INTERFACE vrfm::vrfm vrfm::io)
+# A folder's lock has a thread.
+find_package(Threads REQUIRED)
+target_link_libraries(vrfm_program INTERFACE vrfm::vrfm vrfm::io Threads::Threads)
 target_compile_options(vrfm_program INTERFACE
   # A square root that sets errno is a call, which keeps a loop from becoming vector code.
   "$<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Wall;-Wextra;-Wshadow;-fno-math-errno>")

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -48,12 +50,18 @@ class LossLog {
   std::size_t steps() const { return columns_.empty() ? 0 : columns_.front().values.size(); }
   bool has(const std::string& name) const { return find(name) != nullptr; }
 
-  /// Means over the steps first ... last - 1. Throws std::invalid_argument for an unknown name.
+  /// The mean over those of the steps first ... last - 1 whose loss is known; NaN if it is of none.
+  /// Throws std::invalid_argument for an unknown name.
   double mean(std::size_t first, std::size_t last, const std::string& name) const {
     const auto& values = column(name);
     double sum = 0;
-    for (std::size_t s = first; s < last; ++s) sum += values[s];
-    return sum / static_cast<double>(last - first);
+    std::size_t count = 0;
+    for (std::size_t s = first; s < last; ++s) {
+      if (std::isnan(values[s])) continue;
+      sum += values[s];
+      ++count;
+    }
+    return count > 0 ? sum / static_cast<double>(count) : unknown;
   }
 
   /// The mean over the last `count` steps, or over all if there are fewer; 0 without such a loss.
@@ -61,7 +69,7 @@ class LossLog {
     return has(name) ? mean(steps() - std::min(count, steps()), steps(), name) : 0;
   }
 
-  /// Few enough points for a figure, each the mean of the steps between them.
+  /// Few enough points for a figure, each the mean of the steps between them; NaN where no loss is known.
   Curve curve(const std::string& name) const {
     Curve curve;
     const std::size_t points = std::min<std::size_t>(steps(), 400);
@@ -97,23 +105,28 @@ class LossLog {
     return file.extension() == ".npy" ? read_earlier(file) : read_archive(file);
   }
 
-  /// The first `count` steps of what is kept at `path`, to be continued under these terms; what an
-  /// earlier version did not keep is NaN. Throws std::runtime_error if there are fewer steps.
+  /// The first `count` steps of what is kept at `path`, to be continued under these terms. What is not
+  /// known, because the file is missing, damaged or short, or an earlier version did not keep it, is NaN;
+  /// `warn` is told of the first three.
   static LossLog resumed(const std::filesystem::path& path, std::span<const char* const> terms,
-                         std::int64_t count) {
-    const auto file = existing(path);
-    const LossLog stored = file ? read(*file) : LossLog();
+                         std::int64_t count, const std::function<void(const std::string&)>& warn) {
     const auto wanted = static_cast<std::size_t>(count);
+    LossLog stored;
+    std::string reason;
+    try {
+      if (const auto file = existing(path)) stored = read(*file);
+    } catch (const std::exception& error) {
+      reason = std::string(" (") + error.what() + ")";
+    }
     if (stored.steps() < wanted) {
-      throw std::runtime_error(path.string() + ": expected the losses of at least " +
-                               std::to_string(count) + " steps, found " +
-                               std::to_string(stored.steps()));
+      warn(path.string() + ": expected the losses of " + std::to_string(wanted) +
+           " steps, found those of " + std::to_string(stored.steps()) + reason +
+           "; the others are missing from the curves, nothing else depends on them");
     }
     LossLog log(terms);
     for (auto& [name, values] : log.columns_) {
-      const auto* found = stored.find(name);
-      values = found ? *found : std::vector<double>(wanted, unknown);
-      values.resize(wanted);
+      if (const auto* found = stored.find(name)) values = *found;
+      values.resize(wanted, unknown);
     }
     return log;
   }

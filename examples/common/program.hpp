@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,25 +17,30 @@
 #include <CLI/CLI.hpp>
 #include <Kokkos_Core.hpp>
 
+#include <examples/common/failed_writes.hpp>
+#include <examples/common/run.hpp>
+
 namespace common {
 
 class Program {
  public:
   Program(std::string name, int argc, char** argv) : name_(std::move(name)) {
+    report_failed_writes();
     for_kokkos_ = {argv[0], "--kokkos-disable-warnings"};
     for_us_ = {argv[0]};
     command_line_ = name_;
     for (int i = 1; i < argc; ++i) {
       const std::string argument = argv[i];
       (argument.starts_with("--kokkos-") ? for_kokkos_ : for_us_).push_back(argument);
-      const bool plain = argument.find_first_not_of(
+      const std::string shown = without_root(argument);
+      const bool plain = shown.find_first_not_of(
                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                              "_-+=.,/:") == std::string::npos;
-      command_line_ += plain && !argument.empty() ? ' ' + argument : " '" + argument + '\'';
+      command_line_ += plain && !shown.empty() ? ' ' + shown : " '" + shown + '\'';
     }
   }
 
-  /// The command line again, quoted where a shell needs it.
+  /// The command line again, quoted where a shell needs it, with paths from the folder it was given in.
   const std::string& command_line() const { return command_line_; }
 
   /// Parses, calls complete() and, with Kokkos initialised, run(). Returns the exit status.
@@ -63,6 +69,8 @@ class Program {
     Kokkos::ScopeGuard kokkos(count, arguments.data());
     try {
       run();
+    } catch (const Stopped& stopped) {
+      std::fprintf(stderr, "\n%s\n", stopped.message.c_str());
     } catch (const std::exception& error) {
       // On a terminal the cursor may stand behind a line of progress.
       if (isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\n");
@@ -72,6 +80,17 @@ class Program {
   }
 
  private:
+  /// An argument, or what it gives to an option after =, with an absolute path made relative.
+  static std::string without_root(const std::string& argument) {
+    const std::size_t equals = argument.starts_with("--") ? argument.find('=') : std::string::npos;
+    const std::size_t begin = equals == std::string::npos ? 0 : equals + 1;
+    const std::filesystem::path path = argument.substr(begin);
+    if (!path.is_absolute()) return argument;
+    std::error_code none;
+    const auto relative = path.lexically_relative(std::filesystem::current_path(none));
+    return relative.empty() ? argument : argument.substr(0, begin) + relative.string();
+  }
+
   /// Kokkos and CLI11 take what main() gets, with a null pointer at the end.
   static std::vector<char*> pointers(const std::vector<std::string>& arguments) {
     std::vector<char*> result;
@@ -85,6 +104,8 @@ class Program {
   int refuse(std::string_view message) const {
     // The library's own messages begin with its name; the program's stands for it.
     if (message.starts_with("vrfm: ")) message.remove_prefix(6);
+    // One line, whatever follows the first.
+    message = message.substr(0, message.find('\n'));
     std::fprintf(stderr, "%s: %.*s\n", name_.c_str(), static_cast<int>(message.size()),
                  message.data());
     return 1;

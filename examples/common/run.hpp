@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/core/check.hpp>
 #include <vrfm/training/checkpoint.hpp>
 #include <vrfm/training/long_run.hpp>
 #include <vrfm/training/progress.hpp>
@@ -23,7 +24,7 @@
 
 namespace common {
 
-/// Makes a folder. Throws std::runtime_error that names --output.
+/// Makes a folder, if OutputFolder did not. Throws std::runtime_error that names --output.
 inline void create_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -98,9 +99,14 @@ class Progress {
   std::vector<vrfm::StepLosses> since_;
 };
 
+/// The metadata of weights that tells how many steps they were trained for.
+inline constexpr const char* trained_steps = "trained_steps";
+
 struct RunOptions {
   std::string name;                   ///< of the model, before its progress
   std::int64_t iterations = 0;        ///< steps at which the run ends
+  std::string end = "--iterations";   ///< what says so,
+  std::string advice = {};            ///< and what to do if that is too few
   std::int64_t checkpoint_every = 0;  ///< 0: at the end and when it is stopped only
   std::int64_t report_every = 1;  ///< steps between two looks at the results; no bits depend on it
   bool resume = false;            ///< continue from the newest checkpoint
@@ -109,7 +115,18 @@ struct RunOptions {
   std::filesystem::path weights;  ///< file of the weights at the end,
   std::filesystem::path average =
       {};  ///< and of their moving average; empty: it is all that is kept
+  std::function<void()> before_writing = {};  ///< called before each checkpoint
 };
+
+/// A signal came where nothing is lost by ending: no error, and the message says how to go on.
+struct Stopped {
+  std::string message;
+};
+
+/// Throws Stopped if a signal has come; `message` follows its name.
+inline void end_if_stopped(const vrfm::StopSignal& stop, const std::string& message) {
+  if (stop.received()) throw Stopped{std::string(stop.name()) + ": " + message};
+}
 
 /// Checkpoints: a vrfm::CheckpointFolder or a CheckpointFile.
 template <class FlowType, class TrainerType, class Checkpoints>
@@ -149,12 +166,14 @@ class TrainingRun {
                    stop.name(), static_cast<long long>(trainer_.step()), saved_.c_str());
       return false;
     }
+    vrfm::Settings record = options_.settings;
+    record[trained_steps] = std::to_string(trainer_.step());
     if (averaged() && options_.average.empty()) {
-      vrfm::save_weights(options_.weights, trained(), options_.settings);
+      vrfm::save_weights(options_.weights, trained(), record);
       return true;
     }
-    vrfm::save_weights(options_.weights, flow_, options_.settings);
-    if (averaged()) vrfm::save_weights(options_.average, trained(), options_.settings);
+    vrfm::save_weights(options_.weights, flow_, record);
+    if (averaged()) vrfm::save_weights(options_.average, trained(), record);
     return true;
   }
 
@@ -177,18 +196,29 @@ class TrainingRun {
         });
     const char* name = options_.name.c_str();
     if (!found) {
+      if (std::filesystem::exists(options_.weights)) {
+        throw std::runtime_error("--resume: expected a checkpoint in " +
+                                 checkpoints_.path().string() + ", found none but the weights " +
+                                 options_.weights.string() +
+                                 " of a training that is done; --overwrite replaces them");
+      }
       std::fprintf(stderr, "%s: no checkpoint in %s yet: training begins\n", name,
                    checkpoints_.path().c_str());
       return;
     }
     vrfm::expect(trainer_.step() <= options_.iterations, found->string(), " has ", trainer_.step(),
-                 " steps done, more than --iterations ", options_.iterations);
-    losses_ = LossLog::resumed(options_.losses, terms, trainer_.step());
-    std::fprintf(stderr, "%s: continues from %s\n", name, found->c_str());
+                 " steps done, more than ", options_.end, ' ', options_.iterations,
+                 options_.advice);
+    losses_ = LossLog::resumed(
+        options_.losses, terms, trainer_.step(),
+        [](const std::string& what) { std::fprintf(stderr, "warning: %s\n", what.c_str()); });
+    std::fprintf(stderr, "%s: continues from %s to step %lld\n", name, found->c_str(),
+                 static_cast<long long>(options_.iterations));
   }
 
   /// The losses first: a checkpoint is never ahead of them, and resuming cuts them to its step.
   void save() {
+    if (options_.before_writing) options_.before_writing();
     create_folder(options_.losses.parent_path());
     losses_.write(options_.losses);
     saved_ = checkpoints_.save(trainer_, options_.settings);

@@ -12,6 +12,7 @@ namespace common {
 struct Setting {
   std::string name;
   std::string value;
+  bool usual = false;  ///< what it is if nothing is said
 };
 
 /// A number as short as it can be without losing digits.

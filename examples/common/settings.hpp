@@ -155,7 +155,7 @@ struct StepSettings {
   static void each_of_step(S& s, const std::string& samples, const Visit& visit) {
     visit("batch", s.batch, SettingRule{samples + " a step", count_option()});
     visit("learning-rate", s.learning_rate, SettingRule{"AdamW's rate", positive_option()});
-    visit("warmup", s.warmup, SettingRule{"steps of linear warm-up", count_or_none_option()});
+    visit("warmup", s.warmup, SettingRule{"steps of linear warm-up", steps_or_none_option()});
     visit("weight-decay", s.weight_decay, SettingRule{"AdamW's decay", not_negative_option()});
     visit("clip-norm", s.clip_norm,
           SettingRule{"largest gradient norm; 0: off", not_negative_option()});

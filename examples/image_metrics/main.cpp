@@ -19,6 +19,8 @@
 #include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/statistics_file.hpp>
 
+#include <examples/common/failed_writes.hpp>
+
 namespace {
 
 using Exec = Kokkos::DefaultHostExecutionSpace;
@@ -115,6 +117,7 @@ int refuse(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  common::report_failed_writes();
   Options o;
   CLI::App app(
       "Scores images by what a classifier has made of them, in arrays of float or double (.npy). "
@@ -157,6 +160,7 @@ int main(int argc, char** argv) {
   try {
     const Json result = *distance ? frechet(o) : *score ? inception(o) : statistics(o);
     std::printf("%s\n", result.dump().c_str());
+    if (std::fflush(stdout) != 0) return refuse("expected to print the result, could not write it");
   } catch (const std::exception& error) {
     return refuse(error.what());
   }

@@ -16,6 +16,8 @@
 namespace images {
 
 struct Cifar10Settings : TrainingSettings {
+  static constexpr const char* encoder_inputs = "x0, x1, x_t, t joined by +, not t alone";
+
   int base = 128;
   std::vector<int> multipliers = {1, 2, 2, 2};
   int blocks = 2;
@@ -164,7 +166,11 @@ struct Cifar10 {
         s.fusion == "bottleneck" ? vrfm::Fusion::bottleneck_sum : vrfm::Fusion::adaptive_norm;
     options.velocity.latent_width = s.latent_width;
     options.posterior_base = s.posterior_base;
-    if (s.latent > 0) options.encoder_input = parse_encoder_input(s.encoder_input);
+    if (s.latent > 0) {
+      options.encoder_input = parse_encoder_input(s.encoder_input);
+      vrfm::expect(options.encoder_input != vrfm::EncoderInput::t,
+                   "--encoder-input: expected at least one of x0, x1, x_t, got ", s.encoder_input);
+    }
     return options;
   }
 };

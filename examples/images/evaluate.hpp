@@ -17,6 +17,7 @@
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/training/held_out_loss.hpp>
 
+#include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/flows.hpp>
 #include <examples/images/report.hpp>
@@ -27,6 +28,7 @@ namespace images {
 struct Evaluation {
   std::string label, path;
   bool latent;
+  std::optional<std::int64_t> steps;
   std::vector<double> t, velocity, kl;  ///< along t; kl is empty without a latent variable
 
   double mean(const std::vector<double>& values) const {
@@ -46,7 +48,7 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
   const auto pairs =
       vrfm::independent(vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
                         vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), count));
-  Evaluation result{label, path, loaded.settings.latent > 0, {}, {}, {}};
+  Evaluation result{label, path, loaded.settings.latent > 0, loaded.steps, {}, {}, {}};
   std::fprintf(stderr, "%s\n", path.c_str());
   for (int k = 0; k < options.times; ++k) {
     const double t = (k + 0.5) / options.times;
@@ -112,8 +114,12 @@ void evaluate_command(const EvaluateOptions& options,
   };
   vrfm::expect(!networks || std::any_of(flows.begin(), flows.end(), as_given),
                "all of --load carry their settings, option --recipe has no effect");
-  const std::filesystem::path output = options.output;
-  create_folder(output);
+  OutputFolder output(options.output);
+  if (!options.overwrite) {
+    output.refuse_results({"report.html", "metrics.json"},
+                          "--overwrite replaces them, or choose another folder");
+  }
+  output.add("figures");
 
   const auto labels = labels_of(flows, {options.load.begin(), options.load.end()});
   std::vector<Evaluation> all;
@@ -133,7 +139,8 @@ void evaluate_command(const EvaluateOptions& options,
   CurvePanel velocity{"Velocity loss on the test images", "t", "mean squared error", {}, 1};
   nlohmann::ordered_json rows = nlohmann::json::array();
   std::string table =
-      "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Velocity "
+      "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Training "
+      "steps</th><th>Velocity "
       "loss</th><th>KL (nats a dimension)</th><th class=\"text\">File</th></tr></thead><tbody>\n";
   std::size_t width = 0;
   for (const auto& label : labels) width = std::max(width, label.size());
@@ -142,19 +149,21 @@ void evaluate_command(const EvaluateOptions& options,
   for (std::size_t k = 0; k < all.size(); ++k) {
     const Evaluation& e = all[k];
     velocity.families.push_back({escape(e.label, Markup::gnuplot), colour(k), {{e.t, e.velocity}}});
-    rows.push_back({{"weights", e.path},
-                    {"model", e.label},
-                    {"velocity_loss", e.mean(e.velocity)},
-                    {"t", e.t},
-                    {"velocity_loss_at_t", e.velocity}});
+    rows.push_back(
+        {{"weights", e.path},
+         {"model", e.label},
+         {"steps", e.steps ? nlohmann::ordered_json(*e.steps) : nlohmann::ordered_json()},
+         {"velocity_loss", e.mean(e.velocity)},
+         {"t", e.t},
+         {"velocity_loss_at_t", e.velocity}});
     if (e.latent) {
       rows.back()["kl"] = e.mean(e.kl);
       rows.back()["kl_at_t"] = e.kl;
     }
     table += "<tr><td class=\"text\">" + escape(e.label, Markup::html) + "</td><td>" +
-             decimal(e.mean(e.velocity), 4) + "</td><td>" +
-             (e.latent ? decimal(e.mean(e.kl), 4) : "–") + "</td><td class=\"text long\">" +
-             escape(e.path, Markup::html) + "</td></tr>\n";
+             (e.steps ? grouped(*e.steps) : "n/a") + "</td><td>" + decimal(e.mean(e.velocity), 4) +
+             "</td><td>" + (e.latent ? decimal(e.mean(e.kl), 4) : "–") +
+             "</td><td class=\"text long\">" + escape(e.path, Markup::html) + "</td></tr>\n";
     std::printf("%-*s %14.4f %16s\n", static_cast<int>(width), e.label.c_str(), e.mean(e.velocity),
                 e.latent ? decimal(e.mean(e.kl), 4).c_str() : "-");
   }
@@ -165,7 +174,8 @@ void evaluate_command(const EvaluateOptions& options,
       "<p>Means over " + plural(count, "test image") + " at each of " +
       plural(static_cast<std::size_t>(options.times), "value") +
       " of t, which are equally spaced. The velocity loss is the squared error of the velocity, as "
-      "a mean over the images' numbers; V-RFM's z comes from its posterior.</p>\n";
+      "a mean over the images' numbers; V-RFM's z comes from its posterior. Each file is one "
+      "training, of one seed.</p>\n";
 
   std::vector<FigurePlan> plans{curve_figure("losses-over-t", "Held-out losses along t",
                                              "Each file of weights on the same images, x0 and t.",

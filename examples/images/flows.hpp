@@ -3,7 +3,9 @@
 // What the commands share: the objective and the precision of settings, and flows from files.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include <vrfm/paths/time_sampler.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
+#include <examples/common/run.hpp>
 #include <examples/images/pictures.hpp>
 #include <examples/images/settings.hpp>
 
@@ -20,6 +23,26 @@ namespace images {
 
 template <class Set>
 using FlowOf = vrfm::Flow<float, Exec, typename Set::Networks>;
+
+/// The flow of settings. Throws std::invalid_argument that names the options of the networks, if their values
+/// do not fit together.
+template <class Set>
+FlowOf<Set> make_flow(const typename Set::Settings& settings, const std::vector<int>& shape,
+                      bool training, std::uint32_t seed) {
+  try {
+    return FlowOf<Set>(Exec(), Set::networks(settings, shape, training), seed);
+  } catch (const std::invalid_argument& error) {
+    if (std::string(error.what()).find("--") != std::string::npos) throw;
+    std::string options;
+    Set::Settings::each_network(
+        settings, [&](const char* name, const auto& value, const SettingRule& rule) {
+          if (rule.latent && settings.latent == 0) return;
+          options += (options.empty() ? "" : " ") + flag(name) + ' ' + to_text(value);
+        });
+    throw std::invalid_argument(error.what() + std::string("; the networks' options are ") +
+                                options);
+  }
+}
 
 /// Calls use(objective) with the settings' objective at these times: means over pixels and latent
 /// dimensions.
@@ -88,6 +111,7 @@ struct LoadedFlow {
   typename Set::Settings settings;
   std::vector<int> shape;
   FlowOf<Set> flow;
+  std::optional<std::int64_t> steps = {};  ///< that it was trained for, if the file says so
 
   /// Of a checkpoint, the moving average if there is one. Networks that are given are those of files
   /// without settings. Throws std::runtime_error if the file is none of this program, or has no
@@ -130,14 +154,17 @@ struct LoadedFlow {
     if (shape.size() != 3) {
       throw std::runtime_error(path + ": setting 'image' has not three extents");
     }
-    return read(path, kind, settings, shape);
+    LoadedFlow loaded = read(path, kind, settings, shape);
+    const auto record = kind == Kind::checkpoint ? file.metadata().find("step")
+                                                 : file.metadata().find(trained_steps);
+    if (record != file.metadata().end()) from_text(record->second, loaded.steps.emplace());
+    return loaded;
   }
 
  private:
   static LoadedFlow read(const std::string& path, Kind kind, const typename Set::Settings& settings,
                          const std::vector<int>& shape) {
-    LoadedFlow loaded{kind, settings, shape,
-                      FlowOf<Set>(Exec(), Set::networks(settings, shape, false), 0)};
+    LoadedFlow loaded{kind, settings, shape, make_flow<Set>(settings, shape, false, 0)};
     if (kind == Kind::checkpoint && settings.ema_decay > 0) {
       vrfm::load_average(path, loaded.flow);
     } else {

@@ -15,6 +15,8 @@
 namespace images {
 
 struct MnistSettings : TrainingSettings {
+  static constexpr const char* encoder_inputs = "x0, x1, x_t joined by +";
+
   int features = 64;
   int blocks = 5;
   int posterior_features = 32;
@@ -29,7 +31,9 @@ struct MnistSettings : TrainingSettings {
   static void each_network(S& s, const Visit& visit) {
     each_network_setting(s, visit);
     visit("features", s.features, SettingRule{"channels of the velocity's stacks", count_option()});
-    visit("blocks", s.blocks, SettingRule{"residual blocks of each of them", count_option()});
+    visit("blocks", s.blocks,
+          SettingRule{"residual blocks of each of them",
+                      range_option(1, vrfm::ResidualStack::most_blocks)});
     visit("posterior-features", s.posterior_features,
           SettingRule{"channels of the posterior", count_option(), true});
   }
@@ -89,7 +93,12 @@ struct Mnist {
                                       .features = s.features,
                                       .blocks = s.blocks,
                                       .posterior_features = s.posterior_features};
-    if (s.latent > 0) options.encoder_input = parse_encoder_input(s.encoder_input);
+    if (s.latent > 0) {
+      options.encoder_input = parse_encoder_input(s.encoder_input);
+      vrfm::expect(!contains(options.encoder_input, vrfm::EncoderInput::t),
+                   "--encoder-input: expected names of x0, x1, x_t joined by +, found 't' in ",
+                   s.encoder_input);
+    }
     return options;
   }
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct SamplingOptions {
 struct TrainOptions {
   std::string data, output;
   std::int64_t iterations = 0;
-  bool resume = false;
+  bool iterations_given = false;  ///< else they are the recipe's
+  bool resume = false, overwrite = false;
   std::int64_t checkpoint_every = 1'000;
   int keep = 3;
   std::int64_t sample_every = 10'000;
@@ -36,6 +38,7 @@ struct TrainOptions {
 
 struct SampleOptions {
   std::string load, output;
+  bool overwrite = false;
   std::vector<int> image;
   int count = 100;
   std::uint32_t seed = 7;
@@ -47,6 +50,7 @@ struct SampleOptions {
 struct EvaluateOptions {
   std::vector<std::string> load;
   std::string data, output;
+  bool overwrite = false;
   int count = 1'000;
   int times = 10;
   int batch = 64;
@@ -64,6 +68,11 @@ inline CLI::App* add_command(CLI::App& app, const std::string& name, const std::
 inline void add_folder(CLI::App* command, const std::string& name, std::string& value,
                        const std::string& words) {
   command->add_option(name, value, words)->required()->default_str("");
+}
+
+inline CLI::Option* add_overwrite(CLI::App* command, bool& value) {
+  return command->add_flag("--overwrite", value,
+                           "replace the results that the output folder holds");
 }
 
 inline void add_sampling(CLI::App* command, SamplingOptions& o) {
@@ -137,13 +146,18 @@ class SettingOptions {
     return recipe;
   }
 
-  /// The recipe with what was given. Throws std::invalid_argument for options without effect.
-  Settings settings() const {
+  /// The recipe, or without one the settings of an earlier start, with what was given. Throws
+  /// std::invalid_argument for options without effect.
+  Settings settings(const std::optional<vrfm::Settings>& earlier = {}) const {
     Settings settings = Set::recipe(recipe_);
+    if (earlier && command_->get_option("--recipe")->count() == 0) {
+      settings = Set::recipe(earlier->at("recipe"));
+      assign(settings, *earlier);
+    }
     vrfm::Settings changed;
     each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {
       refuse_unused(*command_, flag(name), !rule.latent || settings.latent > 0,
-                    "with --recipe " + recipe_ + ", which has no latent variable");
+                    "with --recipe " + settings.recipe + ", which has no latent variable");
       if (command_->get_option(flag(name))->count() > 0) {
         changed[name] = to_text(value);
       }

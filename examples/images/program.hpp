@@ -21,20 +21,25 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   o.iterations = Set::iterations(Set::recipes().front());
   add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
   add_folder(command, "-o,--output", o.output, "folder of all results");
-  command->add_option("--iterations", o.iterations, "training steps")->check(count_option());
+  command->add_option("--iterations", o.iterations, "training steps")->check(steps_option());
   const std::string runs = "Long runs";
-  command->add_flag("--resume", o.resume, "continue from the newest checkpoint, if there is one")
+  CLI::Option* overwrite = add_overwrite(command, o.overwrite)->group(runs);
+  command
+      ->add_flag("--resume", o.resume,
+                 "continue from the newest checkpoint, if there is one, with its settings, to the "
+                 "recipe's iterations")
+      ->excludes(overwrite)
       ->group(runs);
   command
       ->add_option("--checkpoint-every", o.checkpoint_every,
-                   "steps between checkpoints; 0: at the end and on SIGTERM or SIGINT only")
-      ->check(count_or_none_option())
+                   "steps between checkpoints; 0: at the end and when a signal comes only")
+      ->check(steps_or_none_option())
       ->group(runs);
   command->add_option("--keep", o.keep, "checkpoints that stay")
       ->check(count_option())
       ->group(runs);
   command->add_option("--sample-every", o.sample_every, "steps between grids of samples; 0: none")
-      ->check(count_or_none_option())
+      ->check(steps_or_none_option())
       ->group(runs);
   command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
   add_sampling(command, o.sampling);
@@ -49,8 +54,9 @@ CLI::App* add_sample(CLI::App& app, SampleOptions& o) {
   add_folder(command, "--load", o.load,
              "weights or checkpoint that train wrote, or other weights with --recipe");
   add_folder(command, "-o,--output", o.output, "folder of all results");
+  add_overwrite(command, o.overwrite);
   command->add_option("--count", o.count, "images")->check(count_option());
-  command->add_option("--seed", o.seed, "seed of x0 and z")->check(count_or_none_option());
+  command->add_option("--seed", o.seed, "seed of x0 and z")->check(seed_option());
   command
       ->add_option("--manifold", o.manifold,
                    "images along each side of the picture of a two-dimensional z; 0: none")
@@ -75,10 +81,11 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
       ->default_str("");
   add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
   add_folder(command, "-o,--output", o.output, "folder of all results");
+  add_overwrite(command, o.overwrite);
   command->add_option("--count", o.count, "test images at each t")->check(count_option());
   command->add_option("--times", o.times, "values of t")->check(count_option());
   command->add_option("--batch", o.batch, "images at a time")->check(count_option());
-  command->add_option("--seed", o.seed, "seed of the draws")->check(count_or_none_option());
+  command->add_option("--seed", o.seed, "seed of the draws")->check(seed_option());
   return command;
 }
 
@@ -115,11 +122,11 @@ int program(int argc, char** argv) {
       app,
       [&] {
         if (training->parsed()) {
-          settings = options.settings();
+          settings = options.settings(train.resume ? settings_of_run(train.output)
+                                                   : std::optional<vrfm::Settings>());
           check_matmul_precision(settings);
-          if (training->get_option("--iterations")->count() == 0) {
-            train.iterations = Set::iterations(settings.recipe);
-          }
+          train.iterations_given = training->get_option("--iterations")->count() > 0;
+          if (!train.iterations_given) train.iterations = Set::iterations(settings.recipe);
           check_sampling(*training, train.sampling);
         }
         if (sampling->parsed()) {
@@ -130,7 +137,10 @@ int program(int argc, char** argv) {
         if (evaluating->parsed() && to_evaluate.recipe_given()) evaluated = to_evaluate.settings();
       },
       [&] {
-        if (training->parsed()) Training<Set>(train, settings, program.command_line()).run();
+        if (training->parsed()) {
+          const vrfm::StopSignal stop;
+          Training<Set>(train, settings, program.command_line(), stop).run();
+        }
         if (sampling->parsed()) {
           sample_command<Set>(sample, sampled, given("--manifold"), given("--shared"));
         }

@@ -92,7 +92,7 @@ inline FigurePlan curve_figure(const std::string& name, const std::string& title
   plan.height = 344 + legend_excess(families.size(), columns);
   Script script(plan.width, plan.height);
   for (std::size_t k = 0; k < panels.size(); ++k) {
-    script.panel({pitch * static_cast<double>(k) + 72, 40, pitch - 104, 218}, panels[k].title);
+    script.panel({pitch * static_cast<double>(k) + 84, 40, pitch - 116, 218}, panels[k].title);
     script.axes(panels[k].x, panels[k].y);
     curves_panel(script, panels[k].families, std::string(1, static_cast<char>('a' + k)), k == 0,
                  panels[k].last);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,10 +36,11 @@ template <class Set>
 class RunReport {
  public:
   RunReport(const TrainOptions& options, const typename Set::Settings& settings,
-            const std::string& command_line)
+            const std::string& command_line, const vrfm::StopSignal& stop)
       : options_(options),
         settings_(settings),
         command_line_(command_line),
+        stop_(stop),
         output_(options.output) {}
 
   /// Writes a grid of samples, samples/NAME.png.
@@ -46,13 +48,15 @@ class RunReport {
     show(output_ / "samples", {name, "", "", samples(painter)});
   }
 
-  /// Writes the last pictures, metrics.json and report.html, and prints the losses.
+  /// Writes the last pictures, metrics.json and report.html, and prints the losses. Throws Stopped if a signal
+  /// comes before all pictures are there.
   void write(const TrainingFacts& facts, const LossLog& losses,
              const Painter<FlowOf<Set>>& painter) const {
     const std::string pictures = last_pictures(painter, facts.steps);
     const bool latent = settings_.latent > 0;
-    const auto figures = draw_plans(
-        {*loss_figure({{model_name(settings_), colour(0), losses, latent}})}, output_ / "figures");
+    const auto figures =
+        draw_plans({*loss_figure({{model_name(settings_), colour(0), losses, latent}})},
+                   output_ / "figures", "gnuplot", [this] { end_if_stopped(); });
     const std::size_t tail = std::min<std::size_t>(100, losses.steps());
     const double velocity = losses.final_mean(tail, "velocity"), kl = losses.final_mean(tail, "kl");
     write_metrics(facts, losses, velocity, kl);
@@ -62,15 +66,23 @@ class RunReport {
         ", " + grouped(static_cast<long long>(facts.parameters)) + " parameters) was trained for " +
         grouped(facts.steps) + " steps of " +
         plural(static_cast<std::size_t>(settings_.batch), "image") + " on " +
-        plural(facts.images, "image") + ".</p>\n<div class=\"result\"><p>Over the last " +
+        plural(facts.images, "image") + ". It is one training, of the seed " +
+        std::to_string(settings_.seed) +
+        ": how much seeds differ is not known.</p>\n<div class=\"result\"><p>Over the last " +
         plural(tail, "step") + " the velocity loss is <strong>" + decimal(velocity, 4) +
         "</strong>" +
         (latent ? ", the KL divergence <strong>" + decimal(kl, 3) + "</strong> nats a dimension"
                 : std::string()) +
         ".</p></div>\n<h2>Pictures</h2>\n" + pictures + figure_section(figures);
     std::vector<Setting> rows;
-    for (const auto& [name, value] : facts.stored) rows.push_back({name, value});
-    rows.push_back({"iterations", std::to_string(options_.iterations)});
+    const vrfm::Settings usual = texts_with_recipe(Set::recipe(settings_.recipe));
+    for (const auto& [name, value] : facts.stored) {
+      const auto found = usual.find(name);
+      rows.push_back(
+          {name, value, name != "recipe" && found != usual.end() && found->second == value});
+    }
+    rows.push_back({"iterations", std::to_string(options_.iterations),
+                    options_.iterations == Set::iterations(settings_.recipe)});
     rows.push_back({"backend", backend_text(Exec())});
     rows.push_back(
         {"time of the last start", std::to_string(static_cast<long long>(facts.seconds)) + " s"});
@@ -95,8 +107,14 @@ class RunReport {
                            "smaller --ema-decay.");
   }
 
-  vrfm::GridImage samples(const Painter<FlowOf<Set>>& painter) const {
-    return painter.draw(options_.count, picture_seed)
+  void end_if_stopped() const {
+    common::end_if_stopped(
+        stop_, "stopped while it drew pictures; the training is done, --resume draws them");
+  }
+
+  vrfm::GridImage samples(const Painter<FlowOf<Set>>& painter,
+                          const std::function<void(int)>& progress = {}) const {
+    return painter.draw(options_.count, picture_seed, progress)
         .grid(static_cast<std::size_t>(options_.count), 0, Set::scale);
   }
 
@@ -105,21 +123,24 @@ class RunReport {
     const auto folder = output_ / "samples";
     const std::string solver =
         options_.sampling.solver == "dopri5"
-            ? std::string("Dormand-Prince")
+            ? "Dormand-Prince at a tolerance of " + exact_text(options_.sampling.tolerance)
             : plural(static_cast<std::size_t>(options_.sampling.steps), "Euler step");
+    const std::string drawn = " Drawn with " + solver + ".";
     std::string html =
-        show(folder,
-             {"final", "Samples", "Drawn with " + solver + average_note(steps), samples(painter)});
+        show(folder, {"final", "Samples", "Drawn with " + solver + average_note(steps),
+                      samples(painter, [this](int) { end_if_stopped(); })});
     for (int k = 0; settings_.latent > 0 && k < 2; ++k) {
+      end_if_stopped();
       const std::string number = std::to_string(k + 1);
       if (settings_.latent == 2) {
         html += show(folder, {"manifold-" + number, "Manifold of z, x0 number " + number,
                               "z from the inverse normal distribution of a regular grid, the same "
-                              "x0 everywhere: neighbours should change smoothly.",
+                              "x0 everywhere: neighbours should change smoothly." +
+                                  drawn,
                               painter.manifold(16, picture_seed, k).grid(256, 16, Set::scale)});
       } else {
         html += show(folder, {"shared-z-" + number, "One z for all, z number " + number,
-                              "The same x0 is at the same place for each z.",
+                              "The same x0 is at the same place for each z." + drawn,
                               painter.shared(options_.count, picture_seed, k)
                                   .grid(static_cast<std::size_t>(options_.count), 0, Set::scale)});
       }
@@ -153,6 +174,7 @@ class RunReport {
   TrainOptions options_;
   typename Set::Settings settings_;
   std::string command_line_;
+  const vrfm::StopSignal& stop_;
   std::filesystem::path output_;
 };
 

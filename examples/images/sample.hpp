@@ -10,7 +10,7 @@
 
 #include <vrfm/io/npz.hpp>
 
-#include <examples/common/run.hpp>
+#include <examples/common/output_folder.hpp>
 #include <examples/images/flows.hpp>
 #include <examples/images/report.hpp>
 
@@ -28,8 +28,10 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
                "dimensions; ", options.load, " has ", latent);
   vrfm::expect(!shared_given || latent > 0, "option --shared needs a latent variable; ",
                options.load, " has none");
-  const std::filesystem::path output = options.output;
-  create_folder(output);
+  const OutputFolder output(options.output);
+  if (!options.overwrite) {
+    output.refuse_results({"samples.npz"}, "--overwrite replaces them, or choose another folder");
+  }
   const auto write = [&](const std::string& name, const vrfm::GridImage& image) {
     vrfm::write_png(output / name, image.width, image.height, image.channels, image.pixels);
     std::printf("%s\n", (output / name).c_str());

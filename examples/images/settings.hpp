@@ -30,8 +30,7 @@ struct TrainingSettings : StepSettings {
 /// visit(name, member, rule) for each setting of the training alone.
 template <class S, class Visit>
 void each_training_setting(S& s, const Visit& visit) {
-  visit("seed", s.seed,
-        SettingRule{"seed of weights, order of images and draws", count_or_none_option()});
+  visit("seed", s.seed, SettingRule{"seed of weights, order of images and draws", seed_option()});
   S::each_of_step(s, "images", visit);
   visit("micro-batch", s.micro_batch,
         SettingRule{"images of a step at a time, which bounds the memory; 0: all",
@@ -49,7 +48,7 @@ template <class S, class Visit>
 void each_network_setting(S& s, const Visit& visit) {
   visit("latent", s.latent, SettingRule{"dimension of z", count_option(), true});
   visit("encoder-input", s.encoder_input,
-        SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +",
+        SettingRule{std::string("what the posterior sees: ") + S::encoder_inputs,
                     CLI::Validator(std::string()), true});
 }
 

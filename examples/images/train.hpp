@@ -6,12 +6,17 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
+#include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
 
+#include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/flows.hpp>
 #include <examples/images/run_report.hpp>
@@ -28,41 +33,62 @@ inline std::string fingerprint(const vrfm::Images& images) {
   return text;
 }
 
+/// The settings of the run in a folder, from its newest checkpoint that can be read, if there is one.
+inline std::optional<vrfm::Settings> settings_of_run(const std::filesystem::path& output) {
+  for (const auto& file : vrfm::CheckpointFolder(output / "checkpoints").files()) {
+    try {
+      const auto settings = vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(file));
+      if (settings.contains("recipe")) return settings;
+    } catch (const std::runtime_error&) {
+      // The run says which one it skips.
+    }
+  }
+  return std::nullopt;
+}
+
 template <class Set>
 class Training {
  public:
-  /// Throws what reading the data and building the networks throw.
+  /// Throws what reading the data and building the networks throw, and std::runtime_error for a folder that
+  /// another run writes to, or has written to.
   Training(const TrainOptions& options, const typename Set::Settings& settings,
-           const std::string& command_line)
+           const std::string& command_line, const vrfm::StopSignal& stop)
       : options_(options),
         settings_(settings),
+        stop_(stop),
         output_(options.output),
-        checkpoints_(output_ / "checkpoints", options.keep),
+        checkpoints_(checked(output_, options)),
         images_(Set::read(options.data, vrfm::Split::train)),
-        flow_(Exec(), Set::networks(settings, shape_of(images_), true), settings.seed),
+        flow_(make_flow<Set>(settings, shape_of(images_), true, settings.seed)),
         stored_(texts_with_recipe(settings)),
-        report_(options, settings, command_line) {
+        report_(options, settings, command_line, stop) {
     stored_["set"] = Set::name;
     stored_["image"] = to_text(shape_of(images_));
     stored_["data"] = fingerprint(images_);
-    if (!options_.resume && !checkpoints_.files().empty()) {
-      throw std::runtime_error("--output " + output_.string() + ": holds the checkpoint " +
-                               checkpoints_.files().front().string() +
-                               "; --resume continues from it, or choose another folder");
-    }
-    create_folder(output_ / "samples");
+    for (const char* folder : {"checkpoints", "samples", "figures"}) output_.add(folder);
   }
 
   void run() {
-    with_objective(settings_, vrfm::UniformTime{}, [this](const auto& objective) {
-      with_matmul_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
-    });
+    try {
+      with_objective(settings_, vrfm::UniformTime{}, [this](const auto& objective) {
+        with_matmul_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
+      });
+    } catch (const std::exception& error) {
+      // The library knows the images at a time by another name.
+      const std::string what = error.what();
+      if (what.find("launch.batch") == std::string::npos &&
+          what.find("failed to allocate") == std::string::npos) {
+        throw;
+      }
+      throw std::runtime_error(what.substr(0, what.find('\n')) + "; option --batch " +
+                               std::to_string(settings_.batch) + " with --micro-batch " +
+                               std::to_string(settings_.micro_batch) + " asks for it");
+    }
   }
 
  private:
   template <class FlowType, class Objective>
   void train(const FlowType& flow, const Objective& objective) {
-    const vrfm::StopSignal stop;
     const Exec& exec = flow_.exec();
     const vrfm::ImageDraws<Exec> target(vrfm::ImageSet<Exec>(exec, images_), settings_.batch,
                                         settings_.mirror);
@@ -74,20 +100,29 @@ class Training {
     TrainingRun run(flow_, trainer, checkpoints_,
                     {.name = model_name(settings_),
                      .iterations = options_.iterations,
+                     .end = options_.iterations_given ? "--iterations" : "the recipe's",
+                     .advice = options_.iterations_given ? "" : "; --iterations says where it ends",
                      .checkpoint_every = options_.checkpoint_every,
                      .resume = options_.resume,
                      .settings = stored_,
                      .losses = output_ / losses_file,
                      .weights = output_ / "weights.safetensors",
-                     .average = output_ / "weights-ema.safetensors"},
+                     .average = output_ / "weights-ema.safetensors",
+                     .before_writing = [this] { replace_earlier(); }},
                     Objective::terms);
     const auto paint = [&] {
-      std::string digits = std::to_string(trainer.step());
-      digits.insert(0, digits.size() < 9 ? 9 - digits.size() : 0, '0');
+      replace_earlier();
       // In float32, whatever the training's products are.
-      report_.paint("step-" + digits, Painter(run.trained(), shape_of(images_), options_.sampling));
+      report_.paint(picture_at(trainer.step()),
+                    Painter(run.trained(), shape_of(images_), options_.sampling));
     };
-    if (!run.train(stop, {{options_.sample_every, paint}})) return;
+    // A run that ended while it drew this one has its checkpoint already.
+    if (options_.sample_every > 0 && trainer.step() > 0 &&
+        trainer.step() % options_.sample_every == 0 &&
+        !std::filesystem::exists(output_ / "samples" / (picture_at(trainer.step()) + ".png"))) {
+      paint();
+    }
+    if (!run.train(stop_, {{options_.sample_every, paint}})) return;
     std::fprintf(stderr, "pictures and report\n");
     report_.write({.images = images_.count,
                    .parameters = flow_.parameters().count(),
@@ -98,9 +133,44 @@ class Training {
                   run.losses(), Painter(run.trained(), shape_of(images_), options_.sampling));
   }
 
+  /// The folder of checkpoints, if the options allow to write to the output.
+  static vrfm::CheckpointFolder checked(const OutputFolder& output, const TrainOptions& options) {
+    const vrfm::CheckpointFolder checkpoints(output / "checkpoints", options.keep);
+    if (options.resume || options.overwrite) return checkpoints;
+    const auto files = checkpoints.files();
+    if (!files.empty()) {
+      throw std::runtime_error("--output " + options.output + ": holds the checkpoint " +
+                               files.front().string() +
+                               "; --resume continues from it, --overwrite begins anew, or choose "
+                               "another folder");
+    }
+    output.refuse_results(results, "--overwrite replaces them, or choose another folder");
+    return checkpoints;
+  }
+
+  /// With --overwrite, removes an earlier run's files, when the first of this one is there to be written.
+  void replace_earlier() {
+    if (!std::exchange(options_.overwrite, false)) return;
+    output_.remove_files("checkpoints", {".safetensors"});
+    output_.remove_files("samples", {".png"});
+    output_.remove_files("figures", {".png"});
+    output_.remove(results);
+    output_.remove({"weights-ema.safetensors", losses_file, "losses.npy"});
+  }
+
+  static std::string picture_at(std::int64_t step) {
+    std::string digits = std::to_string(step);
+    digits.insert(0, digits.size() < 9 ? 9 - digits.size() : 0, '0');
+    return "step-" + digits;
+  }
+
+  inline static const std::vector<std::string> results{"report.html", "metrics.json",
+                                                       "weights.safetensors"};
+
   TrainOptions options_;
   typename Set::Settings settings_;
-  std::filesystem::path output_;
+  const vrfm::StopSignal& stop_;
+  OutputFolder output_;
   vrfm::CheckpointFolder checkpoints_;
   vrfm::Images images_;
   FlowOf<Set> flow_;

@@ -11,6 +11,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <examples/common/failed_writes.hpp>
+#include <examples/common/number_options.hpp>
 #include <examples/standins/standins.hpp>
 
 namespace {
@@ -23,6 +25,7 @@ int refuse(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  common::report_failed_writes();
   std::string set = "both", output = "standins";
   std::size_t train = 5'000, test = 1'000;
   std::uint32_t seed = 1;
@@ -39,7 +42,7 @@ int main(int argc, char** argv) {
   app.add_option("--train", train, "training images of a set: a multiple of 5")
       ->check(CLI::Range(5, 1'000'000));
   app.add_option("--test", test, "test images of a set")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--seed", seed, "equal seeds, equal files");
+  app.add_option("--seed", seed, "equal seeds, equal files")->check(common::seed_option());
   auto* compress = app.add_flag("--gzip", gzip, "MNIST's files compressed, as .gz");
   try {
     app.parse(argc, argv);

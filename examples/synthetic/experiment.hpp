@@ -8,15 +8,17 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include <examples/common/output_folder.hpp>
 #include <examples/synthetic/measurement.hpp>
 #include <examples/synthetic/training.hpp>
 
 namespace synthetic {
 
-/// That --load and --resume find what they name, before anything is written.
-/// Throws std::runtime_error.
-inline void check_inputs(const Options& o) {
+/// That --load finds what it names, and that the folder's results may be written over, before anything is
+/// written. Throws std::runtime_error.
+inline void check_files(const Options& o, const OutputFolder& output) {
   bool any = false;
   for (const Variant& variant : variants_of(o)) {
     for (const std::uint32_t seed : o.seeds) {
@@ -30,37 +32,59 @@ inline void check_inputs(const Options& o) {
       any = any || std::filesystem::exists(checkpoint_of(o, variant, seed));
     }
   }
-  if (o.resume && !any) {
-    throw std::runtime_error("--resume: expected checkpoints in " +
-                             (std::filesystem::path(o.output) / "checkpoints").string() +
-                             ", found none of this run's models and seeds");
+  if (o.overwrite || (o.resume && any)) return;
+  const std::string choose = "--overwrite replaces them, or choose another folder";
+  output.refuse_results({"report.html", "metrics.json"}, choose);
+  if (!o.load.empty() || o.resume) return;
+  for (const char* folder : {"checkpoints", "weights"}) {
+    const auto files = output.files(folder, {".safetensors"});
+    if (files.empty()) continue;
+    throw std::runtime_error("--output " + o.output + ": holds " + files.front().string() +
+                             " of an earlier run; --resume continues it, " + choose);
   }
 }
 
-/// Everything; `announce` is told what begins. Nothing if SIGTERM or SIGINT stopped it: --resume then
-/// continues. Throws std::invalid_argument for impossible settings.
+/// Removes what an earlier run left, or, where weights were loaded, what was made of its weights.
+inline void remove_earlier(const Options& o, const OutputFolder& output) {
+  output.remove({"report.html", "metrics.json"});
+  output.remove_files("samples", {".npy"});
+  output.remove_files("figures", {".png"});
+  if (!o.load.empty()) return;
+  output.remove_files("weights", {".safetensors"});
+  output.remove_files("checkpoints", {".safetensors", ".npz", ".npy"});
+}
+
+/// Everything; `announce` is told what begins. Nothing if a signal stopped it: --resume then continues.
+/// Throws std::invalid_argument for impossible settings.
 inline std::optional<Results> run_experiment(
-    const Exec& exec, const Options& o, const std::function<void(const std::string&)>& announce) {
+    const Exec& exec, const Options& o, OutputFolder& output, const vrfm::StopSignal& stop,
+    const std::function<void(const std::string&)>& announce) {
+  check_files(o, output);
   const Kokkos::Timer timer;
   const Measurement measurement(exec, o);
   Results results;
   results.experiment = o.experiment;
   results.dimension = static_cast<std::size_t>(o.dimension());
-  results.iterations = o.iterations;
+  results.loaded = o.load;
   results.seeds.assign(o.seeds.begin(), o.seeds.end());
   results.backend = backend_text(exec);
   results.settings = report_rows(o);
-  check_inputs(o);
-  const std::filesystem::path output = o.output;
-  for (const auto& folder : {output, output / "weights", output / "samples"}) create_folder(folder);
+  for (const char* folder : {"samples", "figures"}) output.add(folder);
+  for (const char* folder : {"checkpoints", "weights"}) {
+    if (o.load.empty()) output.add(folder);
+  }
+  auto before_writing = [&, replaced = !o.overwrite]() mutable {
+    if (!std::exchange(replaced, true)) remove_earlier(o, output);
+  };
+  const std::function<void()> before = std::ref(before_writing);
   results.exact = measurement.exact();
   measurement.add_truth(results);
-  const vrfm::StopSignal stop;
   for (const Variant& variant : variants_of(o)) {
     for (const std::uint32_t seed : o.seeds) {
-      const auto flow = o.load.empty() ? train(exec, o, variant, seed, stop, results)
-                                       : std::optional(load(exec, o, variant, seed));
+      const auto flow = o.load.empty() ? train(exec, o, variant, seed, stop, before, results)
+                                       : std::optional(load(exec, o, variant, seed, results));
       if (!flow) return std::nullopt;
+      before();
       announce(name_of(variant, seed) + ": sampling and measuring");
       measurement.measure(*flow, variant, seed, results);
       if (seed == o.seeds.front()) measurement.follow(*flow, variant, results);

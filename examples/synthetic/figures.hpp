@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,8 +52,9 @@ inline std::vector<FigurePlan> figure_plans(const Results& results) {
 
 /// Draws every figure; throws as check_sizes() and draw_plans() do.
 inline Figures draw_figures(const Results& results, const std::filesystem::path& folder,
-                            const std::string& gnuplot = "gnuplot") {
-  return draw_plans(figure_plans(results), folder, gnuplot);
+                            const std::string& gnuplot = "gnuplot",
+                            const std::function<void()>& between = {}) {
+  return draw_plans(figure_plans(results), folder, gnuplot, between);
 }
 
 }  // namespace synthetic

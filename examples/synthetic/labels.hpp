@@ -64,4 +64,15 @@ inline std::string solver_label(const std::string& solver, Markup markup) {
   return escape(solver, markup);
 }
 
+/// The beginning of the sentence that says what the paths of a figure are: of one seed, drawn in so many steps.
+inline std::string first_seed(const Results& results) {
+  return "Models are those of " +
+         (results.seeds.empty() ? std::string("one seed")
+                                : "the seed " + std::to_string(results.seeds.front())) +
+         ", their paths take ";
+}
+
+/// What a figure or table over seeds is worth if there is only one.
+inline const char* const one_seed = "One seed: how much seeds differ is not known. ";
+
 }  // namespace synthetic

@@ -14,8 +14,11 @@ namespace {
 
 /// What a person should see first: the models side by side at the fewest steps.
 void print_summary(const synthetic::Results& results) {
-  std::printf("%-24s %6s %10s %10s %12s %11s\n", "model (mean over seeds)", "steps", "true LL",
-              "Parzen LL", "Wasserstein", "path ratio");
+  const std::size_t seeds = results.seeds.size();
+  const std::string model =
+      seeds == 1 ? "model (one seed)" : "model (mean, " + std::to_string(seeds) + " seeds)";
+  std::printf("%-24s %6s %10s %10s %12s %11s\n", model.c_str(), "steps", "true LL", "Parzen LL",
+              "Wasserstein", "path ratio");
   std::vector<std::pair<synthetic::Variant, int>> seen;
   for (const auto& run : results.runs) {
     const std::pair<synthetic::Variant, int> key{run.variant, run.steps};
@@ -40,17 +43,22 @@ void print_summary(const synthetic::Results& results) {
 }
 
 void run(const synthetic::Options& options, const std::string& command) {
-  auto found = synthetic::run_experiment(synthetic::Exec{}, options, [](const std::string& what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-  });
+  const vrfm::StopSignal stop;
+  common::OutputFolder output(options.output);
+  auto found = synthetic::run_experiment(
+      synthetic::Exec{}, options, output, stop,
+      [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
   if (!found) return;
   synthetic::Results& results = *found;
   results.command_line = command;
   std::fprintf(stderr, "figures and report\n");
 
-  const std::filesystem::path output = options.output;
   synthetic::write_metrics_json(output / "metrics.json", results);
-  const auto figures = synthetic::draw_figures(results, output / "figures");
+  const std::string how =
+      options.load.empty() ? "; the trainings are done, --resume draws them" : "";
+  const auto figures = synthetic::draw_figures(results, output / "figures", "gnuplot", [&] {
+    common::end_if_stopped(stop, "stopped while it drew figures" + how);
+  });
   for (const auto& notice : figures.notices) {
     std::fprintf(stderr, "vrfm_synthetic: notice: %s\n", notice.c_str());
   }

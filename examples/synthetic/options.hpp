@@ -9,12 +9,17 @@
 #include <string>
 #include <vector>
 
+#include <vrfm/layers/activation.hpp>
 #include <vrfm/linalg/execution.hpp>
+#include <vrfm/models/blocks/mlp.hpp>
 
 #include <examples/common/settings.hpp>
 #include <examples/synthetic/results.hpp>
 
 namespace synthetic {
+
+/// A network has so many dense layers.
+inline CLI::Validator layers_option() { return range_option(1, vrfm::Mlp<vrfm::Silu>::max_depth); }
 
 /// What one training depends on, beside the data, the model, the seed and how long it lasts.
 struct TrainingSettings : StepSettings {
@@ -60,7 +65,8 @@ struct TrainingSettings : StepSettings {
   static void each_of_training(S& s, const Visit& visit) {
     const auto one_of = [](std::vector<std::string> names) { return CLI::IsMember(names); };
     each_of_step(s, "samples", visit);
-    visit("cosine", s.cosine, SettingRule{"decay the rate to zero along a cosine"});
+    visit("cosine", s.cosine,
+          SettingRule{"decay the rate to zero along a cosine; needs --warmup below --iterations"});
     visit("reduction", s.reduction,
           SettingRule{"how both loss terms add up over their dimensions", one_of({"sum", "mean"})});
     visit("time-sampler", s.time_sampler,
@@ -74,23 +80,22 @@ struct TrainingSettings : StepSettings {
   template <class S, class Visit>
   static void each_of_networks(S& s, const Visit& visit) {
     visit("features", s.features,
-          SettingRule{"sinusoidal features of a coordinate",
-                      number_option("an even number of at least 2",
-                                    [](double x) { return is_count(x / 2); })});
+          SettingRule{"sinusoidal features of a coordinate", even_count_option()});
     visit("input-scale", s.input_scale,
           SettingRule{"multiplies coordinates before their encoding", positive_option()});
     visit("max-period", s.max_period,
           SettingRule{"longest period of the encoding, over 2 pi",
-                      number_option("at least 1", [](double x) { return x >= 1; })});
+                      number_option("a number of at least 1", "at least 1",
+                                    [](double x) { return x >= 1; })});
     visit("width", s.width, SettingRule{"width of encoders and decoder", count_option()});
     visit("encoder-depth", s.encoder_depth,
-          SettingRule{"dense layers of an encoder", count_option()});
+          SettingRule{"dense layers of an encoder", layers_option()});
     visit("decoder-depth", s.decoder_depth,
-          SettingRule{"dense layers of the decoder", count_option()});
+          SettingRule{"dense layers of the decoder", layers_option()});
     visit("latent-width", s.latent_width,
           SettingRule{"width of z's encoder and the posterior's head", count_option(), true});
     visit("latent-depth", s.latent_depth,
-          SettingRule{"dense layers of these", count_option(), true});
+          SettingRule{"dense layers of these", layers_option(), true});
   }
 
   vrfm::Launch launch() const {
@@ -114,7 +119,7 @@ struct Options : TrainingSettings {
 
   std::string output;
   std::int64_t checkpoint_every = 0;
-  bool resume = false;
+  bool resume = false, overwrite = false;
   std::string load;
 
   int dimension() const { return experiment == "1d" ? 1 : 2; }
@@ -129,8 +134,8 @@ struct Options : TrainingSettings {
     visit("encoder-input", s.encoder_inputs,
           SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation",
                       CLI::Validator(std::string()), true});
-    visit("seeds", s.seeds, SettingRule{"one training a seed"});
-    visit("iterations", s.iterations, SettingRule{"training steps", count_option()});
+    visit("seeds", s.seeds, SettingRule{"one training a seed", seed_option()});
+    visit("iterations", s.iterations, SettingRule{"training steps", steps_option()});
   }
 
   template <class S, class Visit>
@@ -143,9 +148,7 @@ struct Options : TrainingSettings {
     visit("tolerance", s.tolerance,
           SettingRule{"relative and absolute error of a step of dopri5", positive_option()});
     visit("samples", s.samples,
-          SettingRule{"samples of every metric",
-                      number_option("from 100 to 10,000,000",
-                                    [](double x) { return is_count(x) && x >= 100 && x <= 1e7; })});
+          SettingRule{"samples of every metric", range_option(100, 10'000'000)});
     visit("bandwidth", s.bandwidth,
           SettingRule{"bandwidth of the Parzen window", positive_option()});
   }
@@ -180,11 +183,26 @@ inline vrfm::Settings training_settings(const Options& o, const Variant& variant
   return stored;
 }
 
+/// Sets what depends on the experiment.
+inline void use_experiment(TrainingSettings& s, const std::string& experiment) {
+  const bool one = experiment == "1d";
+  s.latent = one ? 4 : 8;
+  s.beta = one ? 1.0 : 0.1;
+  s.source_deviation = one ? 1.0 : 0.1 / 3;
+  s.target_deviation = one ? std::sqrt(0.02) : 0.1;
+}
+
 /// All settings that have an effect, as the report shows them.
 inline std::vector<Setting> report_rows(const Options& o) {
   std::vector<Setting> rows{{"experiment", o.experiment}};
+  Options defaults;
+  use_experiment(defaults, o.experiment);
+  const vrfm::Settings usual = texts(defaults);
   for (auto& row : rows_of(o)) {
-    if (row.name != (o.adaptive() ? "steps" : "tolerance")) rows.push_back(std::move(row));
+    if (row.name == (o.adaptive() ? "steps" : "tolerance")) continue;
+    if (row.name == "iterations" && !o.load.empty()) continue;
+    row.usual = usual.at(row.name) == row.value;
+    rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -214,11 +232,15 @@ inline void describe(CLI::App& app, Options& o) {
 
   const std::string runs = "Long runs";
   app.add_option("--checkpoint-every", o.checkpoint_every,
-                 "steps between checkpoints; 0: at the end and on SIGTERM or SIGINT only")
-      ->check(count_or_none_option())
+                 "steps between checkpoints; 0: at the end and when a signal comes only")
+      ->check(steps_or_none_option())
       ->group(runs);
-  auto* resume = app.add_flag("--resume", o.resume, "continue from the output folder's checkpoints")
+  auto* resume = app.add_flag("--resume", o.resume,
+                              "continue from the output folder's checkpoints, if there are any")
                      ->group(runs);
+  app.add_flag("--overwrite", o.overwrite, "replace the results that the output folder holds")
+      ->excludes(resume)
+      ->group(runs);
   app.add_option("--load", o.load, "sample from the weights of this output folder; train nothing")
       ->excludes(resume)
       ->default_str("")
@@ -229,17 +251,22 @@ inline void describe(CLI::App& app, Options& o) {
 /// Fills in what depends on the experiment; refuses options that would have no effect.
 /// Throws std::invalid_argument.
 inline void complete(const CLI::App& app, Options& o) {
-  const bool one = o.experiment == "1d";
   const auto given = [&](const char* name) { return app.get_option(name)->count() > 0; };
-  if (!given("--latent")) o.latent = one ? 4 : 8;
-  if (!given("--beta")) o.beta = one ? 1.0 : 0.1;
-  if (!given("--source-deviation")) o.source_deviation = one ? 1.0 : 0.1 / 3;
-  if (!given("--target-deviation")) o.target_deviation = one ? std::sqrt(0.02) : 0.1;
+  TrainingSettings usual;
+  use_experiment(usual, o.experiment);
+  if (!given("--latent")) o.latent = usual.latent;
+  if (!given("--beta")) o.beta = usual.beta;
+  if (!given("--source-deviation")) o.source_deviation = usual.source_deviation;
+  if (!given("--target-deviation")) o.target_deviation = usual.target_deviation;
   if (!given("--output")) o.output = "vrfm_" + o.experiment;
 
+  vrfm::expect(!o.cosine || o.warmup < o.iterations, "--warmup: must be less than --iterations ",
+               o.iterations, " with --cosine, got ", o.warmup);
   refuse_unused(app, "--steps", !o.adaptive(), "with --solver dopri5, which chooses its own steps");
   refuse_unused(app, "--tolerance", o.adaptive(), "without --solver dopri5");
-  refuse_unused(app, "--checkpoint-every", o.load.empty(), "with --load");
+  for (const char* name : {"--checkpoint-every", "--iterations"}) {
+    refuse_unused(app, name, o.load.empty(), "with --load, which trains nothing");
+  }
   if (o.model == "rfm") {
     Options::each(o, [&](const char* name, const auto&, const SettingRule& rule) {
       refuse_unused(app, flag(name), !rule.latent, "with --model rfm");

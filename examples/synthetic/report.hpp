@@ -34,13 +34,23 @@ inline std::string introduction(const Results& results) {
   if (baseline && variational) html += " and variational rectified flow matching (V-RFM)";
   if (!baseline) html += "Variational rectified flow matching (V-RFM)";
   html += baseline && variational ? " were" : " was";
-  html += " trained for " + grouped(results.iterations) + " iterations with " +
-          plural(results.seeds.size(), "seed") + " on the " +
+  const auto [least, most] = iterations_of(results);
+  html += " trained for " +
+          (most == unknown_iterations ? std::string("an unknown number of")
+           : least == most            ? grouped(most)
+                                      : grouped(least) + " to " + grouped(most)) +
+          " iterations with " +
+          (results.seeds.size() == 1 ? "one seed" : plural(results.seeds.size(), "seed")) +
+          " on the " +
           (results.experiment == "1d"   ? "one-dimensional"
            : results.experiment == "2d" ? "two-dimensional"
                                         : escape(results.experiment, Markup::html)) +
-          " synthetic data. The whole run took " + duration(results.seconds) + " on " +
-          escape(results.backend, Markup::html) + ".</p>\n";
+          " synthetic data" +
+          (results.loaded.empty()
+               ? ". The whole run took "
+               : "; the weights were loaded from " + escape(results.loaded, Markup::html) +
+                     ", and sampling and measuring them took ") +
+          duration(results.seconds) + " on " + escape(results.backend, Markup::html) + ".</p>\n";
   html +=
       "<p class=\"soft\">Both learn a velocity that carries samples of a simple source (at time "
       "t = 0) to samples of the target (at t = 1). RFM learns the mean of all velocities that "
@@ -86,8 +96,10 @@ inline std::string report_html(const Results& results, const Figures& figures) {
     html += "</div>\n";
   }
   html += figure_section(figures);
-  html += "<h2>Metrics</h2>\n<p class=\"soft\">Mean";
-  if (results.seeds.size() > 1) html += " ± sample standard deviation over seeds";
+  html += "<h2>Metrics</h2>\n<p class=\"soft\">";
+  html += results.seeds.size() > 1
+              ? "Mean ± sample standard deviation over " + plural(results.seeds.size(), "seed")
+              : std::string("One seed: how much seeds differ is not known");
   html +=
       "; the best of each step count is bold, for the true log-likelihood the one nearest to "
       "exact target samples.</p>\n" +

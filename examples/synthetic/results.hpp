@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -50,14 +51,19 @@ struct Exact {
   double wasserstein1 = 0;
 };
 
-/// One finished training; final_kl is 0 for a model without a latent.
+inline constexpr std::int64_t unknown_iterations = -1;
+inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
+/// One finished training, of which something may be unknown if its weights were loaded; final_kl is 0
+/// for a model without a latent.
 struct Training {
   Variant variant;
   std::uint64_t seed = 0;
-  double final_velocity_loss = 0;
-  double final_kl = 0;
-  double seconds = 0;
-  double samples_per_second = 0;
+  std::int64_t iterations = unknown_iterations;
+  double final_velocity_loss = unknown;
+  double final_kl = unknown;
+  double seconds = unknown;             ///< of the last start
+  double samples_per_second = unknown;  ///< likewise
 };
 
 /// Losses along one training, three vectors of one length; kl is empty for a model without a latent.
@@ -108,8 +114,8 @@ struct Ambiguity {
 struct Results {
   std::string experiment;  ///< "1d" or "2d"
   std::size_t dimension = 0;
-  std::int64_t iterations = 0;
   std::vector<std::uint64_t> seeds;
+  std::string loaded;        ///< where the weights are from; empty: they were trained here
   std::string backend;       ///< for instance "OpenMP, 2 threads"
   std::string command_line;  ///< what reproduces this run
   double seconds = 0;        ///< wall time of everything before the report

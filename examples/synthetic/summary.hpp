@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <examples/synthetic/results.hpp>
@@ -83,6 +84,18 @@ inline const Group* find_group(const std::vector<Group>& all, const std::string&
   for (const Group& group : all)
     if (group.variant.model == model && group.steps == steps) return &group;
   return nullptr;
+}
+
+/// The fewest and the most iterations of all trainings; unknown_iterations if one is not known.
+inline std::pair<std::int64_t, std::int64_t> iterations_of(const Results& results) {
+  const auto fewer = [](const Training& a, const Training& b) {
+    return a.iterations < b.iterations;
+  };
+  const auto [least, most] = std::minmax_element(results.train.begin(), results.train.end(), fewer);
+  if (least == results.train.end() || least->iterations == unknown_iterations) {
+    return {unknown_iterations, unknown_iterations};
+  }
+  return {least->iterations, most->iterations};
 }
 
 /// Every trained variant once, in the order of first appearance.

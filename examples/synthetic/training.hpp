@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/objectives/elbo.hpp>
@@ -55,11 +58,13 @@ inline std::filesystem::path weights_to_load(const Options& o, const Variant& va
   return Folder{o.load}.file("weights", variant, seed, ".safetensors");
 }
 
-/// Adds what a training's losses tell.
-inline void add_training(const Variant& variant, std::uint32_t seed, const LossLog& losses,
-                         double seconds, double samples_per_second, Results& results) {
-  results.train.push_back({variant, seed, losses.final_mean(final_window, "velocity"),
-                           losses.final_mean(final_window, "kl"), seconds, samples_per_second});
+/// Adds what a training's losses tell, unless they are not known.
+inline void add_training(const Training& training, const LossLog& losses, Results& results) {
+  results.train.push_back(training);
+  if (losses.steps() == 0) return;
+  const auto& [variant, seed] = std::tie(training.variant, training.seed);
+  results.train.back().final_velocity_loss = losses.final_mean(final_window, "velocity");
+  results.train.back().final_kl = losses.final_mean(final_window, "kl");
   const Curve velocity = losses.curve("velocity");
   results.loss_curves.push_back({variant, seed, velocity.x, velocity.y,
                                  losses.has("kl") ? losses.curve("kl").y : std::vector<double>()});
@@ -69,6 +74,7 @@ inline void add_training(const Variant& variant, std::uint32_t seed, const LossL
 /// then written.
 inline std::optional<FlowType> train(const Exec& exec, const Options& o, const Variant& variant,
                                      std::uint32_t seed, const vrfm::StopSignal& stop,
+                                     const std::function<void()>& before_writing,
                                      Results& results) {
   const FlowType flow = make_flow(exec, o, variant, seed);
   const Folder folder{o.output};
@@ -82,25 +88,60 @@ inline std::optional<FlowType> train(const Exec& exec, const Options& o, const V
                            .resume = o.resume,
                            .settings = training_settings(o, variant, seed),
                            .losses = folder.file("checkpoints", variant, seed, "-losses.npz"),
-                           .weights = folder.file("weights", variant, seed, ".safetensors")};
+                           .weights = folder.file("weights", variant, seed, ".safetensors"),
+                           .before_writing = before_writing};
   std::optional<FlowType> trained;
   with_objective(o, variant, [&](const auto& objective) {
     vrfm::Trainer trainer(flow, objective, optimizer, pairs, o.trainer_options(seed, o.launch()));
     TrainingRun run(flow, trainer, checkpoint, options, objective.terms);
     if (!run.train(stop)) return;
-    add_training(variant, seed, run.losses(), run.seconds(), run.steps_per_second() * o.batch,
-                 results);
+    add_training({.variant = variant,
+                  .seed = seed,
+                  .iterations = trainer.step(),
+                  .seconds = run.seconds(),
+                  .samples_per_second = run.steps_per_second() * o.batch},
+                 run.losses(), results);
     trained = run.trained();
   });
   return trained;
 }
 
-/// A flow with the weights of --load. Throws std::runtime_error if they were trained otherwise.
-inline FlowType load(const Exec& exec, const Options& o, const Variant& variant,
-                     std::uint32_t seed) {
+/// The losses that the training of --load left, of the steps that its weights have; none if it left
+/// others or none.
+inline LossLog losses_of_loaded(const Options& o, const Variant& variant, std::uint32_t seed,
+                                std::int64_t steps) {
+  const auto file =
+      LossLog::existing(Folder{o.load}.file("checkpoints", variant, seed, "-losses.npz"));
+  if (!file) return {};
+  try {
+    const auto log = LossLog::read(*file);
+    if (log.steps() == static_cast<std::size_t>(steps)) return log;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "warning: %s\n", error.what());
+  }
+  return {};
+}
+
+/// A flow with the weights of --load, and what is known of their training. Throws std::runtime_error if
+/// they were trained otherwise.
+inline FlowType load(const Exec& exec, const Options& o, const Variant& variant, std::uint32_t seed,
+                     Results& results) {
   const auto path = weights_to_load(o, variant, seed);
   const auto stored = vrfm::SafetensorsFile::read(path).metadata();
-  for (const auto& [key, value] : training_settings(o, variant, seed)) {
+  Options trained = o;
+  trained.iterations = unknown_iterations;
+  if (const auto steps = stored.find(trained_steps); steps != stored.end()) {
+    from_text(steps->second, trained.iterations);
+  }
+  auto expected = training_settings(trained, variant, seed);
+  // Weights of earlier versions tell how long only where a cosine ended with them.
+  if (trained.iterations == unknown_iterations && o.cosine) {
+    if (const auto end = stored.find("cosine"); end != stored.end() && end->second != "off") {
+      expected["cosine"] = end->second;
+      from_text(end->second, trained.iterations);
+    }
+  }
+  for (const auto& [key, value] : expected) {
     const auto found = stored.find(key);
     if (found == stored.end() || found->second != value) {
       throw std::runtime_error(path.string() + ": setting '" + key + "' is '" + value +
@@ -110,6 +151,8 @@ inline FlowType load(const Exec& exec, const Options& o, const Variant& variant,
   }
   const FlowType flow = make_flow(exec, o, variant, seed);
   vrfm::load_weights(path, flow);
+  add_training({.variant = variant, .seed = seed, .iterations = trained.iterations},
+               losses_of_loaded(o, variant, seed, trained.iterations), results);
   return flow;
 }
 

@@ -155,20 +155,20 @@ for file in samples.npz samples.png manifold-2.png shared-z-4.png; do
 done
 OMP_NUM_THREADS=1 run "$mnist" again sample --load "$dir/one/weights-ema.safetensors" --count 70 \
   --steps 2 --sample-batch 9 --manifold 0 --shared 0
-cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images in other parts"
 [ ! -e "$dir/again/manifold-1.png" ] || fail "--manifold 0 makes a picture"
+cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images in other parts"
 # A checkpoint stands for its moving average, or, without one, its weights.
 checkpoint=checkpoints/step-0000000
 run "$mnist" again sample --load "$dir/one/${checkpoint}24.safetensors" --count 70 --steps 2 \
-  --manifold 0 --shared 0
+  --manifold 0 --shared 0 --overwrite
 cmp -s "$dir/drawn/samples.npz" "$dir/again/samples.npz" || fail "sample: other images of a checkpoint"
 run "$cifar10" raw train --data "$dir/cifar10" --recipe vrfm-small --base 8 --ema-decay 0 --iterations 2 \
   --steps 1 --samples 1
-run "$cifar10" raw evaluate --load "$dir/raw/weights.safetensors" "$dir/raw/${checkpoint}02.safetensors" \
+run "$cifar10" raw_losses evaluate --load "$dir/raw/weights.safetensors" "$dir/raw/${checkpoint}02.safetensors" \
   --data "$dir/cifar10" --count 5 --times 2
 [ "$(sed -n 's/^V-RFM (raw\/[-a-z0-9]*) *//p' "$dir/out" | uniq -c | awk '{ print $1 }')" = 2 ] ||
   fail "evaluate: other losses of a checkpoint: $(cat "$dir/out")"
-run "$cifar10" drawn sample --load "$dir/cifar_one/weights.safetensors" --count 3 --solver dopri5 \
+run "$cifar10" drawn sample --load "$dir/cifar_one/weights.safetensors" --count 3 --solver dopri5 --overwrite \
   --tolerance 1e-2 --shared 1
 # The same weights without settings, as other programs write them: each character of the metadata blank.
 other=$dir/other.safetensors

@@ -22,7 +22,7 @@ run() { # folder, then options
 }
 
 # What a run found out, without how long it took.
-findings() { sed -e '/"backend"/d' -e '/"seconds"/d' -e '/"samples_per_second"/d' -e '/"iterations"/d' "$1/metrics.json"; }
+findings() { sed -e '/"backend"/d' -e '/"seconds"/d' -e '/"samples_per_second"/d' "$1/metrics.json"; }
 
 same() { # folder, folder, what
   for file in "$dir/$1"/weights/* "$dir/$1"/samples/*; do
@@ -34,9 +34,9 @@ same() { # folder, folder, what
 }
 
 for experiment in 1d 2d; do
-  OMP_NUM_THREADS=1 run one_thread $experiment --iterations 40
+  OMP_NUM_THREADS=1 run one_thread $experiment --iterations 40 --overwrite
   for threads in 2 3 7; do
-    OMP_NUM_THREADS=$threads run more_threads $experiment --iterations 40
+    OMP_NUM_THREADS=$threads run more_threads $experiment --iterations 40 --overwrite
     same one_thread more_threads "$experiment, 1 and $threads threads"
   done
   stops="1 17 39"
@@ -47,7 +47,7 @@ for experiment in 1d 2d; do
     run resumed $experiment --iterations 40 --checkpoint-every 7 --resume
     same one_thread resumed "$experiment, stopped at $stop and resumed"
   done
-  run loaded $experiment --load "$dir/one_thread"
+  run loaded $experiment --load "$dir/one_thread" --overwrite
   for file in "$dir"/loaded/samples/*; do
     cmp -s "$file" "$dir/one_thread/samples/${file##*/}" || fail "loaded weights: ${file##*/} differs"
   done
@@ -111,10 +111,9 @@ other "batch: must be a whole number of at least 1, got 0" --features 8 --batch 
 kept "learning-rate: must be a positive number, got -1" --learning-rate -1
 other "setting 'batch' is '131' but" --iterations 60 --resume --batch 131 --features 8
 kept "more than --iterations" --iterations 30 --resume
-kept "step 1 is not finite" --iterations 60 --learning-rate 1e30
+kept "step 1 is not finite" --iterations 60 --learning-rate 1e30 --overwrite
 kept "--load $dir/none: expected weights of rfm seed 3" --load "$dir/none"
-wrong "--resume: expected checkpoints in $dir/none" 1d --output "$dir/none" --resume
-kept "setting 'experiment'" --load "$dir/one_thread"
+kept "setting 'experiment'" --load "$dir/one_thread" --overwrite
 wrong "--output /dev/null/run: cannot create" 1d --output /dev/null/run
 
 checkpoint="$dir/kept/checkpoints/rfm-seed3.safetensors"

@@ -18,22 +18,23 @@
 #include <examples/synthetic/report.hpp>
 #include <examples/synthetic/report/metrics_json.hpp>
 #include <tests/support/catch.hpp>
+#include <tests/support/thrown.hpp>
 
 namespace {
 
 using synthetic::Results;
+using vrfm::test::contains;
 
 /// Two seeds of both models at 2 and 20 Euler steps, with every kind of picture, tiny.
 Results small_results() {
   Results results;
   results.experiment = "1d";
   results.dimension = 1;
-  results.iterations = 20000;
   results.seeds = {3, 4};
   results.backend = "Serial";
   results.seconds = 125;
   results.command_line = "vrfm_synthetic --output 'a&b'";
-  results.settings = {{"batch", "1000"}, {"<b>name</b>", "\"x\" & 'y'"}};
+  results.settings = {{"batch", "1000", true}, {"<b>name</b>", "\"x\" & 'y'"}};
   results.exact = {-0.125, -0.5, 0.01};
   results.source = {-0.5, 0.0, 0.5};
   results.target = {-1.0, 1.0, 1.1};
@@ -45,7 +46,7 @@ Results small_results() {
       for (const int steps : {2, 20})
         results.runs.push_back({variant, seed, "euler", steps, steps, -0.25 - worse + shift,
                                 -0.75 - worse + shift, 0.1 + worse, worse, 1.01 + 0.2 * worse});
-      results.train.push_back({variant, seed, 1.0 + shift, 0.5, 60, 250000});
+      results.train.push_back({variant, seed, 20000, 1.0 + shift, 0.5, 60, 250000});
       results.loss_curves.push_back(
           {variant,
            seed,
@@ -91,6 +92,18 @@ std::size_t occurrences(const std::string& text, const std::string& part) {
   return count;
 }
 
+/// Where an SVG has the baselines of its rotated texts, the titles of second axes and of a colour box.
+std::vector<double> rotated_texts(const std::string& svg) {
+  std::vector<double> found;
+  const std::string begin = "translate(";
+  for (std::size_t at = svg.find(begin); at != std::string::npos; at = svg.find(begin, at + 1)) {
+    const std::size_t end = svg.find(')', at);
+    if (svg.compare(end, 9, ") rotate(") == 0)
+      found.push_back(std::stod(svg.substr(at + begin.size())));
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("metrics.json has the documented keys and keeps every bit", "[report]") {
@@ -101,8 +114,8 @@ TEST_CASE("metrics.json has the documented keys and keeps every bit", "[report]"
   results.backend = "not UTF-8: \xff";
   const auto json = nlohmann::json::parse(synthetic::metrics_json(results));
 
-  CHECK(keys(json) == std::set<std::string>{"experiment", "iterations", "seeds", "backend", "runs",
-                                            "exact", "train"});
+  CHECK(keys(json) == std::set<std::string>{"experiment", "iterations", "loaded", "seeds",
+                                            "backend", "runs", "exact", "train"});
   CHECK(keys(json["exact"]) == std::set<std::string>{"true_ll", "parzen_ll", "wasserstein1"});
   REQUIRE(json["runs"].size() == results.runs.size());
   for (const auto& run : json["runs"])
@@ -111,12 +124,36 @@ TEST_CASE("metrics.json has the documented keys and keeps every bit", "[report]"
                                              "straightness", "path_ratio"});
   REQUIRE(json["train"].size() == results.train.size());
   for (const auto& training : json["train"])
-    CHECK(keys(training) == std::set<std::string>{"model", "encoder_input", "seed",
+    CHECK(keys(training) == std::set<std::string>{"model", "encoder_input", "seed", "iterations",
                                                   "final_velocity_loss", "final_kl", "seconds",
                                                   "samples_per_second"});
   CHECK(json["runs"][0]["true_ll"].get<double>() == -1.0 / 3);
   CHECK(json["runs"][1]["wasserstein1"].is_null());
   CHECK(json["seeds"][0].get<std::uint64_t>() == results.seeds[0]);
+}
+
+TEST_CASE("Of loaded weights only what they tell is known", "[report]") {
+  Results results = small_results();
+  CHECK(nlohmann::json::parse(synthetic::metrics_json(results))["iterations"] == 20000);
+  CHECK(contains(synthetic::report_html(results, {}),
+                 "were trained for 20,000 iterations with 2 seeds on"));
+  results.loaded = "earlier";
+  results.train[0].iterations = 200;
+  auto json = nlohmann::json::parse(synthetic::metrics_json(results));
+  CHECK((json["iterations"].is_null() && json["train"][0]["iterations"] == 200));
+  CHECK(json["loaded"] == "earlier");
+  auto html = synthetic::report_html(results, {});
+  CHECK(contains(html, "were trained for 200 to 20,000 iterations"));
+  CHECK(contains(html, "the weights were loaded from earlier, and sampling"));
+
+  results.train[1] = {.variant = results.train[1].variant, .seed = 4};
+  json = nlohmann::json::parse(synthetic::metrics_json(results));
+  for (const char* key : {"iterations", "final_velocity_loss", "final_kl", "seconds"}) {
+    CHECK(json["train"][1][key].is_null());
+  }
+  html = synthetic::report_html(results, {});
+  CHECK(contains(html, "were trained for an unknown number of iterations"));
+  CHECK(contains(html, "<td>n/a</td>"));
 }
 
 TEST_CASE("metrics.json replaces the earlier file", "[report]") {
@@ -164,6 +201,28 @@ TEST_CASE("The key sentence follows from the numbers", "[report]") {
         "that of exact target samples (−0.50).");
 }
 
+TEST_CASE("One seed is said to be one, and figures say what they were drawn with", "[report]") {
+  Results results = small_results();
+  for (const auto& plan : synthetic::figure_plans(results)) {
+    INFO(plan.name);
+    CHECK_FALSE(contains(plan.caption, "One seed"));
+    if (plan.name == "metrics" || plan.name == "straightness")
+      CHECK(contains(plan.caption, " Sampled with 2 and 20 Euler steps."));
+    if (plan.name == "trajectories")
+      CHECK(
+          contains(plan.caption, "Models are those of the seed 3, their paths take 1 Euler step."));
+    if (plan.name == "ambiguity") CHECK(contains(plan.caption, "take 2 Euler steps."));
+  }
+  results.seeds = {3};
+  CHECK(synthetic::findings(results)[0] == "One seed: another may come out otherwise.");
+  for (const auto& plan : synthetic::figure_plans(results))
+    if (plan.name == "metrics" || plan.name == "straightness")
+      CHECK(contains(plan.caption, "One seed: how much seeds differ is not known."));
+  const std::string html = synthetic::report_html(results, {});
+  CHECK(contains(html, "with one seed on"));
+  CHECK(contains(html, "One seed: how much seeds differ is not known; the best"));
+}
+
 TEST_CASE("Text never becomes markup", "[report]") {
   using synthetic::Markup;
   CHECK(synthetic::escape("<a href='x'>\"&\"</a>", Markup::html) ==
@@ -177,6 +236,7 @@ TEST_CASE("Text never becomes markup", "[report]") {
   const std::string html = synthetic::report_html(results, {});
   CHECK(html.find("<script") == std::string::npos);
   CHECK(html.find("<b>name") == std::string::npos);
+  CHECK(contains(html, "1000 <span class=\"spread\">(default)</span>"));
   CHECK(html.find("&lt;b&gt;name&lt;/b&gt;") != std::string::npos);
   CHECK(html.find("--output &#39;a&amp;b&#39;") != std::string::npos);
 }
@@ -242,17 +302,24 @@ TEST_CASE("gnuplot draws every figure of ordinary and of broken numbers", "[repo
   }
   plane.dimension = 2;
   plane.ambiguity = {};
-  plane.source = plane.target = {};
+  plane.source = plane.target = {-1.25, 0.5, 1.25, -0.5};
   for (synthetic::Trajectories& paths : plane.trajectories)
     paths.positions = {0, 0, 1, 1, 0.5, 0, 1, 0.5};
 
+  // Numbers of a second axis as wide as any.
+  Results wide = plane;
+  for (synthetic::Run& run : wide.runs)
+    run.wasserstein1 = run.straightness = 0.1 * run.wasserstein1;
+
   const Folder folder;
-  for (const Results& results : {ordinary, broken, plane}) {
+  for (const Results& results : {ordinary, broken, plane, wide}) {
     const synthetic::Figures figures = synthetic::draw_figures(results, folder.path);
     for (const std::string& notice : figures.notices) FAIL_CHECK(notice);
     CHECK(figures.drawn.size() == synthetic::figure_plans(results).size());
     for (const synthetic::Figure& figure : figures.drawn) {
       CHECK(contents(folder.path / (figure.name + ".png")).substr(1, 3) == "PNG");
+      // A letter of 14 units rises about 11 above the baseline.
+      for (const double x : rotated_texts(figure.svg)) CHECK((x >= 11 && x <= 996));
       CHECK(occurrences(figure.svg, "gpPt0'") == occurrences(figure.svg, figure.name + "-gpPt0'"));
     }
     const std::string html = synthetic::report_html(results, figures);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <signal.h>
@@ -189,21 +190,50 @@ TEST_CASE("how often a long run looks changes no bits and no action", "[training
   CHECK_THROWS_AS(vrfm::long_run(plain, 14, {}, {}, {}, 0), std::invalid_argument);
 }
 
+TEST_CASE("a stop before the first step stops there", "[training][long_run]") {
+  auto trainer = trainer_from(1);
+  CHECK_FALSE(vrfm::long_run(trainer, 3, {}, {}, [] { return true; }));
+  CHECK(trainer.step() == 0);
+  trainer.run(3);
+  CHECK(vrfm::long_run(trainer, 3, {}, {}, [] { return true; }));
+}
+
 TEST_CASE("signals are noted while someone asks", "[training][stop_signal]") {
   static int seen = 0;
-  auto* const before = ::signal(SIGTERM, [](int) { ++seen; });
-  for (const int number : {SIGTERM, SIGINT}) {
-    const vrfm::StopSignal stop;
-    CHECK_FALSE(stop.received());
-    CHECK(std::string(stop.name()).empty());
+  const std::pair<int, const char*> all[] = {{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"},
+                                             {SIGHUP, "SIGHUP"},   {SIGUSR1, "SIGUSR1"},
+                                             {SIGUSR2, "SIGUSR2"}, {SIGXCPU, "SIGXCPU"}};
+  for (const auto& [number, name] : all) {
+    INFO(name);
+    auto* const before = ::signal(number, [](int) { ++seen; });
+    {
+      const vrfm::StopSignal stop;
+      CHECK_FALSE(stop.received());
+      CHECK(std::string(stop.name()).empty());
+      ::raise(number);
+      CHECK(stop.received());
+      CHECK(stop.name() == std::string(name));
+      // A second one of a user's two ends the program; the others may come as often as they like.
+      if (number != SIGTERM && number != SIGINT) ::raise(number);
+    }
+    CHECK(seen == 0);
     ::raise(number);
-    CHECK(stop.received());
-    CHECK(stop.name() == std::string(number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    CHECK(seen == 1);
+    seen = 0;
+    ::signal(number, before);
   }
-  CHECK(seen == 0);
-  ::raise(SIGTERM);
-  CHECK(seen == 1);
-  ::signal(SIGTERM, before);
+}
+
+TEST_CASE("what a failed write or nohup says is left alone", "[training][stop_signal]") {
+  auto* const before = ::signal(SIGHUP, SIG_IGN);
+  {
+    const vrfm::StopSignal stop;
+    for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP}) {
+      ::raise(number);
+      CHECK_FALSE(stop.received());
+    }
+  }
+  CHECK(::signal(SIGHUP, before) == SIG_IGN);
 }
 
 TEST_CASE("held-out losses are the objective's, on draws of their own",

@@ -42,15 +42,19 @@ namespace detail {
 constexpr std::size_t max_curve_points = 400;
 
 /// Centred moving average. The window shrinks symmetrically at the steep start, where a one-sided
-/// mean would be biased, and only on its right at the flat end.
+/// mean would be biased, and only on its right at the flat end. Of values that are known; NaN for none.
 inline std::vector<double> smoothed(const std::vector<double>& values) {
   const std::size_t half = values.size() / 100;
-  std::vector<double> sums(values.size() + 1, 0.0), result(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) sums[i + 1] = sums[i] + values[i];
+  std::vector<double> sums(values.size() + 1, 0.0), counts = sums, result(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bool known = !std::isnan(values[i]);
+    sums[i + 1] = sums[i] + (known ? values[i] : 0);
+    counts[i + 1] = counts[i] + (known ? 1 : 0);
+  }
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t reach = std::min(half, i);
     const std::size_t begin = i - reach, end = std::min(i + reach + 1, values.size());
-    result[i] = (sums[end] - sums[begin]) / static_cast<double>(end - begin);
+    result[i] = (sums[end] - sums[begin]) / (counts[end] - counts[begin]);
   }
   return result;
 }
@@ -75,6 +79,7 @@ inline void curves_panel(Script& script, const std::vector<CurveFamily>& familie
   for (const CurveFamily& family : families) {
     std::vector<double> mean, x;
     for (const Curve& curve : family.curves) {
+      if (curve.x.empty()) continue;
       const std::string name = prefix + number(static_cast<double>(raw.size()));
       detail::curve_block(script, name, curve.x, curve.y);
       raw.push_back("$" + name + " with lines lw 0.7 lc rgb " + translucent(family.colour, 0.22));
@@ -87,7 +92,7 @@ inline void curves_panel(Script& script, const std::vector<CurveFamily>& familie
       mean.resize(mean.empty() ? smooth.size() : std::min(mean.size(), smooth.size()), 0.0);
       for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += smooth[i];
     }
-    if (family.curves.empty()) continue;
+    if (mean.empty()) continue;
     for (double& value : mean) value /= static_cast<double>(family.curves.size());
     const std::string name = prefix + "s" + number(static_cast<double>(strong.size()));
     detail::curve_block(script, name, x, mean);
@@ -106,7 +111,10 @@ inline void curves_panel(Script& script, const std::vector<CurveFamily>& familie
     const double air = 0.06 * (upper - lower);
     script.y_range(lower >= 0 ? std::max(0.0, lower - air) : lower - air, upper + air);
     script.tics('y', upper - lower);
+  } else if (!(upper >= lower)) {
+    script.y_range(0, 1);  // nothing is known; gnuplot rejects an empty one
   }
+  if (raw.empty()) raw.push_back("NaN");
   raw.insert(raw.end(), strong.begin(), strong.end());
   script.plot(raw);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,11 @@ struct Figures {
 };
 
 /// Draws every plan, writes `folder`/NAME.png (the folder is made if need be) and returns the
-/// pictures for a report. Throws std::runtime_error if a file cannot be written.
+/// pictures for a report. `between` is called after each, and may throw. Throws std::runtime_error if a file
+/// cannot be written.
 inline Figures draw_plans(const std::vector<FigurePlan>& plans, const std::filesystem::path& folder,
-                          const std::string& gnuplot = "gnuplot") {
+                          const std::string& gnuplot = "gnuplot",
+                          const std::function<void()>& between = {}) {
   Figures figures;
   std::filesystem::create_directories(folder);
   for (const FigurePlan& plan : plans) {
@@ -60,6 +63,7 @@ inline Figures draw_plans(const std::vector<FigurePlan>& plans, const std::files
     } catch (const GnuplotFailed& failed) {
       figures.notices.push_back("Figure '" + plan.title + "' is incomplete: " + failed.what());
     }
+    if (between) between();
   }
   return figures;
 }

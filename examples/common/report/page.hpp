@@ -44,7 +44,8 @@ inline std::string settings_table(const std::vector<Setting>& settings) {
   std::string html = "<h2>Settings</h2>\n<div class=\"table\"><table><tbody>\n";
   for (const Setting& setting : settings)
     html += "<tr><th class=\"text\">" + escape(setting.name, Markup::html) +
-            "</th><td class=\"text long\">" + escape(setting.value, Markup::html) + "</td></tr>\n";
+            "</th><td class=\"text long\">" + escape(setting.value, Markup::html) +
+            (setting.usual ? " <span class=\"spread\">(default)</span>" : "") + "</td></tr>\n";
   return html + "</tbody></table></div>\n";
 }
 

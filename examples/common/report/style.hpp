@@ -31,9 +31,8 @@ p { margin: 0 0 12px; }
   padding: 12px 20px; margin: 16px 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 figure { margin: 24px 0 40px; }
 figure h3 { margin: 0 0 10px; font-size: 1.05rem; }
-.picture { background: #ffffff; border: 1px solid var(--line); border-radius: 8px; padding: 8px;
-  overflow-x: auto; }
-.picture svg { display: block; width: 100%; min-width: 680px; height: auto; margin: 0 auto; }
+.picture { background: #ffffff; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
+.picture svg { display: block; width: 100%; height: auto; margin: 0 auto; }
 .picture svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 .picture svg image { image-rendering: pixelated; }
 .picture img { display: block; max-width: 100%; height: auto; margin: 0 auto; image-rendering: pixelated; }

@@ -15,6 +15,7 @@
 
 #include <examples/common/figures/curves.hpp>
 #include <examples/common/figures/script.hpp>
+#include <examples/common/report/format.hpp>
 #include <examples/synthetic/labels.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
@@ -124,7 +125,8 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
       "changes "
       "within a bin; V-RFM should repeat the ground truth's map. Bottom: the velocities at the "
       "numbered places, each histogram scaled to a peak of "
-      "1. RFM shows one spike at the mean, V-RFM should fill the grey shape.";
+      "1. RFM shows one spike at the mean, V-RFM should fill the grey shape. " +
+      first_seed(results) + plural(ambiguity.time_bins, "Euler step") + ".";
 
   // A few bins at the edge of the sampled region would otherwise set the scale for all.
   std::vector<double> deviations;
@@ -137,7 +139,7 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
       "set palette defined (0 '#440154', 1 '#482878', 2 '#3e4989', 3 '#31688e', "
       "4 '#26828e', 5 '#1f9e89', 6 '#35b779', 7 '#6ece58', 8 '#fde725')");
   script.line("set cblabel 'standard deviation of velocity' textcolor rgb '#3b414a'");
-  const double left = 68, top = 38, map_height = 230, right = 908;
+  const double left = 84, top = 38, map_height = 230, right = 908;
   const double pitch = (right - left) / static_cast<double>(columns);
   for (std::size_t n = 0; n < ambiguity.maps.size(); ++n) {
     script.panel({left + pitch * static_cast<double>(n), top, pitch - 18, map_height},

@@ -5,6 +5,8 @@
 // seeds, is drawn strongly.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,13 +62,13 @@ inline std::optional<FigurePlan> loss_figure(const Results& results) {
                          : ".";
   Script script(plan.width, plan.height);
   const double pitch = latent ? 500 : 620;
-  script.panel({72, 40, pitch - 104, 218}, "Velocity loss");
+  script.panel({84, 40, pitch - 116, 218}, "Velocity loss");
   script.axes("iteration", "mean squared velocity error");
-  const auto last = static_cast<double>(results.iterations);
+  const auto last = static_cast<double>(std::max<std::int64_t>(0, iterations_of(results).second));
   const auto velocity = detail::families(results, &LossCurve::velocity_loss);
   curves_panel(script, velocity, "v", true, last);
   if (latent) {
-    script.panel({pitch + 72, 40, pitch - 104, 218},
+    script.panel({pitch + 84, 40, pitch - 116, 218},
                  "KL divergence of the posterior from the prior");
     script.axes("iteration", "nats");
     curves_panel(script, detail::families(results, &LossCurve::kl), "k", false, last);

@@ -89,12 +89,29 @@ inline void metric_panel(Script& script, const Results& results, const std::vect
   script.plot(bands);
 }
 
+/// " Sampled with 2, 4 and 8 Euler steps."
+inline std::string sampled_with(const std::vector<Group>& all) {
+  std::vector<int> steps;
+  for (const Group& group : all) {
+    if (group.steps > 0 && (steps.empty() || steps.back() != group.steps)) {
+      steps.push_back(group.steps);
+    }
+  }
+  std::string list;
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    list += (k == 0 ? "" : k + 1 == steps.size() ? " and " : ", ") + std::to_string(steps[k]);
+  }
+  return " Sampled with " + list + " " + solver_label(all.front().solver, Markup::html) +
+         (steps.size() == 1 && steps.front() == 1 ? " step." : " steps.");
+}
+
 inline std::optional<FigurePlan> metric_figure(const Results& results, FigurePlan plan,
                                                const std::vector<MetricPanel>& panels,
                                                const std::string& reference_label) {
   const std::vector<Group> all = groups(results);
   if (std::none_of(all.begin(), all.end(), [](const Group& group) { return group.steps > 0; }))
     return std::nullopt;
+  plan.caption += sampled_with(all);
   plan.width = 1000;
   plan.height = 344 + legend_excess(variants(results).size() + 1);
   Script script(plan.width, plan.height);
@@ -102,7 +119,7 @@ inline std::optional<FigurePlan> metric_figure(const Results& results, FigurePla
   const std::string steps = solver_label(all.front().solver, Markup::gnuplot) + " steps";
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const double left = pitch * static_cast<double>(i);
-    script.panel({left + 68, 40, pitch - 84, 218}, panels[i].title);
+    script.panel({left + 84, 40, pitch - 100, 218}, panels[i].title);
     script.axes(steps, panels[i].axis);
     step_axis(script, all);
     metric_panel(script, results, all, panels[i], static_cast<int>(i));
@@ -124,10 +141,11 @@ inline std::optional<FigurePlan> quality_curves(const Results& results) {
   FigurePlan plan;
   plan.name = "metrics";
   plan.title = "Sample quality against the number of steps";
-  plan.caption = results.seeds.size() > 1
-                     ? "Lines are means over seeds, and bands reach from the lowest to the highest "
-                       "seed. The dashed line is what exact target samples score. "
-                     : "The dashed line is what exact target samples score. ";
+  plan.caption =
+      results.seeds.size() > 1
+          ? "Lines are means over seeds, and bands reach from the lowest to the highest "
+            "seed. The dashed line is what exact target samples score. "
+          : std::string(one_seed) + "The dashed line is what exact target samples score. ";
   plan.caption +=
       "Look at the left end, where few steps are taken. Samples that only sit on the modes score a "
       "high true log-likelihood, even above the dashed line, so the other two panels decide: they "
@@ -146,7 +164,8 @@ inline std::optional<FigurePlan> straightness_curves(const Results& results) {
   FigurePlan plan;
   plan.name = "straightness";
   plan.title = "How straight the paths are";
-  plan.caption =
+  plan.caption = results.seeds.size() > 1 ? "" : one_seed;
+  plan.caption +=
       "Left, the mean squared difference between the velocity along a path and its straight-line "
       "velocity; right, the length of a path over the distance between its ends (median over "
       "samples). Dashed lines mark a perfectly straight path. Straight paths are what lets a "

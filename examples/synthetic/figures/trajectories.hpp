@@ -14,6 +14,7 @@
 
 #include <examples/common/figures/curves.hpp>
 #include <examples/common/figures/script.hpp>
+#include <examples/common/report/format.hpp>
 #include <examples/synthetic/labels.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
@@ -145,7 +146,7 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
   const int columns =
       shown.size() == 4 ? 2 : static_cast<int>(std::min<std::size_t>(3, shown.size()));
   const int rows = (static_cast<int>(shown.size()) + columns - 1) / columns;
-  const double pitch = columns < 3 ? 400 : 1000.0 / columns, side = pitch - 84;
+  const double pitch = columns < 3 ? 400 : 1000.0 / columns, side = pitch - 100;
   const double height = plane ? side : 250;
   FigurePlan plan;
   plan.name = "trajectories";
@@ -163,6 +164,8 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
               "cross, so the two colours mix. RFM learns one velocity per place: its paths may not "
               "cross, the colours part and the paths bend. V-RFM chooses among the velocities that "
               "meet at a place, so its paths may cross and stay straight.";
+  plan.caption +=
+      " " + first_seed(results) + plural(shown.back().times.size() - 1, "Euler step") + ".";
 
   Script script(plan.width, plan.height);
   const double extent = detail::half_width(results, shown);
@@ -175,7 +178,7 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
   }
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const int column = static_cast<int>(i) % columns, row = static_cast<int>(i) / columns;
-    script.panel({pitch * column + 74, 36 + (height + 94) * row, side, height},
+    script.panel({pitch * column + 90, 36 + (height + 94) * row, side, height},
                  variant_label(results, shown[i].variant, Markup::gnuplot));
     script.y_range(-extent, extent);
     const std::string name = "p" + number(static_cast<double>(i));

@@ -70,6 +70,7 @@ inline std::vector<std::string> findings(const Results& results) {
     most = group.steps;
   }
   std::vector<std::string> sentences;
+  if (results.seeds.size() == 1) sentences.push_back("One seed: another may come out otherwise.");
   const Group* baseline = find_group(all, "rfm", fewest);
   const Group* variational = find_group(all, "vrfm", fewest);
   if (fewest > 0 && (baseline || variational))

@@ -11,12 +11,16 @@
 #include <vrfm/io/file.hpp>
 
 #include <examples/synthetic/results.hpp>
+#include <examples/synthetic/summary.hpp>
 
 namespace synthetic {
 
 /// The document as text, keys in the order given here.
 inline std::string metrics_json(const Results& results) {
   using Json = nlohmann::ordered_json;
+  const auto number_or_null = [](std::int64_t steps) {
+    return steps == unknown_iterations ? Json() : Json(steps);
+  };
   Json runs = Json::array(), train = Json::array();
   for (const Run& run : results.runs)
     runs.push_back({{"model", run.variant.model},
@@ -34,12 +38,15 @@ inline std::string metrics_json(const Results& results) {
     train.push_back({{"model", training.variant.model},
                      {"encoder_input", training.variant.encoder_input},
                      {"seed", training.seed},
+                     {"iterations", number_or_null(training.iterations)},
                      {"final_velocity_loss", training.final_velocity_loss},
                      {"final_kl", training.final_kl},
                      {"seconds", training.seconds},
                      {"samples_per_second", training.samples_per_second}});
+  const auto [least, most] = iterations_of(results);
   const Json document = {{"experiment", results.experiment},
-                         {"iterations", results.iterations},
+                         {"iterations", number_or_null(least == most ? most : unknown_iterations)},
+                         {"loaded", results.loaded.empty() ? Json() : Json(results.loaded)},
                          {"seeds", results.seeds},
                          {"backend", results.backend},
                          {"runs", runs},

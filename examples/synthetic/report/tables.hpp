@@ -97,14 +97,18 @@ inline std::string metrics_table(const Results& results) {
 inline std::string training_table(const Results& results) {
   std::string html =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Model</th><th>Seed</th>"
-      "<th>Final velocity loss</th><th>Final KL (nats)</th><th>Time</th><th>Samples per second</th>"
+      "<th>Iterations</th><th>Final velocity loss</th><th>Final KL "
+      "(nats)</th><th>Time</th><th>Samples per second</th>"
       "</tr></thead><tbody>\n";
   for (const Training& training : results.train)
     html += "<tr>" + detail::name_cell(results, training.variant) + "<td>" +
-            std::to_string(training.seed) + "</td><td>" + decimal(training.final_velocity_loss, 4) +
-            "</td><td>" + (training.variant.model == "rfm" ? "–" : decimal(training.final_kl, 4)) +
-            "</td><td>" + duration(training.seconds) + "</td><td>" +
-            rough_count(training.samples_per_second) + "</td></tr>\n";
+            std::to_string(training.seed) + "</td><td>" +
+            (training.iterations == unknown_iterations ? std::string("n/a")
+                                                       : grouped(training.iterations)) +
+            "</td><td>" + decimal(training.final_velocity_loss, 4) + "</td><td>" +
+            (training.variant.model == "rfm" ? "–" : decimal(training.final_kl, 4)) + "</td><td>" +
+            duration(training.seconds) + "</td><td>" + rough_count(training.samples_per_second) +
+            "</td></tr>\n";
   return html + "</tbody></table></div>\n";
 }
 

@@ -16,9 +16,10 @@ struct PeriodicAction {
   std::function<void()> act;
 };
 
-/// Trains until `last_step` steps are done, or until `stop()` says so. The host looks after every
-/// `report_every` steps, after each step that an action follows, and at the end: then come on_report (see
-/// Trainer::run; of the steps since the last look), the actions that are due, in order, and stop().
+/// Trains until `last_step` steps are done, or until `stop()` says so, which is asked before the first step,
+/// too. The host looks after every `report_every` steps, after each step that an action follows, and at the
+/// end: then come on_report (see Trainer::run; of the steps since the last look), the actions that are due,
+/// in order, and stop().
 /// Returns whether all steps are done. The bits are those of Trainer::run, whatever `report_every` is.
 /// Throws as it does.
 template <class TrainerType>
@@ -32,6 +33,8 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
   }
   Kokkos::Timer total;
   while (trainer.step() < last_step) {
+    // One rank's signal stops all: each asks, and all hear the same.
+    if (trainer.communicator().any(stop && stop())) return false;
     const std::int64_t step = trainer.step();
     std::int64_t next = math::minimum(last_step, step + report_every);
     for (const auto& action : actions) {
@@ -45,9 +48,6 @@ bool long_run(TrainerType& trainer, std::int64_t last_step,
     for (const auto& action : actions) {
       if (action.every > 0 && trainer.step() % action.every == 0) action.act();
     }
-    if (trainer.step() == last_step) break;
-    // One rank's signal stops all: each asks, and all hear the same.
-    if (trainer.communicator().any(stop && stop())) return false;
   }
   return true;
 }
