@@ -24,6 +24,15 @@
 
 #include <vrfm/io/npz.hpp>
 
+// GCC says it by macros, Clang by features.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VRFM_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define VRFM_TEST_SANITIZED
+#endif
+#endif
+
 namespace {
 
 using vrfm::test::bytes_of;
@@ -99,7 +108,7 @@ std::string patched(std::string file, std::ptrdiff_t position, std::string_view 
 class LessMemory {
  public:
   explicit LessMemory(std::uint64_t room) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(VRFM_TEST_SANITIZED)
     std::uint64_t pages = 0;
     std::ifstream("/proc/self/statm") >> pages;
     if (pages == 0 || ::getrlimit(RLIMIT_AS, &before_) != 0) return;
