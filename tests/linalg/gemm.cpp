@@ -148,10 +148,12 @@ template <class Exec, class T>
 void check_products(Way way) {
   Numbers numbers(11);
   const int size[] = {0, 1, 3, 17, 64, 100, 257};
+  // A host computes what is a team's element by element, and 100 is beyond every block of it.
+  const int sizes = way == Way::team && is_host_space<Exec> ? 6 : 7;
   // A Latin square: each pair of two extents meets, the third follows from them.
-  for (int i = 0; i < 7; ++i) {
-    for (int j = 0; j < 7; ++j) {
-      const Problem problem(size[i], size[j], size[(i + j) % 7], numbers);
+  for (int i = 0; i < sizes; ++i) {
+    for (int j = 0; j < sizes; ++j) {
+      const Problem problem(size[i], size[j], size[(i + j) % sizes], numbers);
       const int pad = (i + 2 * j) % 3;
       check_product<Op::none, Op::none, Exec, T>(way, problem, pad);
       check_product<Op::none, Op::transpose, Exec, T>(way, problem, pad);
