@@ -2,8 +2,9 @@
 //
 // Arena: the one place that working memory comes from. A step takes typed slices from a block that
 // was allocated once, before the first step. Nobody writes down how large that block must be: the
-// step runs once against MeasureContext (linalg/context.hpp), whose verbs do nothing, with
-// Arena::measure(), and `peak()` is the answer.
+// step runs once against a context whose verbs do nothing, with Arena::measure(), and `peak()` is the
+// answer. That context is BatchContext::dry_run for a whole step, MeasureContext for a part of it that
+// only tiles run (linalg/context.hpp).
 #pragma once
 
 #include <cstddef>
