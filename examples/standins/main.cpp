@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,18 @@ namespace {
 int refuse(const std::string& message) {
   std::fprintf(stderr, "vrfm_standins: %s\n", message.c_str());
   return 1;
+}
+
+/// Throws std::runtime_error if the folder holds a set without the picture that this program writes beside
+/// one: it may be the real one.
+void keep_real_set(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "preview.png")) return;
+  for (const char* name :
+       {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "data_batch_1.bin"}) {
+    if (!std::filesystem::exists(folder / name)) continue;
+    throw std::runtime_error("--output: expected no set or stand-ins in " + folder.string() +
+                             ", found " + name + " of another origin; choose another folder");
+  }
 }
 
 }  // namespace
@@ -60,6 +73,7 @@ int main(int argc, char** argv) {
 
   try {
     const std::filesystem::path folder = output;
+    for (const char* name : {"mnist", "cifar10"}) keep_real_set(folder / name);
     if (set != "cifar10") standins::write_digits(folder / "mnist", train, test, seed, gzip);
     if (set != "mnist") standins::write_shapes(folder / "cifar10", train, test, seed);
     for (const char* name : {"mnist", "cifar10"})

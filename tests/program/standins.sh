@@ -51,4 +51,11 @@ wrong "--wrong" mnist --wrong
 "$program" --output /dev/null/x >"$dir/out" 2>"$dir/err" && fail "wrote below /dev/null"
 grep -qF "vrfm_standins: " "$dir/err" || fail "no reason: $(cat "$dir/err")"
 
+# A set that may be the real one stays.
+rm "$dir/two/mnist/preview.png"
+cp -r "$dir/two" "$dir/real"
+refused "found train-images-idx3-ubyte of another origin" "$program" --output "$dir/two" --seed 9
+diff -r "$dir/two" "$dir/real" || fail "a real set was changed"
+run one --seed 2
+
 finish

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -49,6 +50,11 @@ struct TrainingReport {
   /// The mean of the loss called `name`. Throws std::invalid_argument if there is none.
   double mean(std::string_view name) const { return means[term_index(terms, name)]; }
 };
+
+/// One line on the standard error.
+inline void print_warning(const std::string& what) {
+  std::fprintf(stderr, "vrfm: warning: %s\n", what.c_str());
+}
 
 /// The loss stopped being a number.
 class NotFiniteError : public std::runtime_error {
