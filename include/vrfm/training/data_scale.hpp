@@ -4,19 +4,17 @@
 // are made for that: of columns of 100 and of 0.01 the first is all that the loss sees.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 
-#include <vrfm/core/check.hpp>
-#include <vrfm/core/concepts.hpp>
+#include <vrfm/core/copy.hpp>
 #include <vrfm/core/matrix.hpp>
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 #include <vrfm/training/detail/leaf_kernels.hpp>
+#include <vrfm/training/trainer_options.hpp>
 
 namespace vrfm {
 
@@ -25,17 +23,19 @@ inline constexpr double least_scale = 0.1, most_scale = 10;
 
 namespace detail {
 
-/// One sentence on the smallest and the largest column of x [rows][columns]; "" if all are near 1. A column
-/// of zeros is no matter.
-template <class HostTable>
-std::string scale_sentence(const char* name, const HostTable& x) {
+/// One sentence on the smallest and the largest column of x, which the host can read; "" if all are near 1.
+/// A column of zeros is no matter.
+template <class T>
+std::string scale_sentence(const char* name, Matrix<const T> x) {
   std::string sentence;
   double least = most_scale, most = least_scale;
-  std::size_t smallest = 0, largest = 0;
-  for (std::size_t d = 0; d < x.extent(1); ++d) {
+  int smallest = 0, largest = 0;
+  for (int d = 0; d < x.cols; ++d) {
     double squares = 0;
-    for (std::size_t i = 0; i < x.extent(0); ++i) squares += double(x(i, d)) * double(x(i, d));
-    const double size = std::sqrt(squares / static_cast<double>(x.extent(0)));
+    for (int i = 0; i < x.rows; ++i) {
+      squares += static_cast<double>(x(i, d)) * static_cast<double>(x(i, d));
+    }
+    const double size = std::sqrt(squares / x.rows);
     if (!std::isfinite(size) || size == 0) continue;
     if (size < least) least = size, smallest = d;
     if (size > most) most = size, largest = d;
@@ -54,34 +54,40 @@ std::string scale_sentence(const char* name, const HostTable& x) {
 template <class T, ExecutionSpace Exec, class C>
 std::string scale_warning(const Exec& exec, const C& coupling, const DrawAddress& address,
                           int batch) {
-  const int rows = std::min(batch, 256);
+  const int rows = math::minimum(batch, 256);
   const ConditionShape shape = condition_of(coupling);
   const auto table = [&](int columns) {
-    return Table<T, Exec>("vrfm::scale_warning", rows, columns);
+    return Table<T, Exec>("vrfm::scale_warning", static_cast<std::size_t>(rows),
+                          static_cast<std::size_t>(columns));
   };
   const auto x0 = table(coupling.dimension()), x1 = table(coupling.dimension());
   const auto vector = table(shape.columns), field = table(shape.field_columns);
-  const Table<std::int32_t, Exec> label("vrfm::scale_warning", rows, 1),
-      dropped("vrfm::scale_warning", rows, 1);
+  const Array<std::int32_t, Exec> labels("vrfm::scale_warning::labels",
+                                         2 * static_cast<std::size_t>(rows));
   detail::DrawRows<T, C> draw{coupling, address, matrix(x0), matrix(x1), {}, {}, {}, {}};
-  if (shape.classes > 0) draw.label = matrix(label);
+  if (shape.classes > 0) draw.label = {labels.data(), rows, 1, 1};
   if (shape.columns > 0) draw.vector = matrix(vector);
   if (shape.field_columns > 0) draw.field = matrix(field);
-  if (shape != ConditionShape{}) draw.dropped = matrix(dropped);
+  if (shape != ConditionShape{}) draw.dropped = {labels.data() + rows, rows, 1, 1};
   prepare_coupling(exec, coupling, address, batch);
   BatchContext<Exec>(exec).each_row(rows, draw);
-  exec.fence();
-  std::string found;
-  for (const auto& [name, x] : {std::pair{"the source", x0}, std::pair{"the target", x1}}) {
-    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), x);
-    const std::string sentence = detail::scale_sentence(name, host);
-    if (!sentence.empty()) found += (found.empty() ? "" : ", ") + sentence;
-  }
-  if (found.empty()) return "";
+  const auto source = to_host(exec, x0), target = to_host(exec, x1);
+  const std::string before = detail::scale_sentence<T>("the source", matrix(source));
+  const std::string after = detail::scale_sentence<T>("the target", matrix(target));
+  if (before.empty() && after.empty()) return "";
   return text(
       "training expects columns of a size near 1 (", least_scale, " to ", most_scale,
-      ", root mean square), but ", found,
+      ", root mean square), but ", before, before.empty() || after.empty() ? "" : ", ", after,
       "; subtract each column's mean and divide by its deviation, and undo that on samples");
+}
+
+/// Tells options.warn, if there is one.
+template <class T, ExecutionSpace Exec, class C>
+void warn_of_scale(const Exec& exec, const C& coupling, const TrainerOptions& options) {
+  if (!options.warn) return;
+  const auto warning =
+      scale_warning<T>(exec, coupling, DrawAddress{.seed = options.seed}, options.batch);
+  if (!warning.empty()) options.warn(warning);
 }
 
 }  // namespace vrfm

@@ -16,18 +16,9 @@
 #include <vrfm/training/data_scale.hpp>
 #include <vrfm/training/detail/step_graph.hpp>
 #include <vrfm/training/parameter_update.hpp>
+#include <vrfm/training/trainer_options.hpp>
 
 namespace vrfm {
-
-struct TrainerOptions {
-  int batch = 1000;        ///< global batch, over all ranks
-  std::uint32_t seed = 0;  ///< of pairs, times and posterior draws
-  double clip_norm = 0;    ///< largest global gradient norm; 0: no clipping
-  double ema_decay = 0;    ///< of the exponential moving average of the parameters; 0: none
-  Launch launch = {};      ///< its batch: samples of a leaf that is not in tiles
-  /// Told once, on the root, of pairs that train badly as they are: see data_scale.hpp. Empty: nobody is.
-  std::function<void(const std::string&)> warn = print_warning;
-};
 
 template <class FlowType, class Objective, class O, class Pairing, class Comm = SelfCommunicator>
 class Trainer {
@@ -70,10 +61,7 @@ class Trainer {
                       DrawAddress{.seed = options.seed, .step = StepNumber(log_.counter())},
                       options.batch, options_.launch, averaged_ ? average().data() : nullptr,
                       communicator);
-    if (!options.warn || !communicator.is_root()) return;
-    const std::string warning =
-        scale_warning<T>(exec_, coupling, DrawAddress{.seed = options.seed}, options.batch);
-    if (!warning.empty()) options.warn(warning);
+    if (communicator.is_root()) warn_of_scale<T>(exec_, coupling, options);
   }
 
   std::int64_t step() const { return step_; }
