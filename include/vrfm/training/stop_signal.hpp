@@ -20,27 +20,27 @@ class StopSignal {
  public:
   StopSignal() {
     noted_ = 0;
-    for (std::size_t k = 0; k < signals.size(); ++k) {
+    for (std::size_t k = 0; k < watched.size(); ++k) {
       struct sigaction action {};
       ::sigemptyset(&action.sa_mask);
       action.sa_flags =
-          SA_RESTART | (signals[k].kind == Kind::once ? static_cast<int>(SA_RESETHAND) : 0);
-      if (signals[k].kind == Kind::ignored) {
+          SA_RESTART | (watched[k].kind == Kind::once ? static_cast<int>(SA_RESETHAND) : 0);
+      if (watched[k].kind == Kind::ignored) {
         action.sa_handler = SIG_IGN;
       } else {
         action.sa_handler = [](int number) { noted_ = number; };
       }
-      ::sigaction(signals[k].number, nullptr, &before_[k]);
-      if (signals[k].number == SIGHUP && before_[k].sa_handler == SIG_IGN) continue;
-      ::sigaction(signals[k].number, &action, nullptr);
+      ::sigaction(watched[k].number, nullptr, &before_[k]);
+      if (watched[k].number == SIGHUP && before_[k].sa_handler == SIG_IGN) continue;
+      ::sigaction(watched[k].number, &action, nullptr);
     }
   }
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
   /// The handlers are again those of before.
   ~StopSignal() {
-    for (std::size_t k = 0; k < signals.size(); ++k) {
-      ::sigaction(signals[k].number, &before_[k], nullptr);
+    for (std::size_t k = 0; k < watched.size(); ++k) {
+      ::sigaction(watched[k].number, &before_[k], nullptr);
     }
   }
 
@@ -48,7 +48,7 @@ class StopSignal {
   /// "SIGTERM", for instance, or "" as long as none came.
   const char* name() const {
     const int number = noted_;
-    for (const auto& signal : signals) {
+    for (const auto& signal : watched) {
       if (signal.number == number) return signal.name;
     }
     return "";
@@ -61,7 +61,7 @@ class StopSignal {
     const char* name;
     Kind kind;
   };
-  static constexpr std::array<Signal, 8> signals{{{SIGTERM, "SIGTERM", Kind::once},
+  static constexpr std::array<Signal, 8> watched{{{SIGTERM, "SIGTERM", Kind::once},
                                                   {SIGINT, "SIGINT", Kind::once},
                                                   {SIGHUP, "SIGHUP", Kind::repeated},
                                                   {SIGUSR1, "SIGUSR1", Kind::repeated},

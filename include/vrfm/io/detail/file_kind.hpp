@@ -30,7 +30,7 @@ inline std::string_view as_text(std::span<const std::byte> bytes) {
 /// of CIFAR-10. No format that is read here begins with what is skipped.
 inline bool is_web_page(std::string_view text) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  text.remove_prefix(std::min(text.find_first_not_of(" \r\n"), text.size()));
+  text.remove_prefix((std::min)(text.find_first_not_of(" \r\n"), text.size()));
   constexpr std::string_view starts[] = {"<!doctype", "<html", "<head", "<body", "<?xml"};
   return std::any_of(std::begin(starts), std::end(starts), [text](std::string_view start) {
     return text.size() >= start.size() &&

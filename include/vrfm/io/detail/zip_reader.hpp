@@ -68,7 +68,7 @@ class ZipDirectoryReader {
     if (input_.size() < zip_end.size)
       refuse("at least the 22 bytes of a zip archive's end record", std::to_string(input_.size()));
     // The last one in the file; a comment, whose size the record gives, follows it.
-    constexpr std::size_t longest_comment = std::numeric_limits<std::uint16_t>::max();
+    constexpr std::size_t longest_comment = (std::numeric_limits<std::uint16_t>::max)();
     const std::size_t tail = (std::min)(input_.size(), zip_end.size + longest_comment);
     const auto bytes = bytes_at(input_.size() - tail, tail);
     const auto is_end = [&](std::size_t at) {
