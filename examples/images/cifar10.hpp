@@ -105,8 +105,11 @@ struct Cifar10 {
     return s;
   }
 
-  /// What holds of weights without settings: those of torchcfm's programs, whose norms all have 32 groups.
-  static void assume(Settings& s) { s.groups = 32; }
+  /// What holds of weights without settings: those of torchcfm's programs, whose norms all have 32 groups
+  /// and whose channels are multiples of them.
+  static void assume(Settings& s) {
+    if (s.base % 32 == 0) s.groups = 32;
+  }
 
   static Settings small(Settings s) {
     s.batch = 16;

@@ -200,11 +200,11 @@ TEST_CASE("image sets and batches are checked", "[data][images]") {
   fewer.pixels.pop_back();
   unlabelled.labels.pop_back();
   wide.height = wide.width = 60'000;
-  CHECK(error(none) == "vrfm: ImageSet: extents must be positive and below 2^31, but one is 0");
+  CHECK(error(none) == "vrfm: ImageSet: extents must be positive, but are 0 images of 2 x 2 x 1");
   CHECK(error(fewer) == "vrfm: ImageSet: expected pixels for 3 images of 4 numbers, but got 11");
   CHECK(error(unlabelled) == "vrfm: ImageSet: expected none or 3 labels, but got 2");
   CHECK(error(wide) ==
-        "vrfm: ImageSet: expected images of fewer than 2^31 numbers, but got 60000 x 60000 x 1");
+        "vrfm: ImageSet: expected images of fewer than 2^31 elements, but got 60000 x 60000 x 1");
   CHECK(test::thrown<std::invalid_argument>([] {
           ImageDraws<Host>(set_of<Host>(numbered(3, 2, 2, 1)), 0);
         }) == "vrfm: ImageDraws: batch must be positive, but is 0");

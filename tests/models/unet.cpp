@@ -45,7 +45,6 @@ UnetOptions small_unet(Conditioning conditioning, int latent, Fusion fusion) {
                    .blocks = 1,
                    .attention_heights = {2},
                    .head_channels = 1,
-                   .groups = 2,
                    .dropout = 0,
                    .conditioning = conditioning},
           .latent = latent,

@@ -379,7 +379,7 @@ TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {
     const auto x = sample(Exec(), field, NormalSource{2}, Heun{2}, options);
     CHECK(numbers_of(x) ==
           numbers_of(sample(Exec(), velocity_of(other), NormalSource{2}, Heun{2}, options)));
-    const StochasticVelocity noisy(field, ScoreDiffusion<>{});
+    const StochasticVelocity noisy(field, AdditiveNoise<Constant>{{0.5}});
     CHECK(numbers_of(sample(Exec(), noisy, NormalSource{2}, StochasticHeun{2}, options)) !=
           numbers_of(x));
     CHECK(numbers_of(reconstruct(flow, x, x, Euler{2}, {.t = 0.5})) ==

@@ -112,6 +112,8 @@ Table<FieldValue<Field>, Exec> sample(const Exec& exec, const Field& field, cons
                                       const S& saver = {}) {
   Table<FieldValue<Field>, Exec> x;
   if constexpr (RequireField<Field>::ok) {
+    // Throws before so many are allocated.
+    (void)detail::all_samples(options.count, options.seed, options.first_id, Use::sampling);
     x = Table<FieldValue<Field>, Exec>(
         Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::sample"), options.count,
         static_cast<std::size_t>(field.dimension()));
