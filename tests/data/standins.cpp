@@ -140,8 +140,5 @@ TEST_CASE("stand-ins look like their labels", "[data][standins]") {
     CHECK(std::set<std::uint8_t>(train.labels.begin(), train.labels.end()).size() == 10);
     // A guess is right once in ten times.
     CHECK(recognised(train, test) > 0.5);
-    // Not one image many times over: among few, some have no neighbour of their label.
-    const Images few = standins::make_images(set, Split::train, 60, 4);
-    CHECK(recognised(few, few) < 1);
   }
 }
