@@ -51,6 +51,14 @@ for experiment in 1d 2d; do
   for file in "$dir"/loaded/samples/*; do
     cmp -s "$file" "$dir/one_thread/samples/${file##*/}" || fail "loaded weights: ${file##*/} differs"
   done
+  # What it tells of the training is the weights' record and what lies beside them.
+  grep -q '"iterations": 40' "$dir/loaded/metrics.json" || fail "loaded: other iterations"
+  grep -q "trained for 40 iterations" "$dir/loaded/report.html" ||
+    fail "loaded: the report tells of other iterations"
+  losses=$(grep -h final "$dir/one_thread/metrics.json")
+  [ "$losses" = "$(grep -h final "$dir/loaded/metrics.json")" ] || fail "loaded: other losses"
+  sed -n '/Run it again/,$p' "$dir/one_thread/report.html" | grep -e "[ =]/" && fail "an absolute path to run again"
+  grep -q "One seed: how much seeds differ is not known" "$dir/one_thread/report.html" || fail "no word of one seed"
   for file in metrics.json report.html figures/trajectories.png figures/metrics.png; do
     [ -s "$dir/one_thread/$file" ] || fail "$experiment: no $file"
   done
@@ -113,6 +121,7 @@ other "setting 'batch' is '131' but" --iterations 60 --resume --batch 131 --feat
 kept "more than --iterations" --iterations 30 --resume
 kept "step 1 is not finite" --iterations 60 --learning-rate 1e30 --overwrite
 kept "--load $dir/none: expected weights of rfm seed 3" --load "$dir/none"
+kept "report.html; --overwrite replaces them" --load "$dir/kept"
 kept "setting 'experiment'" --load "$dir/one_thread" --overwrite
 wrong "--output /dev/null/run: cannot create" 1d --output /dev/null/run
 
