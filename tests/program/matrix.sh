@@ -3,7 +3,7 @@
 #
 # Every signal that ends a run, at every moment of it, for every program that trains: nothing is lost, and
 # --resume ends with the bits of a run that was left alone. Takes minutes: ctest --preset matrix.
-# Usage: matrix.sh VRFM_MNIST VRFM_CIFAR10 VRFM_SYNTHETIC VRFM_STANDINS [SIGNALS [MOMENTS]]
+# Usage: matrix.sh VRFM_MNIST VRFM_CIFAR10 VRFM_SYNTHETIC VRFM_STANDINS [SIGNALS [MOMENTS [PROGRAMS]]]
 . "$(dirname "$0")/common.sh"
 mnist=$1
 cifar10=$2
@@ -11,6 +11,7 @@ synthetic=$3
 standins=$4
 signals=${5:-"HUP INT TERM USR1 USR2 XCPU KILL PIPE"}
 moments=${6:-"starting training checkpoint pictures"}
+programs=${7:-"mnist cifar10 synthetic"}
 export OMP_NUM_THREADS=1
 defaults=
 env --default-signal true 2>"$dir/err" && defaults="env --default-signal"
@@ -57,7 +58,7 @@ wait_for() { # moment, folder, process
   done
 }
 
-for name in mnist cifar10 synthetic; do
+for name in $programs; do
   program=$(program $name)
   # shellcheck disable=SC2046
   "$program" $(arguments $name) --output "$dir/$name-whole" >"$dir/out" 2>"$dir/err" || fail "$name: $(cat "$dir/err")"
