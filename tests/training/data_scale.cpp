@@ -9,6 +9,7 @@
 #include "support.hpp"
 
 #include <vrfm/couplings/independent.hpp>
+#include <vrfm/data/mixture.hpp>
 #include <vrfm/training/data_scale.hpp>
 
 using namespace vrfm::test;
@@ -29,8 +30,8 @@ struct Columns {
   }
 };
 
-std::string warning(const Columns& source, const Columns& target) {
-  return vrfm::scale_warning<double>(Exec(), vrfm::independent(source, target), {.seed = 1}, 1000);
+std::string warning(const Columns& source, const Columns& target, int batch = 1000) {
+  return vrfm::scale_warning<double>(Exec(), vrfm::independent(source, target), 1, batch);
 }
 
 }  // namespace
@@ -49,6 +50,14 @@ TEST_CASE("columns far from 1 are told", "[training][data_scale]") {
         begin + "the source has column 0 of 20, the target has column 2 of 0.05" + end);
 }
 
+TEST_CASE("a small batch is no reason to warn", "[training][data_scale]") {
+  const auto normal = vrfm::standard_normal<double>(Exec(), 500);
+  for (const int batch : {1, 2, 100, 1000}) {
+    CHECK(vrfm::scale_warning<double>(Exec(), vrfm::independent(normal, normal), 1, batch).empty());
+    CHECK_FALSE(warning({{1, 1, 1}}, {{1, 100, 1}}, batch).empty());
+  }
+}
+
 TEST_CASE("a trainer warns once, and nobody who does not want to hear", "[training][data_scale]") {
   const vrfm::Flow<float> flow(Exec(), {.dimension = 3, .encoder = {.features = 2, .width = 3}}, 1);
   std::vector<std::string> told;
@@ -58,7 +67,7 @@ TEST_CASE("a trainer warns once, and nobody who does not want to hear", "[traini
   vrfm::Trainer trainer(flow, vrfm::VelocityLoss{}, vrfm::AdamW{}, raw, options);
   trainer.run(2);
   REQUIRE(told.size() == 1);
-  CHECK(told[0] == vrfm::scale_warning<float>(Exec(), raw, {.seed = 0}, 10));
+  CHECK(told[0] == vrfm::scale_warning<float>(Exec(), raw, 0, 10));
   options.warn = {};
   const vrfm::Trainer silent(flow, vrfm::VelocityLoss{}, vrfm::AdamW{}, raw, options);
   CHECK(told.size() == 1);

@@ -49,28 +49,38 @@ std::string scale_sentence(const char* name, Matrix<const T> x) {
 
 }  // namespace detail
 
-/// A warning if a column of x0 or x1 is far from 1 in size, as the root mean square of up to 256 samples of
-/// the step at `address` says; "" otherwise. Allocates and fences.
+/// A warning if a column of x0 or x1 is far from 1 in size, as the root mean square of at least 256 samples
+/// of the first steps of `batch` says; "" otherwise. Allocates and fences.
 template <class T, ExecutionSpace Exec, class C>
-std::string scale_warning(const Exec& exec, const C& coupling, const DrawAddress& address,
-                          int batch) {
-  const int rows = math::minimum(batch, 256);
+std::string scale_warning(const Exec& exec, const C& coupling, std::uint32_t seed, int batch) {
+  // Of a batch of two, columns would be small by chance.
+  constexpr int samples = 256;
+  const int rows = math::minimum(batch, samples), steps = (samples + rows - 1) / rows;
   const ConditionShape shape = condition_of(coupling);
-  const auto table = [&](int columns) {
-    return Table<T, Exec>("vrfm::scale_warning", static_cast<std::size_t>(rows),
+  const auto table = [](int count, int columns) {
+    return Table<T, Exec>("vrfm::scale_warning", static_cast<std::size_t>(count),
                           static_cast<std::size_t>(columns));
   };
-  const auto x0 = table(coupling.dimension()), x1 = table(coupling.dimension());
-  const auto vector = table(shape.columns), field = table(shape.field_columns);
+  const int dimension = coupling.dimension();
+  const auto x0 = table(steps * rows, dimension), x1 = table(steps * rows, dimension);
+  const auto vector = table(rows, shape.columns), field = table(rows, shape.field_columns);
   const Array<std::int32_t, Exec> labels("vrfm::scale_warning::labels",
                                          2 * static_cast<std::size_t>(rows));
-  detail::DrawRows<T, C> draw{coupling, address, matrix(x0), matrix(x1), {}, {}, {}, {}};
+  detail::DrawRows<T, C> draw{coupling, {.seed = seed}, {}, {}, {}, {}, {}, {}};
   if (shape.classes > 0) draw.label = {labels.data(), rows, 1, 1};
   if (shape.columns > 0) draw.vector = matrix(vector);
   if (shape.field_columns > 0) draw.field = matrix(field);
   if (shape != ConditionShape{}) draw.dropped = {labels.data() + rows, rows, 1, 1};
-  prepare_coupling(exec, coupling, address, batch);
-  BatchContext<Exec>(exec).each_row(rows, draw);
+  for (int step = 0; step < steps; ++step) {
+    const auto of_step = [&](const Matrix<T>& all) {
+      return Matrix<T>(all.row(step * rows), rows, all.cols, all.stride);
+    };
+    draw.x0 = of_step(matrix(x0));
+    draw.x1 = of_step(matrix(x1));
+    draw.draws.step = StepNumber(static_cast<std::uint32_t>(step));
+    prepare_coupling(exec, coupling, draw.draws, batch);
+    BatchContext<Exec>(exec).each_row(rows, draw);
+  }
   const auto source = to_host(exec, x0), target = to_host(exec, x1);
   const std::string before = detail::scale_sentence<T>("the source", matrix(source));
   const std::string after = detail::scale_sentence<T>("the target", matrix(target));
@@ -85,8 +95,7 @@ std::string scale_warning(const Exec& exec, const C& coupling, const DrawAddress
 template <class T, ExecutionSpace Exec, class C>
 void warn_of_scale(const Exec& exec, const C& coupling, const TrainerOptions& options) {
   if (!options.warn) return;
-  const auto warning =
-      scale_warning<T>(exec, coupling, DrawAddress{.seed = options.seed}, options.batch);
+  const auto warning = scale_warning<T>(exec, coupling, options.seed, options.batch);
   if (!warning.empty()) options.warn(warning);
 }
 
