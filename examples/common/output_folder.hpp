@@ -33,7 +33,7 @@ class OutputFolder {
     try {
       make(path_);
       lock();
-      remove_temporaries(path_);
+      vrfm::AtomicFile::remove_temporaries(path_);
     } catch (...) {
       remove_empty();
       throw;
@@ -52,7 +52,7 @@ class OutputFolder {
   /// Makes a folder in it. Throws std::runtime_error that names --output.
   void add(const std::string& name) {
     make(path_ / name);
-    remove_temporaries(path_ / name);
+    vrfm::AtomicFile::remove_temporaries(path_ / name);
   }
 
   /// Throws std::runtime_error if one of the files `names` is here; `advice` says what to do.
@@ -88,18 +88,6 @@ class OutputFolder {
   }
 
  private:
-  /// Of the folder's one writer, before it writes: what there is was left by a kill.
-  static void remove_temporaries(const std::filesystem::path& folder) {
-    std::error_code none;
-    std::vector<std::filesystem::path> found;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-      if (vrfm::AtomicFile::is_temporary(entry.path().filename().string())) {
-        found.push_back(entry.path());
-      }
-    }
-    for (const auto& file : found) std::filesystem::remove(file, none);
-  }
-
   /// With all folders above it, which are noted.
   void make(const std::filesystem::path& folder) {
     std::error_code error;

@@ -17,29 +17,28 @@ namespace vrfm {
 
 namespace detail {
 
-/// What a copy needs to know of a view.
-struct CopySide {
-  std::string label;
+/// What two views need to have in common for a copy.
+struct CopyShape {
   std::array<std::size_t, 3> extents{};
   bool contiguous = false;
 };
 
 template <class View>
-CopySide copy_side(const View& view) {
+CopyShape copy_shape(const View& view) {
   static_assert(static_cast<std::size_t>(View::rank) <= 3,
                 "vrfm::copy_elements takes ranks 0 to 3");
-  return {
-      view.label(), {view.extent(0), view.extent(1), view.extent(2)}, view.span_is_contiguous()};
+  return {{view.extent(0), view.extent(1), view.extent(2)}, view.span_is_contiguous()};
 }
 
-inline void check_copy(const CopySide& to, const CopySide& from) {
+[[noreturn]] inline void refuse_copy(const std::string& to_label, const CopyShape& to,
+                                     const std::string& from_label, const CopyShape& from) {
   for (std::size_t k = 0; k < to.extents.size(); ++k) {
-    expect(to.extents[k] == from.extents[k], "copy_elements: view '", to.label, "' has ",
-           to.extents[k], " elements along axis ", k, ", but view '", from.label, "' has ",
+    expect(to.extents[k] == from.extents[k], "copy_elements: view '", to_label, "' has ",
+           to.extents[k], " elements along axis ", k, ", but view '", from_label, "' has ",
            from.extents[k]);
   }
-  expect(to.contiguous && from.contiguous, "copy_elements: view '",
-         (to.contiguous ? from : to).label, "' has gaps between its elements");
+  fail({text_part("copy_elements: view '"), text_part(to.contiguous ? from_label : to_label),
+        text_part("' has gaps between its elements")});
 }
 
 /// The bytes of a contiguous view.
@@ -66,7 +65,10 @@ void copy_elements(const Exec& exec, const To& to, const From& from) {
       rank == static_cast<std::size_t>(From::rank) &&
           (rank <= 1 || std::is_same_v<typename To::array_layout, typename From::array_layout>),
       "vrfm::copy_elements takes views of one rank and layout");
-  detail::check_copy(detail::copy_side(to), detail::copy_side(from));
+  const auto shape = detail::copy_shape(to), other = detail::copy_shape(from);
+  if (shape.extents != other.extents || !shape.contiguous || !other.contiguous) {
+    detail::refuse_copy(to.label(), shape, from.label(), other);
+  }
   if (to.size() == 0 || to.data() == from.data()) return;
   Kokkos::deep_copy(exec, detail::bytes_of<unsigned char>(to),
                     detail::bytes_of<const unsigned char>(from));

@@ -12,7 +12,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -71,10 +73,16 @@ class AtomicFile {
     if (!temporary_.empty()) ::unlinkat(folder_.get(), temporary_.c_str(), 0);
   }
 
-  /// Whether a file of this name is a temporary. A temporary that no process writes was left by a
-  /// kill.
-  static bool is_temporary(std::string_view name) {
-    return name.starts_with(prefix) && name.ends_with(suffix);
+  /// Removes the temporaries in a folder that nobody writes to now: a kill left them. What cannot be
+  /// removed stays.
+  static void remove_temporaries(const std::filesystem::path& folder) {
+    std::error_code none;
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(prefix) && name.ends_with(suffix)) found.push_back(entry.path());
+    }
+    for (const auto& file : found) std::filesystem::remove(file, none);
   }
 
   void write(std::span<const std::byte> bytes) { detail::io::write_all(file_.get(), bytes, name_); }

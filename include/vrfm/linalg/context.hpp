@@ -2,9 +2,10 @@
 //
 // The Context concept: the few verbs in which every layer, objective and integrator is written,
 // once. Three types meet it:
-//   BatchContext   each verb is a launch over the whole batch            (batch_context.hpp)
+//   BatchContext   each verb is a launch over the whole batch, or nothing in the dry run that sizes the
+//                  arena                                                  (batch_context.hpp)
 //   TileContext    each verb runs inside one kernel, on a tile of rows    (tile_context.hpp)
-//   MeasureContext each verb does nothing: the dry run that sizes the arena (here)
+//   MeasureContext each verb does nothing: the dry run of what only tiles run (here)
 //
 // Verbs (all matrices are row-major slices, vrfm/core/matrix.hpp):
 //   gemm<OpA, OpB>(A, B, C, update, epilogue)

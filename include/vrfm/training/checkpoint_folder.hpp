@@ -29,9 +29,10 @@ class CheckpointFolder {
   /// The checkpoints, the newest first; none if there is no folder.
   std::vector<std::filesystem::path> files() const {
     std::vector<std::pair<std::int64_t, std::filesystem::path>> found;
-    for (const auto& file : names()) {
-      const std::int64_t step = step_of(file.filename().string());
-      if (step >= 0) found.emplace_back(step, file);
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, none)) {
+      const std::int64_t step = step_of(entry.path().filename().string());
+      if (step >= 0) found.emplace_back(step, entry.path());
     }
     std::sort(found.begin(), found.end(), std::greater<>());
     std::vector<std::filesystem::path> sorted;
@@ -93,9 +94,7 @@ class CheckpointFolder {
              const Settings& settings) const {
     std::filesystem::create_directories(folder_);
     // What a killed process left would fill the disk in the end.
-    for (const auto& file : names()) {
-      if (AtomicFile::is_temporary(file.filename().string())) remove(file);
-    }
+    AtomicFile::remove_temporaries(folder_);
     save_checkpoint(target, trainer, settings);
     const auto all = files();
     for (std::size_t k = keep_; k < all.size(); ++k) remove(all[k]);
@@ -112,15 +111,6 @@ class CheckpointFolder {
     std::int64_t step = -1;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
     return error == std::errc() && end == name.data() + name.size() ? step : -1;
-  }
-
-  std::vector<std::filesystem::path> names() const {
-    std::vector<std::filesystem::path> found;
-    std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_, none)) {
-      found.push_back(entry.path());
-    }
-    return found;
   }
 
   static void remove(const std::filesystem::path& file) {
