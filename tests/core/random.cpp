@@ -278,8 +278,8 @@ TEST_CASE("elements of different types share no word", "[core][random]") {
     for (std::uint32_t narrow = 0; narrow < 16; ++narrow) {
       int same = 0;
       for (std::uint64_t i = 0; i < n; ++i) {
-        const bool half = stream.uniform<double>(i, 1, wide) >= 0.5;
-        same += (stream.index(i, 1, narrow, 2) == 1) == half ? 1 : 0;
+        const bool upper = stream.uniform<double>(i, 1, wide) >= 0.5;
+        same += (stream.index(i, 1, narrow, 2) == 1) == upper ? 1 : 0;
       }
       CHECK(std::fabs(same - n / 2.0) < 5 * std::sqrt(n / 4.0));
     }

@@ -60,10 +60,10 @@ struct SometimesLabelled {
 /// A coupling of one's own that prepares itself: see DroppedCondition's test.
 struct PreparedCoupling {
   mutable int* prepared;
-  int dimension() const { return 1; }
-  ConditionShape condition() const { return {.classes = 1}; }
+  KOKKOS_FUNCTION int dimension() const { return 1; }
+  KOKKOS_FUNCTION ConditionShape condition() const { return {.classes = 1}; }
   template <class T>
-  void draw(const SampleAddress&, const Slot<T>& slot) const {
+  KOKKOS_FUNCTION void draw(const SampleAddress&, const Slot<T>& slot) const {
     *slot.x0 = *slot.x1 = T(0);
     *slot.label = 0;
   }

@@ -361,8 +361,11 @@ TEST_CASE("safetensors: tensors of every type may stand in a file", "[io]") {
   std::string header = "{";
   std::size_t size = 0;
   for (const auto& [type, bytes] : types) {
-    header += "\"" + std::string(type) + "\":{\"dtype\":\"" + type +
-              "\",\"shape\":[2,4],\"data_offsets\":[" + std::to_string(size) + "," +
+    header += '"';
+    header += type;
+    header += "\":{\"dtype\":\"";
+    header += type;
+    header += "\",\"shape\":[2,4],\"data_offsets\":[" + std::to_string(size) + "," +
               std::to_string(size + bytes) + "]},";
     size += bytes;
   }

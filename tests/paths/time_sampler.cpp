@@ -4,17 +4,24 @@
 // and the whole distribution by Kolmogorov's test.
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
+#include <tests/support/thrown.hpp>
 
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/paths/schedule.hpp>
 #include <vrfm/paths/time_sampler.hpp>
 
+using vrfm::FixedTime;
 using vrfm::LogitNormalTime;
+using vrfm::TimesWithin;
 using vrfm::UniformTime;
 
 static_assert(vrfm::TimeSampler<UniformTime> && vrfm::TimeSampler<LogitNormalTime>);
@@ -107,6 +114,46 @@ TEMPLATE_LIST_TEST_CASE("times stay inside (0, 1) however extreme the distributi
   for (const double mean : {-1000.0, -50.0, 50.0, 1000.0})
     CHECK(inside_unit_interval(draw_times<T>(exec, LogitNormalTime{.mean = mean}, 100)));
   CHECK(inside_unit_interval(draw_times<T>(exec, LogitNormalTime{.deviation = 1000}, 1000)));
+}
+
+TEMPLATE_LIST_TEST_CASE("times are kept away from an end", "[paths][time]", SpacesAndReals) {
+  using T = typename TestType::Real;
+  const typename TestType::Exec exec;
+  const TimesWithin<LogitNormalTime> within{
+      .first = 0.25, .last = 0.75, .times = {.mean = -0.5, .deviation = 1.3}};
+  const auto moved = draw_times<T>(exec, within, 1000);
+  const auto t = draw_times<T>(exec, within.times, 1000);
+  for (std::size_t i = 0; i < t.size(); ++i)
+    CHECK(std::fabs(moved[i] - (0.25 + 0.5 * t[i])) <= 2 * std::numeric_limits<T>::epsilon());
+  const auto last = draw_times<T>(exec, TimesWithin<FixedTime>{.times = {.t = 1}}, 1);
+  CHECK(last.front() == static_cast<double>(static_cast<T>(1 - 1e-5)));
+
+  using vrfm::test::thrown;
+  CHECK(thrown<std::invalid_argument>([] { TimesWithin<>{.first = 0.5, .last = 0.5}.check(); }) ==
+        "vrfm: TimesWithin needs 0 <= first < last <= 1, got 0.5 and 0.5");
+  CHECK(thrown<std::invalid_argument>([] { TimesWithin<>{.last = 1.5}.check(); }) ==
+        "vrfm: TimesWithin needs 0 <= first < last <= 1, got 0 and 1.5");
+  CHECK(thrown<std::invalid_argument>([] { TimesWithin<FixedTime>{.times = {.t = 2}}.check(); }) ==
+        "vrfm: FixedTime needs t in [0, 1], got 2");
+}
+
+// sigma'^2 of the variance preserving path is beta_min / (4 (1 - t)) near t = 1: its integral has no bound
+// there, and is (beta_min / 4) log(1e5) from t = 0 on to the default's end, up to terms without it.
+TEST_CASE("the times of a path of infinite rate stay away from it", "[paths][time]") {
+  using Preserving = vrfm::VariancePreservingSchedule;
+  static_assert(std::same_as<vrfm::DefaultTimes<Preserving>, TimesWithin<UniformTime>>);
+  static_assert(std::same_as<vrfm::DefaultTimes<vrfm::LinearSchedule>, UniformTime>);
+  const Preserving path;
+  const double at_last =
+      path.at(static_cast<float>(vrfm::DefaultTimes<Preserving>{}.last)).sigma_rate;
+  const auto t = draw_times<float>(Kokkos::DefaultHostExecutionSpace(),
+                                   vrfm::DefaultTimes<Preserving>{}, 1'000'000);
+  double worst = 0;
+  for (const double time : t)
+    worst = std::max(worst,
+                     std::fabs(static_cast<double>(path.at(static_cast<float>(time)).sigma_rate)));
+  CHECK(worst <= std::fabs(at_last));
+  CHECK(std::fabs(at_last) < 60);  // sqrt(0.1 / 4e-5) = 50
 }
 
 TEMPLATE_LIST_TEST_CASE("each step has times of its own", "[paths][time]", SpacesAndReals) {

@@ -4,7 +4,9 @@
 // TEMPLATE_LIST_TEST_CASE: every test of device code runs in each of them.
 #pragma once
 
+#include <cstddef>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <Kokkos_Core.hpp>
@@ -36,15 +38,24 @@ struct Case {
   using Real = T;
 };
 
-template <class List>
+template <class List, class Places>
 struct WithReals;
 
-template <class... E>
-struct WithReals<std::tuple<E...>> {
+#if defined(VRFM_TEST_FEW_TYPES)
+// For the preset sanitize, where all takes many times as long. The spaces of hosts run one source.
+template <class... E, std::size_t... I>
+struct WithReals<std::tuple<E...>, std::index_sequence<I...>> {
+  using type = std::tuple<Case<E, std::conditional_t<I % 2 == 0, double, float>>...>;
+};
+#else
+template <class... E, std::size_t... I>
+struct WithReals<std::tuple<E...>, std::index_sequence<I...>> {
   using type = std::tuple<Case<E, float>..., Case<E, double>...>;
 };
+#endif
 
-/// Every space with float and with double.
-using SpacesAndReals = typename WithReals<Spaces>::type;
+/// Every space with float and with double; of few types, with one of the two.
+using SpacesAndReals =
+    typename WithReals<Spaces, std::make_index_sequence<std::tuple_size_v<Spaces>>>::type;
 
 }  // namespace vrfm::test

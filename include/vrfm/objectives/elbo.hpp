@@ -12,7 +12,7 @@
 
 namespace vrfm {
 
-template <class Path = LinearSchedule, class Times = UniformTime, class D = SquaredDistance,
+template <class Path = LinearSchedule, class Times = DefaultTimes<Path>, class D = SquaredDistance,
           class W = UnitWeight>
 struct BasicElbo {
   static_assert(RequireLossParts<Path, Times, D, W>::ok);

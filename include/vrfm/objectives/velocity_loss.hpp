@@ -9,7 +9,7 @@
 
 namespace vrfm {
 
-template <class Path = LinearSchedule, class Times = UniformTime, class D = SquaredDistance,
+template <class Path = LinearSchedule, class Times = DefaultTimes<Path>, class D = SquaredDistance,
           class W = UnitWeight>
 struct BasicVelocityLoss {
   static_assert(RequireLossParts<Path, Times, D, W>::ok);

@@ -47,8 +47,11 @@ struct TrigonometricSchedule {
 
 /// Variance preserving, with r = 1 - t the diffusion time:
 /// alpha = exp(-r^2 (beta_max - beta_min) / 4 - r beta_min / 2), sigma = sqrt(1 - alpha^2).
-/// sigma's rate is infinite at t = 1.
+/// sigma's rate is infinite at t = 1, and so is the mean square of the path's velocity over all t:
+/// objectives keep away from there (DefaultTimes).
 struct VariancePreservingSchedule {
+  static constexpr bool infinite_rate = true;
+
   double beta_min = 0.1;
   double beta_max = 20.0;
 

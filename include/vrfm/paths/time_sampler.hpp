@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits>
+#include <type_traits>
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/random.hpp>
@@ -53,6 +54,35 @@ struct LogitNormalTime {
     return math::maximum(math::minimum(t, detail::last_time<T>), detail::first_time<T>);
   }
 };
+
+/// Times of another sampler, moved linearly into [first, last]: for paths whose velocity is infinite at an
+/// end. The default is as far from the data as trainings by diffusion stay (Song et al. 2021).
+template <TimeSampler Times = UniformTime>
+struct TimesWithin {
+  double first = 0;
+  double last = 1 - 1e-5;
+  Times times = {};
+
+  void check() const {
+    expect(0 <= first && first < last && last <= 1,
+           "TimesWithin needs 0 <= first < last <= 1, got ", first, " and ", last);
+    if constexpr (requires { times.check(); }) times.check();
+  }
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const RandomStream& stream, std::uint64_t sample,
+                                std::uint32_t step) const {
+    const T low = static_cast<T>(first), high = static_cast<T>(last);
+    // The sum is rounded, perhaps beyond the end.
+    return math::minimum(low + (high - low) * times.template draw<T>(stream, sample, step), high);
+  }
+};
+
+/// What objectives draw times by unless told otherwise: uniform, but away from the end of a path that
+/// declares `static constexpr bool infinite_rate = true`.
+template <class Path>
+using DefaultTimes = std::conditional_t<requires { requires Path::infinite_rate; },
+                                        TimesWithin<UniformTime>, UniformTime>;
 
 /// Always the same t: for losses along t, and for means over fixed points in time.
 struct FixedTime {
