@@ -78,8 +78,18 @@ vrfm::FeatureStatistics statistics_of(const std::string& path) {
     return vrfm::load_statistics(path);
   }
   std::vector<std::size_t> shape;
-  return of_rows(path, shape,
-                 [](const auto& rows) { return vrfm::feature_statistics(Exec(), rows); });
+  const auto statistics =
+      of_rows(path, shape, [](const auto& rows) { return vrfm::feature_statistics(Exec(), rows); });
+  // The covariance of so few has no full rank, and the distance's bias, which falls as 1 / images, is large.
+  if (shape[0] <= shape[1]) {
+    std::fprintf(
+        stderr,
+        "vrfm_image_metrics: warning: %s has %zu images of %zu features; a distance of no more "
+        "images than features is biased upwards, so compare it only with those of as many images "
+        "(FID is usually of 50,000)\n",
+        path.c_str(), shape[0], shape[1]);
+  }
+  return statistics;
 }
 
 Json frechet(const Options& o) {

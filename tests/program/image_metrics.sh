@@ -33,6 +33,13 @@ expect dimensions 5 statistics "$a" --output "$dir/a.npz"
 expect distance "$distance" frechet "$dir/a.npz" "$b"
 expect mean "$(golden_value program_inception)" inception "$b" --splits 4
 expect rows 40 inception "$b"
+# Enough images are nothing to warn of; no more of them than features are.
+"$program" frechet "$a" "$b" 2>"$dir/err" >"$dir/out"
+[ ! -s "$dir/err" ] || fail "a warning of enough images: $(cat "$dir/err")"
+printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }" >"$dir/few.npy"
+printf '\000\000\200\077\000\000\000\000\000\000\000\000\000\000\200\077' >>"$dir/few.npy"
+expect dimensions 2 statistics "$dir/few.npy" --output "$dir/few.npz"
+grep -qF "few.npy has 2 images of 2 features" "$dir/err" || fail "no warning of few images: $(cat "$dir/err")"
 "$program" --help | grep -q inception || fail "--help"
 
 wrong() { # words, then arguments
