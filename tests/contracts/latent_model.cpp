@@ -3,7 +3,12 @@
 // The smallest posterior, of which each case leaves out or changes one thing.
 #include <tests/contracts/contracts.hpp>
 
+#include <string>
+
 struct Model {
+#if defined(CASE_not_trivial)
+  std::string name;
+#endif
 #if !defined(CASE_no_latent)
   KOKKOS_FUNCTION int latent() const { return 1; }
 #endif

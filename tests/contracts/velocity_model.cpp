@@ -3,7 +3,12 @@
 // The smallest velocity model, of which each case leaves out or changes one thing.
 #include <tests/contracts/contracts.hpp>
 
+#include <vector>
+
 struct Model {
+#if defined(CASE_not_trivial)
+  std::vector<int> widths;
+#endif
 #if !defined(CASE_no_dimension)
   KOKKOS_FUNCTION int dimension() const { return 1; }
 #endif

@@ -346,7 +346,7 @@ class Conformance {
 template <class Exec, class L>
 void conform(const L& layer, std::size_t parameters, Columns differentiable, Columns tangent,
              double roughness = 1) {
-  STATIC_REQUIRE(Layer<L>);
+  static_assert(RequireLayer<L>::ok);
   const Conformance<L> conformance(layer, parameters, differentiable, tangent, roughness);
   conformance.derivatives();
   conformance.template execution<Exec, double>();

@@ -134,6 +134,10 @@ KOKKOS_FUNCTION void evaluate_stages(const Ctx& ctx, const Field& field, ConstMa
 /// Fixed steps of a Runge-Kutta method.
 template <class Table>
 struct RungeKutta {
+  static_assert(
+      detail::is_consistent<Table>(),
+      "vrfm: a tableau needs rows of a that sum to c, nothing on or above a's diagonal, the "
+      "order conditions up to its order, and b as a's last row if it is first_same_as_last");
   using Tableau = Table;
 
   int steps = 1;  ///< in each interval of the time grid

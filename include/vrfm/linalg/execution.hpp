@@ -25,6 +25,10 @@ struct Launch {
 template <class F>
 inline constexpr bool host_only = requires { requires F::host_only; };
 
+/// What may travel into kernels, if it is used in any.
+template <class F>
+concept KernelValue = host_only<F> || std::is_trivially_copyable_v<F>;
+
 namespace detail {
 
 template <class F>

@@ -17,6 +17,7 @@
 
 #include <vrfm/layers/parameters.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
 
 namespace vrfm {
@@ -80,7 +81,7 @@ concept HasLatentBackward =
 }  // namespace detail
 
 template <class M>
-concept LatentModel = detail::HasLatentShape<M> && detail::HasLatentSaved<M> &&
+concept LatentModel = KernelValue<M> && detail::HasLatentShape<M> && detail::HasLatentSaved<M> &&
                       detail::HasMoments<M> && detail::HasLatentBackward<M>;
 
 template <class M>
@@ -91,16 +92,22 @@ concept PriorModel = LatentModel<M> && requires(const M& model) {
 /// Says in one sentence what a posterior or prior lacks.
 template <class M>
 struct RequireLatentModel {
+  static_assert(
+      KernelValue<M>,
+      "vrfm: a posterior or prior needs to be trivially copyable, as it travels into kernels"
+      ", or `static constexpr bool host_only = true`");
   static_assert(detail::HasLatentShape<M>,
-                "vrfm: a posterior or prior needs latent() -> int, input() -> EncoderInput and "
-                "inputs() -> ModelInputs");
+                "vrfm: a posterior or prior needs latent() const -> int, input() const -> "
+                "EncoderInput and inputs() const -> ModelInputs");
   static_assert(detail::HasLatentSaved<M>,
                 "vrfm: a posterior or prior needs the member template Saved<T>");
   static_assert(!detail::HasLatentSaved<M> || detail::HasMoments<M>,
-                "vrfm: a posterior or prior needs moments(ctx, p, inputs, moments, saved, arena)");
+                "vrfm: a posterior or prior needs moments(const Ctx&, const T* p, const "
+                "LatentInputs<T>&, Matrix<T> moments, Saved<T>*, Arena<T>&) const");
   static_assert(!detail::HasLatentSaved<M> || detail::HasLatentBackward<M>,
-                "vrfm: a posterior or prior needs backward(ctx, p, g, dmoments, dcondition, saved, "
-                "arena)");
+                "vrfm: a posterior or prior needs backward(const Ctx&, const T* p, Gradient<T>, "
+                "ConstMatrix<T> dmoments, const ConditionGradient<T>&, const Saved<T>&, Arena<T>&) "
+                "const");
   static constexpr bool ok = LatentModel<M>;
 };
 

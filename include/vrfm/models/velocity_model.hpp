@@ -26,6 +26,7 @@
 
 #include <vrfm/layers/parameters.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
 
 namespace vrfm {
@@ -71,8 +72,9 @@ concept HasBackward =
 }  // namespace detail
 
 template <class M>
-concept VelocityModel = detail::HasVelocityShape<M> && detail::HasVelocitySaved<M> &&
-                        detail::HasPrepare<M> && detail::HasForward<M> && detail::HasBackward<M>;
+concept VelocityModel =
+    KernelValue<M> && detail::HasVelocityShape<M> && detail::HasVelocitySaved<M> &&
+    detail::HasPrepare<M> && detail::HasForward<M> && detail::HasBackward<M>;
 
 /// A VelocityModel with a derivative in forward mode.
 template <class M>
@@ -85,21 +87,29 @@ concept DifferentiableModel =
 /// Says in one sentence what a velocity model lacks.
 template <class M>
 struct RequireVelocityModel {
-  static_assert(detail::HasVelocityShape<M>,
-                "vrfm: a velocity model needs dimension() -> int, inputs() -> ModelInputs and "
-                "prepared_cols() -> int");
+  static_assert(KernelValue<M>,
+                "vrfm: a velocity model needs to be trivially copyable, as it travels into "
+                "kernels, or `static constexpr bool host_only = true`");
+  static_assert(
+      detail::HasVelocityShape<M>,
+      "vrfm: a velocity model needs dimension() const -> int, inputs() const -> ModelInputs "
+      "and prepared_cols() const -> int");
   static_assert(detail::HasVelocitySaved<M>,
                 "vrfm: a velocity model needs the member templates PreparedSaved<T> and Saved<T>");
   static_assert(
       !detail::HasVelocitySaved<M> || detail::HasPrepare<M>,
-      "vrfm: a velocity model needs prepare(ctx, p, condition, prepared, saved, arena) and "
-      "prepare_backward(ctx, p, g, dprepared, dcondition, saved, arena)");
-  static_assert(
-      !detail::HasVelocitySaved<M> || detail::HasForward<M>,
-      "vrfm: a velocity model needs forward(ctx, p, query, prepared, draws, v, saved, arena)");
-  static_assert(
-      !detail::HasVelocitySaved<M> || detail::HasBackward<M>,
-      "vrfm: a velocity model needs backward(ctx, p, g, dv, dquery, dprepared, saved, arena)");
+      "vrfm: a velocity model needs prepare(const Ctx&, const T* p, const Condition<T>&, "
+      "Matrix<T> prepared, PreparedSaved<T>*, Arena<T>&) const and prepare_backward(const "
+      "Ctx&, const T* p, Gradient<T>, ConstMatrix<T> dprepared, const "
+      "ConditionGradient<T>&, const PreparedSaved<T>&, Arena<T>&) const");
+  static_assert(!detail::HasVelocitySaved<M> || detail::HasForward<M>,
+                "vrfm: a velocity model needs forward(const Ctx&, const T* p, const Query<T>&, "
+                "ConstMatrix<T> prepared, const DrawAddress* draws, Matrix<T> v, Saved<T>*, "
+                "Arena<T>&) const");
+  static_assert(!detail::HasVelocitySaved<M> || detail::HasBackward<M>,
+                "vrfm: a velocity model needs backward(const Ctx&, const T* p, Gradient<T>, "
+                "ConstMatrix<T> dv, const QueryGradient<T>&, Matrix<T> dprepared, const Saved<T>&, "
+                "Arena<T>&) const");
   static constexpr bool ok = VelocityModel<M>;
 };
 

@@ -7,7 +7,7 @@
 //   terms                     names of the losses it reports, an std::array of const char*
 //   check(networks)           throws std::invalid_argument if the networks do not fit
 //   operator()(ctx, problem, arena)
-//       writes problem.losses(i, k), term k of row i, and to problem.gradient that of
+//       writes problem.losses(i, k), term k of row i without weights, and to problem.gradient that of
 //       sum_i row_weight * (weighted sum of row i's terms), unless it is ignored
 //   uses_teacher              optional: true if problem.teacher is read; a trainer without a moving
 //                             average then refuses it
@@ -81,20 +81,25 @@ constexpr bool distinct_terms() {
 }
 
 template <class O, class Networks>
-concept CallableObjective = requires(const O& objective, const MeasureContext& ctx,
-                                     const LossProblem<Networks, float>& problem,
-                                     Arena<float>& arena) { objective(ctx, problem, arena); };
+concept CallableObjective =
+    requires(const O& objective, const MeasureContext& ctx,
+             const LossProblem<Networks, float>& problem, Arena<float>& arena) {
+      { objective(ctx, problem, arena) } -> std::same_as<void>;
+    };
 
 }  // namespace detail
 
 template <class O, class Networks>
 concept Objective =
-    detail::HasTerms<O> && detail::CallableObjective<O, Networks> &&
+    std::is_trivially_copyable_v<O> && detail::HasTerms<O> &&
+    detail::CallableObjective<O, Networks> &&
     requires(const O& objective, const Networks& networks) { objective.check(networks); };
 
 /// Says in one sentence what an objective lacks.
 template <class O, class Networks>
 struct RequireObjective {
+  static_assert(std::is_trivially_copyable_v<O>,
+                "vrfm: an objective needs to be trivially copyable, as it travels into kernels");
   static_assert(detail::HasTerms<O>,
                 "vrfm: an objective needs `static constexpr std::array<const char*, n> terms`, the "
                 "names of the losses that it reports");
@@ -104,8 +109,8 @@ struct RequireObjective {
       requires(const O& objective, const Networks& networks) { objective.check(networks); },
       "vrfm: an objective needs check(networks) const, which throws if they do not fit");
   static_assert(detail::CallableObjective<O, Networks>,
-                "vrfm: an objective needs operator()(ctx, const LossProblem<Networks, T>&, "
-                "Arena<T>&) const");
+                "vrfm: an objective needs operator()(const Ctx&, const LossProblem<Networks, T>&, "
+                "Arena<T>&) const -> void");
   static constexpr bool ok = Objective<O, Networks>;
 };
 

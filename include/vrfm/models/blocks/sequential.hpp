@@ -11,6 +11,8 @@ namespace vrfm {
 
 template <class First, class Second>
 class Sequential {
+  static_assert(RequireLayer<First>::ok && RequireLayer<Second>::ok);
+
  public:
   static constexpr bool has_parameters = First::has_parameters || Second::has_parameters;
 
