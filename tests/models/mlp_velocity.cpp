@@ -102,7 +102,7 @@ TEST_CASE("one time for all rows gives what a column of equal times gives", "[mo
       condition.z = z.matrix();
       network.prepare(ctx, p.data(), condition, prepared, unsaved, arena);
       Padded<double, Host> v(rows, 2);
-      MlpVelocity<Gelu>::Saved<double> saved;
+      MlpVelocity<Gelu>::Saved<double> saved{};
       network.forward(ctx, p.data(), Query<double>{t, x.matrix(), s}, prepared, nullptr, v.matrix(),
                       tangent ? &saved : nullptr, arena);
       if (tangent) {
