@@ -12,11 +12,16 @@ else()
   install(TARGETS vrfm EXPORT vrfm-targets)
   install(DIRECTORY "${vrfm_INCLUDE_DIR}/vrfm" TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp")
 endif()
+# Exported from the build as well: a project above that does so with a target that links vrfm could not
+# be generated otherwise.
+set(exports "${PROJECT_BINARY_DIR}/exports")
 install(EXPORT vrfm-targets NAMESPACE vrfm:: DESTINATION "${package}")
+export(EXPORT vrfm-targets NAMESPACE vrfm:: FILE "${exports}/vrfm-targets.cmake")
 get_property(components GLOBAL PROPERTY VRFM_COMPONENTS)
 foreach(component IN LISTS components)
   install(TARGETS vrfm_${component} EXPORT vrfm-${component}-targets)
   install(EXPORT vrfm-${component}-targets NAMESPACE vrfm:: DESTINATION "${package}")
+  export(EXPORT vrfm-${component}-targets NAMESPACE vrfm:: FILE "${exports}/vrfm-${component}-targets.cmake")
 endforeach()
 
 configure_package_config_file(cmake/vrfm-config.cmake.in "${PROJECT_BINARY_DIR}/vrfm-config.cmake"

@@ -30,7 +30,8 @@ inline CLI::Validator number_option(const std::string& wanted, const std::string
 /// The largest number of steps: a draw's address has 32 bits for it.
 inline constexpr std::int64_t most_steps = std::numeric_limits<std::uint32_t>::max();
 
-/// Accepts whole numbers from `least` to `most`, in digits. `usual`: nobody comes near `most`, which is
+/// Accepts whole numbers from `least` to `most`, in digits without zeros before them, which CLI11 would
+/// take for octal. `usual`: nobody comes near `most`, which is
 /// then named to those who exceed it only.
 inline CLI::Validator whole_option(std::int64_t least, std::int64_t most, bool usual = true) {
   const std::string from = std::to_string(least), to = std::to_string(most);
@@ -40,6 +41,10 @@ inline CLI::Validator whole_option(std::int64_t least, std::int64_t most, bool u
     const char* const last = given.data() + given.size();
     const auto [end, error] = std::from_chars(given.data(), last, value);
     const bool digits = end == last && !given.empty();
+    const std::size_t first = digits && given.front() == '-' ? 1 : 0;
+    if (digits && given.size() > first + 1 && given[first] == '0') {
+      return "must be a whole number without zeros before it, got " + given;
+    }
     const bool large =
         digits && given.front() != '-' && (error == std::errc::result_out_of_range || value > most);
     if (usual && large) return "must be a whole number of at most " + to + ", got " + given;

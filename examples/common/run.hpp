@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -178,10 +179,12 @@ class TrainingRun {
   }
 
   const LossLog& losses() const { return losses_; }
-  /// Of this start.
-  double seconds() const { return seconds_; }
+  /// Of this start; NaN if the training was done before.
+  double seconds() const {
+    return trainer_.step() > first_step_ ? seconds_ : std::numeric_limits<double>::quiet_NaN();
+  }
   double steps_per_second() const {
-    return seconds_ > 0 ? static_cast<double>(trainer_.step() - first_step_) / seconds_ : 0;
+    return static_cast<double>(trainer_.step() - first_step_) / seconds();
   }
   /// The flow to draw from: with the moving average of its weights, if there is one.
   FlowType trained() const { return averaged() ? flow_.with_values(trainer_.average()) : flow_; }

@@ -84,8 +84,10 @@ class RunReport {
     rows.push_back({"iterations", std::to_string(options_.iterations),
                     options_.iterations == Set::iterations(settings_.recipe)});
     rows.push_back({"backend", backend_text(Exec())});
-    rows.push_back(
-        {"time of the last start", std::to_string(static_cast<long long>(facts.seconds)) + " s"});
+    if (std::isfinite(facts.seconds)) {
+      rows.push_back(
+          {"time of the last start", std::to_string(static_cast<long long>(facts.seconds)) + " s"});
+    }
     body += settings_table(rows) + command_section(command_line_);
     vrfm::write_file_atomically(output_ / "report.html",
                                 report_page(model_name(settings_) + " on " + Set::title, body));

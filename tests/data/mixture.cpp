@@ -209,6 +209,15 @@ TEST_CASE("a mixture's arguments are checked", "[data][mixture]") {
   CHECK(thrown<std::invalid_argument>([&] {
           draw_all(exec, standard_normal<float>(exec, 1), -2, 1, Purpose::source);
         }) == "vrfm: draw_all: the number of samples must not be negative, but is -2");
+  CHECK(contains(thrown<std::invalid_argument>([&] {
+                   draw_all(exec, standard_normal<float>(exec, 1), 5'000'000'000, 1,
+                            Purpose::source);
+                 }),
+                 "draw_all: the number of samples is 5000000000, but must be in"));
+  CHECK(thrown<std::invalid_argument>([&] {
+          draw_all(exec, standard_normal<float>(exec, 1), 2, std::uint64_t{1} << 40,
+                   Purpose::source);
+        }) == "vrfm: draw_all: the seed is 1099511627776, but must be in 0 to 4294967295");
 }
 
 namespace {

@@ -11,6 +11,13 @@
 
 namespace vrfm::test {
 
+struct Uniform {
+  template <class T>
+  KOKKOS_FUNCTION void operator()(T, const T*, T* v) const {
+    v[0] = T(1);
+  }
+};
+
 struct AtRest {
   template <class T>
   KOKKOS_FUNCTION void operator()(T, const T*, T* v) const {
@@ -232,6 +239,28 @@ TEMPLATE_LIST_TEST_CASE("every way not to finish is reported, for that sample on
     const double infinity = std::numeric_limits<double>::infinity();
     const auto x = table<T, Exec>(4, 2, {nan, 1, 0.5, 1, infinity, 1, 0.5, nan});
     check(pointwise<T>(Rates{}, 2), x, DormandPrince{}, {}, Reason::not_finite, 3);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("far from 0, x moves by what the time moves by", "[integrators][adaptive]",
+                        SpacesAndReals) {
+  using Exec = typename TestType::Exec;
+  using T = typename TestType::Real;
+  // At 4e6 half a unit is the resolution of float.
+  for (const double begin : {1e3, 1e4, 1e5, 1e6, 4e6, -1e6}) {
+    for (const double first : {0.0, 1e-3}) {
+      const auto x = table<T, Exec>(1, 1, {0});
+      const DormandPrince solver{.first_step = first};
+      CAPTURE(begin, first);
+      CHECK(
+          integrate_all(Exec(), pointwise<T>(Uniform{}, 1), x, solver, {.grid = {begin, begin + 1}})
+              .finished());
+      CHECK(std::fabs(numbers_of(x)[0] - 1) < 1e-6);
+      CHECK(
+          integrate_all(Exec(), pointwise<T>(Uniform{}, 1), x, solver, {.grid = {begin + 1, begin}})
+              .finished());
+      CHECK(std::fabs(numbers_of(x)[0]) < 1e-6);
+    }
   }
 }
 

@@ -156,4 +156,6 @@ TEST_CASE("Wasserstein distances check their arguments", "[metrics][wasserstein]
         "vrfm: sliced_wasserstein1: b: row 1 holds a number that is not finite");
   CHECK(error([&] { sliced_wasserstein1(exec, line, line, 0); }) ==
         "vrfm: sliced_wasserstein1: expected at least one direction, but got 0");
+  CHECK(error([&] { sliced_wasserstein1(exec, line, line, 8, std::uint64_t{1} << 40); }) ==
+        "vrfm: sliced_wasserstein1: the seed is 1099511627776, but must be in 0 to 4294967295");
 }

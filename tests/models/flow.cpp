@@ -133,3 +133,10 @@ TEST_CASE("a flow can be seen with other values", "[models][flow]") {
                      [&] { (void)flow.with_values(Array<float, Host>("short", 3)); }),
                  "the values"));
 }
+
+TEST_CASE("a seed of a flow has 32 bits", "[models][flow]") {
+  const auto error = vrfm::test::thrown<std::invalid_argument>([] {
+    vrfm::Flow<float>(Kokkos::DefaultExecutionSpace(), {.dimension = 1}, std::uint64_t{1} << 40);
+  });
+  CHECK(error == "vrfm: the seed is 1099511627776, but must be in 0 to 4294967295");
+}

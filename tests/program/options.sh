@@ -32,6 +32,8 @@ wrong "$synthetic" "--latent-depth: must be a whole number from 1 to 8, got 9" 1
 wrong "$synthetic" "--warmup: must be less than --iterations 2 with --cosine, got 10" 1d --cosine --warmup 10 --iterations 2
 help "$synthetic" "" "needs --warmup below --iterations"
 wrong "$synthetic" "--iterations: must be a whole number of at least 1, got 1e3" 1d --iterations 1e3
+wrong "$synthetic" "--iterations: must be a whole number without zeros before it, got 010" 1d --iterations 010
+wrong "$synthetic" "--seeds: must be a whole number without zeros before it, got 08" 1d --seeds 1,08
 wrong "$synthetic" "--iterations: must be a whole number of at most 4294967295, got $large" 1d --iterations $large
 help "$synthetic" "" "--iterations INT:at least 1"
 wrong "$synthetic" "--batch: must be a whole number of at most 2147483647, got 2147483648" 1d --batch 2147483648

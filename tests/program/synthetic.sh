@@ -82,6 +82,11 @@ grep -q "SIGTERM: stopped after step .* --resume continues" "$dir/err" || fail "
 run stopped 1d $long --resume
 grep -q "rfm seed 3: continues from .*rfm-seed3.safetensors" "$dir/err" || fail "resume: $(cat "$dir/err")"
 same whole stopped "1d, SIGTERM"
+# A training that was done before the last start has no time of it.
+# shellcheck disable=SC2086
+run stopped 1d $long --resume
+[ "$(grep -c -e '"seconds": null' -e '"samples_per_second": null' "$dir/stopped/metrics.json")" -eq 4 ] ||
+  fail "a time of a training that was done"
 
 # Adaptive steps run, and say how many evaluations they took.
 "$program" 1d --iterations 5 --model rfm --seeds 3 --samples 300 --solver dopri5 \

@@ -261,6 +261,23 @@ TEST_CASE("weights return to the last bit", "[training][weights]") {
   for (const auto& slot : slots) CHECK(file.at(slot.name).shape == slot.shape);
 }
 
+TEST_CASE("weights of a wrapped network load", "[training][weights]") {
+  const TemporaryFolder folder;
+  const auto from = flow_from(1), to = flow_from(2);
+  vrfm::save_weights(folder / "w", from);
+  for (const std::string prefix : {"module.", "_orig_mod.", "module._orig_mod."}) {
+    const auto other = flow_from(3);
+    rewrite(folder / "w", folder / "wrapped", [&](Contents& c) {
+      for (Tensor& tensor : c.tensors) tensor.name = prefix + tensor.name;
+    });
+    vrfm::load_weights(folder / "wrapped", other);
+    CHECK(host_numbers(from.values()) == host_numbers(other.values()));
+  }
+  rewrite(folder / "w", folder / "one", [](Contents& c) { c.at(bias).name.insert(0, "module."); });
+  CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::load_weights(folder / "one", to); }),
+                {"module.", "no such parameter"}));
+}
+
 TEST_CASE("weights come out of a checkpoint too", "[training][weights]") {
   const TemporaryFolder folder;
   auto trainer = busy_trainer();

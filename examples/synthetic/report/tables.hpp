@@ -98,7 +98,7 @@ inline std::string training_table(const Results& results) {
   std::string html =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Model</th><th>Seed</th>"
       "<th>Iterations</th><th>Final velocity loss</th><th>Final KL "
-      "(nats)</th><th>Time</th><th>Samples per second</th>"
+      "(nats)</th><th>Time of the last start</th><th>Samples per second</th>"
       "</tr></thead><tbody>\n";
   for (const Training& training : results.train)
     html += "<tr>" + detail::name_cell(results, training.variant) + "<td>" +

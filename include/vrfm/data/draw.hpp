@@ -31,27 +31,30 @@ struct DrawRow {
 
 /// Samples first ... first + count - 1 of `source` at `step`, as [count][dimension]. A row depends
 /// on its sample's address alone: two calls that split the range draw what one call draws. Does not
-/// fence. Throws std::invalid_argument if `count` is negative.
+/// fence. Throws std::invalid_argument if `count` is negative or above 2^31 - 1, or the seed has
+/// more than 32 bits.
 template <Real T, ExecutionSpace Exec, class Source>
-Table<T, Exec> draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
-                        Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
+Table<T, Exec> draw_all(const Exec& exec, const Source& source, std::int64_t count,
+                        std::uint64_t seed, Purpose purpose, std::uint64_t first = 0,
+                        std::uint32_t step = 0) {
   using Rows = Table<T, Exec>;
+  const RandomStream stream(narrow<std::uint32_t>(seed, "draw_all: the seed"), purpose);
   expect(count >= 0, "draw_all: the number of samples must not be negative, but is ", count);
+  const int rows = narrow<int>(count, "draw_all: the number of samples");
   Rows out;
   if constexpr (RequireSource<Source, T>::ok) {
     out = Rows(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing),
-               static_cast<std::size_t>(count), static_cast<std::size_t>(source.dimension()));
+               static_cast<std::size_t>(rows), static_cast<std::size_t>(source.dimension()));
     using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for(
-        "vrfm::draw_all", Policy(exec, 0, count),
-        detail::DrawRow<Source, Rows>{source, RandomStream(seed, purpose), first, step, out});
+    Kokkos::parallel_for("vrfm::draw_all", Policy(exec, 0, rows),
+                         detail::DrawRow<Source, Rows>{source, stream, first, step, out});
   }
   return out;
 }
 
 /// The same in the source's own type, if it names one.
 template <ExecutionSpace Exec, class Source>
-auto draw_all(const Exec& exec, const Source& source, int count, std::uint32_t seed,
+auto draw_all(const Exec& exec, const Source& source, std::int64_t count, std::uint64_t seed,
               Purpose purpose, std::uint64_t first = 0, std::uint32_t step = 0) {
   constexpr bool has_type = requires { typename Source::value_type; };
   static_assert(

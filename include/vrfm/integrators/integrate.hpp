@@ -61,6 +61,7 @@ KOKKOS_FUNCTION void integrate(const Ctx& ctx, const Field& field, const Solver&
   field(ctx, rows.t, x, all_memory.stages.k[0], arena);
   detail::choose_first_step(ctx, field, solver, grid, tolerance, x, all_memory, all_new, rows,
                             status, arena);
+  ctx.each_row(x.rows, detail::RepresentStep<T>{detail::size_of<T>(grid), rows.t, rows.h});
   if (compacted) ctx.map(x.rows, x.cols, Copy<T>{x, all_now});
   int count = x.rows, active = 0;  // rows that are computed, and those among them that go on
   do {

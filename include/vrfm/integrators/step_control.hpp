@@ -22,7 +22,7 @@ struct AdaptiveRungeKutta {
 
   double absolute = 1e-5;
   double relative = 1e-5;
-  int max_steps = 10000;  ///< of each sample, rejected ones included
+  int max_steps = 10000;  ///< of each sample, rejected ones included; at most 2^24 in float
   ErrorNorm norm = ErrorNorm::sample;
   double first_step = 0;  ///< length of the first step; 0: chosen from the field
   double safety = 0.9;

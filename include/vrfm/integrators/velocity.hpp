@@ -155,6 +155,9 @@ KOKKOS_FUNCTION void keep_rows(const Ctx& ctx, const F& field,
 
 namespace detail {
 
+template <class F, class T>
+concept PointFunction = requires(const F& f, T t, const T* x, T* v) { f(t, x, v); };
+
 template <class T, class F>
 struct EvaluatePoint {
   F f;
@@ -180,6 +183,10 @@ struct DifferentiatePoint {
 template <Real T, class F>
 class PointwiseVelocity {
  public:
+  static_assert(
+      detail::PointFunction<F, T>,
+      "vrfm: a pointwise field needs operator()(T t, const T* x, T* v) const, which writes "
+      "the velocity to v");
   using value_type = T;
 
   struct Saved {
@@ -196,7 +203,9 @@ class PointwiseVelocity {
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>&) const {
-    ctx.each_row(x.rows, detail::EvaluatePoint<T, F>{f_, t, x, v});
+    if constexpr (detail::PointFunction<F, T>) {
+      ctx.each_row(x.rows, detail::EvaluatePoint<T, F>{f_, t, x, v});
+    }
   }
 
   template <class Ctx>

@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include <vrfm/core/distribution.hpp>
 #include <vrfm/core/fast_math.hpp>
 #include <vrfm/metrics/detail/fixed_sum.hpp>
 #include <vrfm/metrics/detail/pairwise.hpp>
@@ -74,11 +75,17 @@ template <ExecutionSpace Exec, class Density, class View>
 double true_log_likelihood(const Exec& exec, const Density& density, const View& samples) {
   using T = detail::metrics::Value<View>;
   const auto x = detail::metrics::samples(exec, "true_log_likelihood: samples", samples);
-  expect(x.cols == density.dimension(), "true_log_likelihood: samples have ", x.cols,
-         " columns but the density has ", density.dimension(), " dimensions");
-  return detail::metrics::fixed_sum(exec, "vrfm::metrics::true_log_likelihood", x.rows,
-                                    detail::metrics::LogDensity<T, Density>{x, density}) /
-         x.rows;
+  static_assert(LogDensity<Density, T>,
+                "vrfm: a density needs dimension() -> int and log_density(const T* x) const -> T");
+  if constexpr (LogDensity<Density, T>) {
+    expect(x.cols == density.dimension(), "true_log_likelihood: samples have ", x.cols,
+           " columns but the density has ", density.dimension(), " dimensions");
+    return detail::metrics::fixed_sum(exec, "vrfm::metrics::true_log_likelihood", x.rows,
+                                      detail::metrics::LogDensity<T, Density>{x, density}) /
+           x.rows;
+  } else {
+    return 0;
+  }
 }
 
 /// Mean over the rows y of `held_out` [M][D] of log (1/N sum_i N(y; x_i, bandwidth^2 I)) over the rows

@@ -122,10 +122,10 @@ double wasserstein1(const Exec& exec, const A& a, const B& b) {
 
 /// Mean over `directions` random unit directions of the W1 between the projections of `a` [N][D] and
 /// `b` [M][D], in their unit. The directions depend on `seed` alone. Throws std::invalid_argument
-/// for empty or not finite samples, different dimensions, or no directions.
+/// for empty or not finite samples, different dimensions, no directions, or a seed of more than 32 bits.
 template <ExecutionSpace Exec, class A, class B>
 double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directions = 128,
-                           std::uint32_t seed = 0) {
+                           std::uint64_t seed = 0) {
   using T = detail::metrics::Value<A>;
   static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
                 "vrfm: a metric needs samples of one type, float or double");
@@ -134,6 +134,8 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   detail::metrics::expect_same_columns("a", x, "b", y);
   expect(directions > 0, "sliced_wasserstein1: expected at least one direction, but got ",
          directions);
+  const RandomStream stream(narrow<std::uint32_t>(seed, "sliced_wasserstein1: the seed"),
+                            Purpose::projection);
   // A fixed number of directions at a time bounds the memory; the sum's shape does not depend on
   // it.
   constexpr int group = 32;
@@ -145,8 +147,7 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
         Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing),
         static_cast<std::size_t>(count), static_cast<std::size_t>(x.cols));
     Kokkos::parallel_for("vrfm::metrics::random_direction", Policy(exec, 0, count),
-                         detail::metrics::RandomDirection<T>{
-                             matrix(unit), RandomStream(seed, Purpose::projection), first});
+                         detail::metrics::RandomDirection<T>{matrix(unit), stream, first});
     sum += detail::metrics::projected_wasserstein1<Exec, T>(exec, x, y, matrix(unit));
   }
   return sum / directions;

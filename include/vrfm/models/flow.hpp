@@ -48,11 +48,11 @@ class Flow {
   using Options = typename Networks::Options;
 
   /// Builds the networks and draws their parameters from `seed`.
-  /// Throws std::invalid_argument naming the first impossible option.
-  Flow(const Exec& exec, const Options& options, std::uint32_t seed)
+  /// Throws std::invalid_argument naming the first impossible option, or a seed of more than 32 bits.
+  Flow(const Exec& exec, const Options& options, std::uint64_t seed)
       : exec_(exec), networks_(list_, options) {
     values_ = Array<T, Exec>("vrfm::Flow::parameters", list_.count());
-    initialize<Exec, T>(exec_, list_, values_, seed);
+    initialize<Exec, T>(exec_, list_, values_, narrow<std::uint32_t>(seed, "the seed"));
   }
 
   /// The same networks on the same values, which are shared, with products in another precision.

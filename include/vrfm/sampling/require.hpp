@@ -35,6 +35,16 @@ constexpr bool holds() {
   }
 }
 
+/// Whether the numbers of a table are const.
+template <class V>
+constexpr bool is_read_only() {
+  if constexpr (is_table<V>()) {
+    return std::is_const_v<typename V::value_type>;
+  } else {
+    return false;
+  }
+}
+
 template <class V, class Exec>
 constexpr bool is_accessible() {
   if constexpr (is_table<V>()) {
@@ -98,6 +108,14 @@ struct RequireTable {
                 "vrfm: a table of samples needs memory that the execution space can access");
   static constexpr bool ok =
       detail::is_table<V>() && detail::holds<V, F>() && detail::is_accessible<V, Exec>();
+};
+
+/// The same of a table that is written to.
+template <class V, class F, class Exec>
+struct RequireOutput {
+  static_assert(!detail::is_read_only<V>(),
+                "vrfm: a table that samples are written to needs numbers that are not const");
+  static constexpr bool ok = RequireTable<V, F, Exec>::ok && !detail::is_read_only<V>();
 };
 
 /// Says in one sentence what a saver lacks.

@@ -75,7 +75,7 @@ template <ExecutionSpace Exec, class Field, class View, class Solver, class S = 
                                    const Solver& solver, const IntegrationOptions& options = {},
                                    const S& saver = {}) {
   using T = FieldValue<Field>;
-  if constexpr (RequireField<Field>::ok && RequireTable<View, Field, Exec>::ok &&
+  if constexpr (RequireField<Field>::ok && RequireOutput<View, Field, Exec>::ok &&
                 RequireSolver<Solver, Field>::ok && RequireSaver<S, T>::ok) {
     const Matrix<T> table = matrix(x);
     return detail::transport(exec, field, detail::BeginAtTable<T>{table}, solver, saver, table,
@@ -94,7 +94,7 @@ template <ExecutionSpace Exec, class Field, class Source, class View, class Solv
                                  const S& saver = {}) {
   using T = FieldValue<Field>;
   if constexpr (RequireField<Field>::ok && RequireSource<Source, T>::ok &&
-                RequireTable<View, Field, Exec>::ok && RequireSolver<Solver, Field>::ok &&
+                RequireOutput<View, Field, Exec>::ok && RequireSolver<Solver, Field>::ok &&
                 RequireSaver<S, T>::ok) {
     detail::check_source(source, field);
     expect_same("the table of samples", x.extent(0), "the call", options.count, "rows");

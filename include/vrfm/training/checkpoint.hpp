@@ -8,6 +8,7 @@
 // taken by its shapes.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <sstream>
@@ -23,6 +24,22 @@ namespace vrfm {
 using Settings = Metadata;
 
 namespace detail {
+
+template <class F>
+concept HasParameters = requires(const F& f) {
+  f.exec();
+  f.parameters();
+  f.values();
+};
+
+/// A Trainer, or what has its state.
+template <class X>
+concept HasTrainingState = HasParameters<X> && requires(const X& trainer) {
+  typename X::T;
+  trainer.step();
+  trainer.state();
+  trainer.communicator();
+};
 
 inline constexpr std::string_view setting_prefix = "setting.";
 inline constexpr std::string_view network_prefix = "network.";
@@ -113,11 +130,32 @@ inline void expect_notes(const SafetensorsFile& file, const ParameterList& list)
   }
 }
 
+/// What all names of a file begin with if PyTorch wrapped the network that it is of: DistributedDataParallel
+/// and compile add a word each.
+inline std::string wrapper_of(const SafetensorsFile& file) {
+  std::string wrapper;
+  const auto all_begin_with = [&](const std::string& prefix) {
+    return std::all_of(file.tensors().begin(), file.tensors().end(),
+                       [&](const Tensor& tensor) { return tensor.name.starts_with(prefix); });
+  };
+  for (bool found = !file.tensors().empty(); found;) {
+    found = false;
+    for (const char* word : {"module.", "_orig_mod."}) {
+      if (!all_begin_with(wrapper + word)) continue;
+      wrapper += word;
+      found = true;
+    }
+  }
+  return wrapper;
+}
+
 /// Throws std::runtime_error for a tensor that is neither a parameter nor a checkpoint's state.
-inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list) {
+inline void reject_unknown(const SafetensorsFile& file, const ParameterList& list,
+                           const std::string& wrapper = {}) {
   const auto states = state_names(file);
   for (const Tensor& tensor : file.tensors()) {
     std::string_view name = tensor.name;
+    name.remove_prefix(wrapper.size());
     for (const auto& state : states) {
       if (!name.starts_with(state + '.')) continue;
       name.remove_prefix(state.size() + 1);
@@ -155,9 +193,11 @@ template <class FlowType>
 Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
                      std::string_view prefix) {
   const auto file = SafetensorsFile::read(path);
-  reject_unknown(file, flow.parameters());
+  const std::string wrapper = wrapper_of(file);
+  reject_unknown(file, flow.parameters(), wrapper);
   expect_notes(file, flow.parameters());
-  const auto host = read_parameters<typename FlowType::value_type>(file, flow.parameters(), prefix);
+  const auto host = read_parameters<typename FlowType::value_type>(file, flow.parameters(),
+                                                                   wrapper + std::string(prefix));
   copy_elements(flow.exec(), flow.values(), host);
   flow.exec().fence();
   Metadata settings = file.metadata();
@@ -180,7 +220,7 @@ inline Settings checkpoint_settings(const SafetensorsFile& file) {
 
 /// Writes the flow's parameters under their names, with `settings` as metadata. Atomic: an earlier
 /// file stays until the new one is complete. Throws std::runtime_error if it cannot be written.
-template <class FlowType>
+template <detail::HasParameters FlowType>
 void save_weights(const std::filesystem::path& path, const FlowType& flow,
                   const Settings& settings = {}) {
   using T = typename FlowType::value_type;
@@ -192,22 +232,35 @@ void save_weights(const std::filesystem::path& path, const FlowType& flow,
   write_safetensors(path, tensors, metadata);
 }
 
-/// Fills the flow's parameters from a weights file or a checkpoint; returns the file's metadata.
+/// Fills the flow's parameters from a weights file or a checkpoint; returns the file's metadata. The
+/// words before all names by which PyTorch tells a wrapped network are left out.
 /// Throws std::runtime_error naming the tensor that is missing, unknown or of another shape, or the
 /// property of the networks that differs; the flow is then unchanged.
-template <class FlowType>
+template <detail::HasParameters FlowType>
 Metadata load_weights(const std::filesystem::path& path, const FlowType& flow) {
   return detail::load_values(path, flow, "");
 }
 
 /// The same with the moving average of a checkpoint. Throws also where the checkpoint has none.
-template <class FlowType>
+template <detail::HasParameters FlowType>
 Metadata load_average(const std::filesystem::path& path, const FlowType& flow) {
   return detail::load_values(path, flow, std::string(average_name) + '.');
 }
 
+/// For what is no flow: says so.
+template <class Other>
+  requires(!detail::HasParameters<Other>)
+void save_weights(const std::filesystem::path&, const Other&, const Settings& = {}) {
+  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow");
+}
+template <class Other>
+  requires(!detail::HasParameters<Other>)
+void load_weights(const std::filesystem::path&, const Other&) {
+  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow");
+}
+
 /// Writes the whole state of a run, atomically; the communicator's root does.
-template <class TrainerType>
+template <detail::HasTrainingState TrainerType>
 void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
                      const Settings& settings) {
   using T = typename TrainerType::T;
@@ -234,7 +287,7 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
 /// Restores the state of a run; the next step is the one after the checkpoint's.
 /// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit; the
 /// trainer is then unchanged.
-template <class TrainerType>
+template <detail::HasTrainingState TrainerType>
 void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Settings& settings) {
   using T = typename TrainerType::T;
   const std::int64_t step = detail::read_step(file);
@@ -275,10 +328,26 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
 }
 
 /// The same from a file's path.
-template <class TrainerType>
+template <detail::HasTrainingState TrainerType>
 void load_checkpoint(const std::filesystem::path& path, TrainerType& trainer,
                      const Settings& settings) {
   load_checkpoint(SafetensorsFile::read(path), trainer, settings);
+}
+
+/// For what is no trainer: says so.
+template <class Other>
+  requires(!detail::HasTrainingState<Other>)
+void save_checkpoint(const std::filesystem::path&, const Other&, const Settings&) {
+  static_assert(
+      detail::HasTrainingState<Other>,
+      "vrfm: a checkpoint is that of a Trainer; save_weights and load_weights take a Flow");
+}
+template <class File, class Other>
+  requires(!detail::HasTrainingState<Other>)
+void load_checkpoint(const File&, const Other&, const Settings&) {
+  static_assert(
+      detail::HasTrainingState<Other>,
+      "vrfm: a checkpoint is that of a Trainer; save_weights and load_weights take a Flow");
 }
 
 }  // namespace vrfm

@@ -5,6 +5,7 @@
 #include <vrfm/data/draw.hpp>
 #include <vrfm/integrators/stochastic.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/likelihood.hpp>
 
@@ -24,6 +25,13 @@ struct Differentiable : Relaxation {
   template <class T>
   KOKKOS_FUNCTION void tangent(T, const T*, const T* dx, T* dv) const {
     dv[0] = -dx[0];
+  }
+};
+
+struct NotConst {
+  template <class T>
+  KOKKOS_FUNCTION void operator()(T, const T* x, T* v) {
+    v[0] = -x[0];
   }
 };
 
@@ -111,5 +119,17 @@ int main() {
   (void)draw_all<float>(exec, NoDraw{}, 3, 1, Purpose::source);
 #elif CASE == 23
   (void)energy_distance(exec, x, Table<double, Exec>("doubles", 3, 1));
+#elif CASE == 24
+  (void)integrate_all(exec, pointwise<float>(NotConst{}, 1), x, Euler{1});
+#elif CASE == 25
+  (void)pointwise<float>([](float t) { return t; }, 1);
+#elif CASE == 26
+  const Kokkos::View<const float**, Kokkos::LayoutRight, Exec> constant = x;
+  (void)integrate_all(exec, field, constant, Euler{1});
+#elif CASE == 27
+  const std::vector<float> numbers(3);
+  (void)energy_distance(exec, numbers, numbers);
+#elif CASE == 28
+  (void)true_log_likelihood(exec, NoDensity{}, x);
 #endif
 }

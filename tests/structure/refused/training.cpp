@@ -7,6 +7,7 @@
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/training/adam.hpp>
+#include <vrfm/training/checkpoint.hpp>
 #include <vrfm/training/trainer.hpp>
 
 namespace {
@@ -93,5 +94,11 @@ int main() {
 #elif CASE == 16
   const Flow<float, Exec> flow(Exec(), {.dimension = 1}, 1);
   Trainer(flow, VelocityLoss{}, AdamW{}, pairs, {}, Nothing{}).run(1, 1);
+#elif CASE == 17
+  save_checkpoint("file", Flow<float, Exec>(Exec(), {.dimension = 1}, 1), {});
+#elif CASE == 18
+  load_checkpoint("file", Flow<float, Exec>(Exec(), {.dimension = 1}, 1), {});
+#elif CASE == 19
+  save_weights("file", Source{});
 #endif
 }

@@ -15,6 +15,23 @@ inline constexpr T unlimited = (std::numeric_limits<T>::max)();
 template <class T>
 inline constexpr T resolution = std::numeric_limits<T>::epsilon();
 
+/// The step h as the type makes it, t + h - t: so that x moves by what t moves by, however far from 0
+/// the times are. A step that would not move t becomes one that does so everywhere between -size and
+/// size.
+template <class T>
+KOKKOS_INLINE_FUNCTION T representable_step(T t, T h, T size) {
+  const T moved = (t + h) - t;
+  if (moved != T(0) || h == T(0)) return moved;
+  const T shortest = size * resolution<T>;
+  return (t + (h < T(0) ? -shortest : shortest)) - t;
+}
+
+/// The larger end of a grid.
+template <class T>
+KOKKOS_INLINE_FUNCTION T size_of(const GridView& grid) {
+  return static_cast<T>(math::maximum(math::fabs(grid.begin), math::fabs(grid.end)));
+}
+
 /// Tiles of at most so many rows move the rows that go on together, once a quarter of the rows has
 /// ended.
 inline constexpr int most_compacted_rows = 1024;
@@ -107,6 +124,17 @@ struct SetFirstStep {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int) const { h(i, 0) = length; }
 };
 
+/// Row: h as the type makes it.
+template <class T>
+struct RepresentStep {
+  T size;
+  ConstMatrix<T> t;
+  Matrix<T> h;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    h(i, 0) = representable_step(t(i, 0), h(i, 0), size);
+  }
+};
+
 struct CountEvaluation {
   TrajectoryStatus* status;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const { status[i].evaluations += 1; }
@@ -170,10 +198,14 @@ struct ControlStep {
     TrajectoryStatus& tally = status[rows.place_of(i)];
     tally.steps += 1;
     tally.evaluations += Solver::Tableau::stages - 1;
+    const T before = rows.tries(i, 0);
     rows.tries(i, 0) += T(1);
     const T error = math::sqrt(rows.error(i, 0));
     const bool ended = error <= T(1) ? accept(i, error) : reject(i, error);
-    if (!ended && rows.tries(i, 0) >= static_cast<T>(solver.max_steps)) {
+    // Where T counts no further, there is a limit too.
+    const bool most =
+        rows.tries(i, 0) >= static_cast<T>(solver.max_steps) || rows.tries(i, 0) == before;
+    if (!ended && most) {
       stop(i, Reason::step_limit);
     }
   }
@@ -197,7 +229,9 @@ struct ControlStep {
     rows.growth(i, 0) = unlimited<T>;
     // A step that would leave less than a hundredth of itself goes to the end.
     const T rest = end - rows.t_next(i, 0), next = h * factor;
-    rows.h_next(i, 0) = math::fabs(rest) < T(1.01) * math::fabs(next) ? rest : next;
+    rows.h_next(i, 0) = math::fabs(rest) < T(1.01) * math::fabs(next)
+                            ? rest
+                            : representable_step(rows.t_next(i, 0), next, size_of<T>(grid));
     return false;
   }
 
@@ -205,11 +239,14 @@ struct ControlStep {
     const bool finite = math::is_finite(error);
     const T low = static_cast<T>(solver.min_factor);
     const T factor = finite ? math::maximum(low, math::minimum(T(1), power(error))) : low;
-    const T next = rows.h(i, 0) * factor;
-    rows.h_next(i, 0) = next;
+    const T tried = rows.h(i, 0), next = tried * factor, size = size_of<T>(grid);
+    const T shorter = representable_step(rows.t(i, 0), next, size);
+    rows.h_next(i, 0) = shorter;
     rows.growth(i, 0) = T(1);
-    const T size = static_cast<T>(math::maximum(math::fabs(grid.begin), math::fabs(grid.end)));
-    if (math::fabs(next) > size * resolution<T>) return false;
+    // A step that rounds to the one that was tried would be rejected for ever.
+    if (math::fabs(next) > size * resolution<T> && math::fabs(shorter) < math::fabs(tried)) {
+      return false;
+    }
     stop(i, finite ? Reason::step_too_small : Reason::not_finite);
     return true;
   }

@@ -15,7 +15,18 @@
 namespace vrfm::detail::metrics {
 
 template <class View>
-using Value = std::remove_const_t<typename View::value_type>;
+struct ValueOf {
+  using type = double;
+};
+template <class View>
+  requires Kokkos::is_view<View>::value
+struct ValueOf<View> {
+  using type = typename View::non_const_value_type;
+};
+
+/// The type of a view's numbers; of what is no view, and does not compile, any.
+template <class View>
+using Value = typename ValueOf<View>::type;
 
 /// Reduces to the smallest index for which `bad(index)` holds.
 template <class Bad>
@@ -54,15 +65,20 @@ struct RowNotFinite {
 template <ExecutionSpace Exec, class View>
 Matrix<const Value<View>> samples(const Exec& exec, std::string_view name, const View& view) {
   using T = Value<View>;
-  static_assert(Real<T>, "vrfm: a metric needs samples of float or double");
-  static_assert(Kokkos::SpaceAccessibility<Exec, typename View::memory_space>::accessible,
-                "vrfm: a metric needs samples in memory that the execution space can access");
-  const Matrix<const T> x = matrix(view);
-  expect(x.rows > 0 && x.cols > 0, name, ": expected at least one sample, but got ", x.rows,
-         " rows of ", x.cols, " columns");
-  const std::int64_t bad = first_bad(exec, x.rows, RowNotFinite<T>{x});
-  expect(bad == x.rows, name, ": row ", bad, " holds a number that is not finite");
-  return x;
+  static_assert(Kokkos::is_view<View>::value, "vrfm: a metric needs samples as a Kokkos view");
+  if constexpr (Kokkos::is_view<View>::value) {
+    static_assert(Real<T>, "vrfm: a metric needs samples of float or double");
+    static_assert(Kokkos::SpaceAccessibility<Exec, typename View::memory_space>::accessible,
+                  "vrfm: a metric needs samples in memory that the execution space can access");
+    const Matrix<const T> x = matrix(view);
+    expect(x.rows > 0 && x.cols > 0, name, ": expected at least one sample, but got ", x.rows,
+           " rows of ", x.cols, " columns");
+    const std::int64_t bad = first_bad(exec, x.rows, RowNotFinite<T>{x});
+    expect(bad == x.rows, name, ": row ", bad, " holds a number that is not finite");
+    return x;
+  } else {
+    return {};
+  }
 }
 
 /// Throws std::invalid_argument unless samples `a` and `b` have as many columns.
