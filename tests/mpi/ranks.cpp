@@ -7,8 +7,12 @@
 #else
 #define CATCH_CONFIG_RUNNER
 #endif
+#include <unistd.h>
+
 #include <cmath>
-#include <numeric>
+#include <filesystem>
+#include <limits>
+#include <string>
 #include <vector>
 
 #include <tests/support/catch.hpp>
@@ -16,6 +20,7 @@
 #include <tests/training/support.hpp>
 
 #include <vrfm/parallel/mpi_communicator.hpp>
+#include <vrfm/training/checkpoint_folder.hpp>
 
 using namespace vrfm::test;
 using vrfm::Execution;
@@ -98,6 +103,36 @@ TEST_CASE("processes train to the bits of one", "[mpi]") {
     shared.run(steps);
     CHECK((state_of(shared) == state_of(alone)));
   }
+}
+
+TEST_CASE("processes save together and go on together", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  // The root's name for the folder.
+  const vrfm::Array<double, Exec> process("process", 1);
+  process(0) = getpid();
+  ranks.broadcast(Exec(), process);
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("vrfm-mpi-" + std::to_string(static_cast<long>(process(0))));
+  const auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+  alone.run(8);
+  {
+    auto first = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(), ranks);
+    first.run(3);
+    vrfm::CheckpointFolder(path).save(first, {});
+  }
+  auto second = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options, tiny_optimizer(), ranks);
+  CHECK(vrfm::CheckpointFolder(path).load_newest(second, {}).has_value());
+  second.run(8);
+  CHECK((state_of(second) == state_of(alone)));
+
+  // What the root cannot write is an error of all.
+  const auto file = path / "step-000000003.safetensors";
+  CHECK(thrown<std::runtime_error>([&] {
+          vrfm::CheckpointFolder(file).save(second, {});
+        }).starts_with("checkpoint of step 8: "));
+  ranks.any(false);  // nobody reads any more
+  if (ranks.is_root()) std::filesystem::remove_all(path);
 }
 
 TEST_CASE("some processes of a program share a batch, others another", "[mpi]") {
