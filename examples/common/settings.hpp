@@ -26,6 +26,8 @@ struct SettingRule {
   std::string help;
   CLI::Validator check = CLI::Validator(std::string());
   bool latent = false;  ///< only with a latent variable
+  /// The value that is not written, so that files older than the setting have it; empty: none.
+  std::string unwritten = {};
 };
 
 template <class T>
@@ -77,7 +79,9 @@ template <class S>
 vrfm::Settings texts(const S& settings) {
   vrfm::Settings result;
   S::each(settings, [&](const char* name, const auto& value, const SettingRule& rule) {
-    if (!rule.latent || settings.latent > 0) result[name] = to_text(value);
+    if (rule.latent && settings.latent == 0) return;
+    const std::string text = to_text(value);
+    if (rule.unwritten.empty() || text != rule.unwritten) result[name] = text;
   });
   return result;
 }

@@ -50,8 +50,9 @@ struct Cifar10Settings : TrainingSettings {
     visit("head-channels", s.head_channels,
           SettingRule{"channels of an attention head", count_option()});
     visit("groups", s.groups,
-          SettingRule{"groups of every norm; 0: at most 32, of at least 4 channels each",
-                      count_or_none_option()});
+          SettingRule{.help = "groups of every norm; 0: at most 32, of at least 4 channels each",
+                      .check = count_or_none_option(),
+                      .unwritten = "0"});
     visit("conditioning", s.conditioning,
           SettingRule{"how t enters: additive, or by adaptive norm",
                       CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});

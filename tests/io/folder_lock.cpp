@@ -82,6 +82,18 @@ TEST_CASE("a killed process does not block", "[io][folder_lock]") {
   }
 }
 
+TEST_CASE("a holder that is about to end does not block", "[io][folder_lock]") {
+  const TemporaryFolder folder;
+  auto first = std::make_unique<FolderLock>(folder / "");
+  std::thread end([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    first.reset();
+  });
+  { const FolderLock second(folder / ""); }
+  end.join();
+  CHECK(folder.names().empty());
+}
+
 TEST_CASE("another host's lock blocks while it changes", "[io][folder_lock]") {
   const TemporaryFolder folder;
   const auto path = folder / "", file = path / FolderLock::file_name;

@@ -100,7 +100,7 @@ void check(const std::string& name, const L& layer, const ParameterList& list) {
   Rows y(dy.matrix().rows, layer.outputs()), dx(x.matrix().rows, layer.inputs()), g(1, n);
   const Ctx ctx{Exec()};
   Memory memory(20000);
-  typename L::template Saved<double> saved;
+  typename L::template Saved<double> saved{};
   layer.forward(ctx, p.data(), x.matrix(), y.matrix(), &saved, memory.arena);
   layer.backward(ctx, p.data(), Gradient<double>{g.data(), false}, x.matrix(), dy.matrix(),
                  dx.matrix(), saved, memory.arena);
@@ -125,7 +125,7 @@ TEST_CASE("adaptive group norm agrees with PyTorch", "[layers][golden]") {
   Rows y(18, 4), dx(18, 4), dmodulation(2, 8), g(1, 8);
   const Ctx ctx{Exec()};
   Memory memory(20000);
-  GroupNorm<Silu>::Saved<double> saved;
+  GroupNorm<Silu>::Saved<double> saved{};
   norm.forward(ctx, p.data(), x.matrix(), modulation.matrix(), y.matrix(), &saved, memory.arena);
   norm.backward(ctx, p.data(), Gradient<double>{g.data(), false}, x.matrix(), dy.matrix(),
                 dx.matrix(), dmodulation.matrix(), saved, memory.arena);

@@ -130,7 +130,7 @@ TEST_CASE("dropout is drawn where it is asked for, saved or not", "[models][unet
   const DrawAddress address{.seed = 1}, other{.seed = 2};
   const auto velocity = [&](const DrawAddress* draws, bool save) {
     run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
-      UnetVelocity::Saved<float> saved;
+      UnetVelocity::Saved<float> saved{};
       unet.forward(ctx, p.data(), Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(), draws,
                    v.matrix(), save ? &saved : nullptr, arena);
     });
@@ -288,7 +288,7 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
   const Flow<float, Exec, UnetNetworks> flow(Exec(), {velocity, base}, 1);
   Padded<float, Exec> x(2, 16, Numbers(5).take(32), 0), moments(2, 4);
   run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
-    UnetPosterior::Saved<float> saved;
+    UnetPosterior::Saved<float> saved{};
     LatentInputs<float> inputs{};
     inputs.x1 = x.matrix();
     flow.networks().posterior.moments(ctx, flow.values().data(), inputs, moments.matrix(), &saved,
@@ -385,7 +385,7 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
       dv(rows, dimension, golden_numbers("dv", rows * dimension)), t(rows, 1, {0.25, 0.875}),
       v(rows, dimension), dx(rows, dimension), g(1, static_cast<int>(flow.parameters().count()));
   run_step(Exec(), [&](const auto& ctx, Arena<float>& arena) {
-    UnetVelocity::Saved<float> saved;
+    UnetVelocity::Saved<float> saved{};
     const float* p = flow.values().data();
     unet.forward(ctx, p, Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(), nullptr,
                  v.matrix(), &saved, arena);

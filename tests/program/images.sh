@@ -69,6 +69,8 @@ steps=24
   run "$mnist" rfm train $tiny --recipe rfm --iterations 9
   grep -h "KL" "$dir/out" "$dir/err" && fail "mnist: a KL without latent variable"
   OMP_NUM_THREADS=1 run "$cifar10" cifar_one train $tiny_cifar --iterations 12
+  # Checkpoints from before the setting have none; they go on with its default.
+  grep -aqF '"setting.groups"' "$dir"/cifar_one/checkpoints/*.safetensors && fail "the default of groups is written"
   interrupted TERM 12 "$cifar10" $tiny_cifar
   same cifar_one stopped "cifar10, SIGTERM"
 }

@@ -292,8 +292,8 @@ class VelocityWishes {
     const Gradient<double> gradient{wanted & 1u ? g.data() : nullptr, false};
     const bool downstream = (wanted & 0b1110001u) != 0;
     const auto step = [&](const auto& ctx, Arena<double>& arena) {
-      typename Model::template PreparedSaved<double> prepared_saved;
-      typename Model::template Saved<double> saved;
+      typename Model::template PreparedSaved<double> prepared_saved{};
+      typename Model::template Saved<double> saved{};
       Condition<double> condition = condition_pattern(ctx, in, rows, arena);
       condition.z = given(4);
       condition.vector = given(5);

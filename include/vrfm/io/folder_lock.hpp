@@ -105,21 +105,17 @@ class FolderLock {
     return file_.get() >= 0;
   }
 
-  /// Whether there is a flock here. Throws if another process has it.
+  /// Whether there is a flock here. Throws if another process has it, and keeps it: one that was killed
+  /// has it until the system has cleared it away, and one that has just begun says who it is in a moment.
   bool lock() const {
     if (!options_.flock) return false;
-    while (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    for (int tries = 50;;) {
+      if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return true;
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return false;
-      // The holder may be about to write who it is.
-      std::string record;
-      for (int k = 0; k < 50 && record.empty(); ++k) {
-        if (k > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        record = read(file_.get());
-      }
-      refuse(record);
+      if (--tries == 0) refuse(read(file_.get()));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    return true;
   }
 
   /// Throws if the file changes within four beats.

@@ -38,7 +38,8 @@ inline std::string name_of(EncoderInput set) {
   const char* const each[] = {"x0", "x1", "x_t", "t"};
   for (unsigned k = 0; k < 4; ++k) {
     if (!contains(set, static_cast<EncoderInput>(1u << k))) continue;
-    names += (names.empty() ? "" : "+") + std::string(each[k]);
+    if (!names.empty()) names += '+';
+    names += each[k];
   }
   return names;
 }
