@@ -13,7 +13,7 @@ logs="$home/log"
 
 packages="g++ cmake ninja-build xz-utils
   libeigen3-dev catch2 libcli11-dev nlohmann-json3-dev libbenchmark-dev libpng-dev zlib1g-dev
-  librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format libdnnl-dev|"
+  librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format libdnnl-dev| libopenmpi-dev openmpi-bin"
 
 say() { printf 'vrfm: %s\n' "$*"; }
 die() {

@@ -9,8 +9,8 @@
 //   sum(exec, partition, roots, result, count)
 //       roots[k]: `count` elements in exec's memory, the sum of the k-th node of
 //       partition.roots(partition.owned(rank(), size())); result: `count` elements, which become the sum
-//       of all leaves on every rank; roots[0] may be result. After exec's work so far, before what is
-//       launched next. Elements are float or double.
+//       of all leaves on every rank; roots[0] may be result, and what the others hold may be lost. After
+//       exec's work so far, before what is launched next. Elements are float or double.
 //   any(flag)                   true on all ranks if `flag` is true on one; all ranks call it
 //   broadcast(exec, values)     the elements of a view become those of the root's
 #pragma once

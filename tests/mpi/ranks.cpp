@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Ranks that are processes: mpirun -n 1, 2, 3, 4. Each rank compares its training with one that it makes
+// alone.
+#if __has_include(<catch2/catch_session.hpp>)
+#include <catch2/catch_session.hpp>
+#else
+#define CATCH_CONFIG_RUNNER
+#endif
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+#include <tests/support/thrown.hpp>
+#include <tests/training/support.hpp>
+
+#include <vrfm/parallel/mpi_communicator.hpp>
+#include <vrfm/training/checkpoint_folder.hpp>
+
+using namespace vrfm::test;
+using vrfm::Execution;
+using vrfm::Launch;
+using vrfm::MpiCommunicator;
+using vrfm::Partition;
+using vrfm::Reproducible;
+using Exec = Kokkos::DefaultHostExecutionSpace;
+using TinyFlow = vrfm::Flow<float, Exec>;
+
+static_assert(vrfm::Communicator<MpiCommunicator> && vrfm::Messenger<MpiCommunicator>);
+
+namespace {
+
+/// The sums of this rank's nodes, leaf k being k / 7 + i at element i.
+template <class S>
+std::vector<std::vector<S>> nodes_of(const Partition& partition, const vrfm::LeafRange& range,
+                                     std::size_t count) {
+  std::vector<vrfm::TreeNode> stack;
+  std::vector<std::vector<S>> sums;
+  for (int leaf = range.first; leaf < range.end(); ++leaf) {
+    sums.emplace_back(count);
+    for (std::size_t i = 0; i < count; ++i) sums.back()[i] = S(leaf) / S(7) + S(i);
+    for (int merged = partition.push(stack, {0, leaf}); merged > 0; --merged) {
+      for (std::size_t i = 0; i < count; ++i) sums[sums.size() - 2][i] += sums.back()[i];
+      sums.pop_back();
+    }
+  }
+  return sums;
+}
+
+template <class S>
+std::vector<S> sum_of(const MpiCommunicator& ranks, const Partition& partition, std::size_t count) {
+  auto nodes = nodes_of<S>(partition, partition.owned(ranks.rank(), ranks.size()), count);
+  std::vector<S*> roots;
+  for (auto& node : nodes) roots.push_back(node.data());
+  std::vector<S> result(count);
+  ranks.sum(Exec(), partition, std::span<S* const>(roots), result.data(), count);
+  return result;
+}
+
+template <class S>
+void check_sums() {
+  const std::size_t count = 1000;
+  for (const int leaves : {1, 3, 8, 11, 64}) {
+    INFO(leaves << " leaves");
+    const Partition partition(leaves, leaves);
+    const auto alone = nodes_of<S>(partition, {0, leaves}, count);
+    CHECK(sum_of<S>(MpiCommunicator(MPI_COMM_WORLD), partition, count) == alone[0]);
+    for (const auto reproducible : {Reproducible::fixed, Reproducible::fast}) {
+      const MpiCommunicator ranks(MPI_COMM_WORLD, reproducible);
+      const auto found = sum_of<S>(ranks, partition, count);
+      // Each of the additions errs by half a unit in the last place of a partial sum at most.
+      const S most = S(leaves) * std::numeric_limits<S>::epsilon();
+      for (std::size_t i = 0; i < count; ++i) {
+        CHECK(std::fabs(found[i] - alone[0][i]) <= most * std::fabs(alone[0][i]));
+      }
+      if (reproducible == Reproducible::fixed) CHECK(sum_of<S>(ranks, partition, count) == found);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("processes add up to the bits of one", "[mpi]") {
+  check_sums<float>();
+  check_sums<double>();
+}
+
+TEST_CASE("processes train to the bits of one", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  for (const Launch& launch :
+       {Launch{Execution::tiles, 0}, Launch{Execution::batch, 100}, Launch{Execution::batch, 1}}) {
+    INFO("leaves of " << launch.batch);
+    auto options = in_launch(tiny_options(), launch);
+    const std::int64_t steps = launch.batch == 1 ? 2 : 8;
+    auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+    alone.run(steps);
+    auto shared = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(), ranks);
+    shared.run(steps);
+    CHECK((state_of(shared) == state_of(alone)));
+  }
+}
+
+TEST_CASE("processes save together and go on together", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  // The root's name for the folder.
+  const vrfm::Array<double, Exec> process("process", 1);
+  process(0) = getpid();
+  ranks.broadcast(Exec(), process);
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("vrfm-mpi-" + std::to_string(static_cast<long>(process(0))));
+  const auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+  alone.run(8);
+  {
+    auto first = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(), ranks);
+    first.run(3);
+    vrfm::CheckpointFolder(path).save(first, {});
+  }
+  auto second = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options, tiny_optimizer(), ranks);
+  CHECK(vrfm::CheckpointFolder(path).load_newest(second, {}).has_value());
+  second.run(8);
+  CHECK((state_of(second) == state_of(alone)));
+
+  // What the root cannot write is an error of all.
+  const auto file = path / "step-000000003.safetensors";
+  CHECK(thrown<std::runtime_error>([&] {
+          vrfm::CheckpointFolder(file).save(second, {});
+        }).starts_with("checkpoint of step 8: "));
+  ranks.any(false);  // nobody reads any more
+  if (ranks.is_root()) std::filesystem::remove_all(path);
+}
+
+TEST_CASE("some processes of a program share a batch, others another", "[mpi]") {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm half = MPI_COMM_NULL;
+  MPI_Comm_split(MPI_COMM_WORLD, rank % 2, 0, &half);
+  {
+    const MpiCommunicator ranks(half);
+    MPI_Comm_free(&half);  // it works on a duplicate
+    const Partition partition(8, 8);
+    CHECK(sum_of<float>(ranks, partition, 10) == nodes_of<float>(partition, {0, 8}, 10)[0]);
+    CHECK(ranks.any(rank < 2));
+    CHECK_FALSE(ranks.any(false));
+    const vrfm::Array<double, Exec> values("values", 3);
+    Kokkos::deep_copy(values, rank % 2 + 1.5 * (rank / 2));
+    ranks.broadcast(Exec(), values);
+    CHECK(values(2) == rank % 2);
+  }
+  CHECK(thrown<std::invalid_argument>([] { MpiCommunicator{MPI_COMM_NULL}; }) ==
+        "vrfm: an MpiCommunicator needs a communicator, got MPI_COMM_NULL");
+}
+
+int main(int argc, char* argv[]) {
+  const auto early = thrown<std::runtime_error>([] { MpiCommunicator{MPI_COMM_WORLD}; });
+  int level = 0;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level);
+  int status = early.find("MPI is not initialised") == std::string::npos ? 1 : 0;
+  {
+    const Kokkos::ScopeGuard kokkos(argc, argv);
+    status += Catch::Session().run(argc, argv);
+  }
+  MPI_Finalize();
+  return status;
+}

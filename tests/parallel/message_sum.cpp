@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sums by messages, between ranks that are threads whose messages are delayed and overtake each other:
+// the bits of one rank alone, and no more traffic than the formula says.
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include <tests/support/catch.hpp>
+
+#include <vrfm/parallel/message_sum.hpp>
+
+#if defined(KOKKOS_ENABLE_SERIAL)
+
+using vrfm::Partition;
+
+namespace {
+
+/// Messages under way.
+struct Mail {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::map<std::pair<int, int>, std::deque<std::vector<char>>> boxes;  // by (from, to)
+};
+
+/// A rank's end of the mail. Messages to different ranks leave in a random order and after random times.
+class AdverseMessenger {
+ public:
+  AdverseMessenger(Mail& mail, int rank, int size)
+      : mail_(&mail), rank_(rank), size_(size), random_(static_cast<unsigned>(rank) + 7) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  std::size_t bytes() const { return bytes_; }
+  int messages() const { return messages_; }
+
+  void exchange(std::span<const vrfm::Outgoing> outgoing,
+                std::span<const vrfm::Incoming> incoming) const {
+    std::vector<std::size_t> order(outgoing.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+    std::shuffle(order.begin(), order.end(), random_);
+    // From one rank to another messages keep their order.
+    std::map<int, std::vector<std::size_t>> due;
+    for (std::size_t k = outgoing.size(); k > 0; --k) due[outgoing[k - 1].to].push_back(k - 1);
+    for (const std::size_t k : order) {
+      auto& next = due[outgoing[k].to];
+      const vrfm::Outgoing& out = outgoing[next.back()];
+      next.pop_back();
+      if (random_() % 8 == 0)
+        std::this_thread::sleep_for(std::chrono::microseconds(random_() % 50));
+      const auto* data = static_cast<const char*>(out.data);
+      const std::lock_guard lock(mail_->mutex);
+      mail_->boxes[{rank_, out.to}].emplace_back(data, data + out.bytes);
+      mail_->arrived.notify_all();
+      bytes_ += out.bytes;
+      ++messages_;
+    }
+    for (const vrfm::Incoming& in : incoming) {
+      std::unique_lock lock(mail_->mutex);
+      auto& box = mail_->boxes[{in.from, rank_}];
+      mail_->arrived.wait(lock, [&] { return !box.empty(); });
+      check_size(box.front().size(), in.bytes);
+      std::memcpy(in.data, box.front().data(), in.bytes);
+      box.pop_front();
+    }
+  }
+
+ private:
+  // Catch2's assertions are for one thread.
+  static void check_size(std::size_t found, std::size_t expected) {
+    if (found != expected) std::abort();
+  }
+
+  Mail* mail_;
+  int rank_, size_;
+  mutable std::mt19937 random_;
+  mutable std::size_t bytes_ = 0;
+  mutable int messages_ = 0;
+};
+
+std::vector<float> leaf_values(int leaf, std::size_t count) {
+  std::mt19937 random(static_cast<unsigned>(leaf));
+  std::vector<float> values(count);
+  for (float& value : values) value = std::normal_distribution<float>(0, 100)(random);
+  return values;
+}
+
+/// The nodes of a rank, added along the tree.
+std::vector<std::vector<float>> nodes_of(const Partition& partition, const vrfm::LeafRange& range,
+                                         std::size_t count) {
+  std::vector<vrfm::TreeNode> stack;
+  std::vector<std::vector<float>> sums;
+  for (int leaf = range.first; leaf < range.end(); ++leaf) {
+    sums.push_back(leaf_values(leaf, count));
+    for (int merged = partition.push(stack, {0, leaf}); merged > 0; --merged) {
+      for (std::size_t i = 0; i < count; ++i) sums[sums.size() - 2][i] += sums.back()[i];
+      sums.pop_back();
+    }
+  }
+  return sums;
+}
+
+struct RankResult {
+  std::vector<float> sum;
+  std::size_t bytes = 0;
+  int messages = 0;
+};
+
+std::vector<RankResult> sum_of_ranks(const Partition& partition, int size, std::size_t count,
+                                     bool in_place) {
+  Mail mail;
+  std::vector<RankResult> results(static_cast<std::size_t>(size));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      const AdverseMessenger messenger(mail, rank, size);
+      vrfm::MessageMemory memory;
+      RankResult& mine = results[static_cast<std::size_t>(rank)];
+      // Twice: the memory of the first call serves the second.
+      for (int k = 0; k < 2; ++k) {
+        auto nodes = nodes_of(partition, partition.owned(rank, size), count);
+        std::vector<float*> roots;
+        for (auto& node : nodes) roots.push_back(node.data());
+        mine.sum.assign(count, -1);
+        float* const result = in_place && !roots.empty() ? roots[0] : mine.sum.data();
+        vrfm::tree_sum(messenger, Kokkos::Serial(), partition, std::span<float* const>(roots),
+                       result, count, memory);
+        if (result != mine.sum.data()) mine.sum = nodes[0];
+      }
+      mine.bytes = messenger.bytes() / 2;
+      mine.messages = messenger.messages() / 2;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  return results;
+}
+
+}  // namespace
+
+TEST_CASE("ranks that exchange messages have the sum of one rank", "[parallel][ranks]") {
+  for (const int leaves : {1, 4, 7, 8, 64, 90}) {
+    const Partition partition(leaves, leaves);
+    for (const std::size_t count : {std::size_t{1}, std::size_t{5}, std::size_t{193}}) {
+      const auto alone = nodes_of(partition, {0, leaves}, count);
+      REQUIRE(alone.size() == 1);
+      for (const int size : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16}) {
+        INFO(leaves << " leaves, " << count << " elements, " << size << " ranks");
+        for (const auto& rank : sum_of_ranks(partition, size, count, size % 2 == 0)) {
+          CHECK(rank.sum == alone[0]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a sum of ranks sends what the formula says", "[parallel][ranks]") {
+  constexpr std::size_t count = 240;
+  // One node a rank: recursive halving and doubling.
+  for (const int size : {2, 4, 8, 16}) {
+    int rounds = 0;
+    for (int n = size; n > 1; n /= 2) ++rounds;
+    for (const auto& rank : sum_of_ranks(Partition(64, 64), size, count, true)) {
+      CHECK(rank.bytes == 2 * count * sizeof(float) * (std::size_t(size) - 1) / std::size_t(size));
+      CHECK(rank.messages == 2 * rounds);
+    }
+  }
+  // Other numbers: the parts of each node to their owners, then the sums.
+  const Partition partition(64, 64);
+  for (const int size : {3, 5, 6}) {
+    const auto results = sum_of_ranks(partition, size, count, true);
+    for (int rank = 0; rank < size; ++rank) {
+      const auto nodes = partition.roots(partition.owned(rank, size)).size();
+      const auto others = static_cast<std::size_t>(size) - 1;
+      const auto& result = results[static_cast<std::size_t>(rank)];
+      CHECK(result.bytes == (nodes + 1) * others * (count / std::size_t(size)) * sizeof(float));
+      CHECK(result.messages == static_cast<int>((nodes + 1) * others));
+    }
+  }
+}
+
+#endif
