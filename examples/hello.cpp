@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <exception>
 
-#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/weights.hpp>
 #include <vrfm/vrfm.hpp>
 
 int main(int argc, char** argv) {

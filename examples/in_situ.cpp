@@ -8,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/weights.hpp>
 #include <vrfm/vrfm.hpp>
 
 namespace {

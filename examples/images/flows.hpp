@@ -13,7 +13,7 @@
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/paths/time_sampler.hpp>
-#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/weights.hpp>
 
 #include <examples/common/run.hpp>
 #include <examples/images/pictures.hpp>

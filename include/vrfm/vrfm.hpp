@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The whole library but the files (vrfm/io, vrfm/training/checkpoint.hpp,
+// The whole library but the files (vrfm/io, vrfm/training/weights.hpp, checkpoint.hpp and checkpoint_folder.hpp,
 // vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
 // (vrfm/models/residual/networks.hpp and vrfm/models/unet/networks.hpp).

@@ -3,34 +3,11 @@
 // What the adaptive time loop does with each row besides evaluating the stages.
 #pragma once
 
-#include <limits>
-
+#include <vrfm/integrators/detail/step_length.hpp>
 #include <vrfm/integrators/saver.hpp>
 #include <vrfm/integrators/step_control.hpp>
 
 namespace vrfm::detail {
-
-template <class T>
-inline constexpr T unlimited = (std::numeric_limits<T>::max)();
-template <class T>
-inline constexpr T resolution = std::numeric_limits<T>::epsilon();
-
-/// The step h as the type makes it, t + h - t: so that x moves by what t moves by, however far from 0
-/// the times are. A step that would not move t becomes one that does so everywhere between -size and
-/// size.
-template <class T>
-KOKKOS_INLINE_FUNCTION T representable_step(T t, T h, T size) {
-  const T moved = (t + h) - t;
-  if (moved != T(0) || h == T(0)) return moved;
-  const T shortest = size * resolution<T>;
-  return (t + (h < T(0) ? -shortest : shortest)) - t;
-}
-
-/// The larger end of a grid.
-template <class T>
-KOKKOS_INLINE_FUNCTION T size_of(const GridView& grid) {
-  return static_cast<T>(math::maximum(math::fabs(grid.begin), math::fabs(grid.end)));
-}
 
 /// Tiles of at most so many rows move the rows that go on together, once a quarter of the rows has
 /// ended.
@@ -113,25 +90,6 @@ struct BeginAdaptive {
     status[i].saved = 1;
     status[i].evaluations += 1;
     saver(0, block.first_row + i, rows.t(i, 0), x.row(i), x.cols);
-  }
-};
-
-/// Element (i, 0): h = length.
-template <class T>
-struct SetFirstStep {
-  T length;
-  Matrix<T> h;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int) const { h(i, 0) = length; }
-};
-
-/// Row: h as the type makes it.
-template <class T>
-struct RepresentStep {
-  T size;
-  ConstMatrix<T> t;
-  Matrix<T> h;
-  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    h(i, 0) = representable_step(t(i, 0), h(i, 0), size);
   }
 };
 
