@@ -107,7 +107,7 @@ std::string patched(std::string file, std::ptrdiff_t position, std::string_view 
 /// where that cannot be: the sanitizers end the process instead.
 class LessMemory {
  public:
-  explicit LessMemory(std::uint64_t room) {
+  explicit LessMemory([[maybe_unused]] std::uint64_t room) {
 #if !defined(VRFM_TEST_SANITIZED)
     std::uint64_t pages = 0;
     std::ifstream("/proc/self/statm") >> pages;

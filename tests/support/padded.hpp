@@ -67,7 +67,7 @@ class Padded {
 
  private:
   // Far outside the range of the tests' numbers.
-  static constexpr T guard = T(-7.0e30);
+  static constexpr T guard = T(-0x1p102);
 
   std::size_t extent() const {
     return static_cast<std::size_t>(rows_) * static_cast<std::size_t>(stride_);
