@@ -115,13 +115,13 @@ TEMPLATE_LIST_TEST_CASE("tiles, whole batches and parts of it give the same grad
     const double error = (batch + tile) * epsilon<T>;
     CHECK(largest(tiles) > 0);
     CHECK(difference(tiles, whole, error * largest(whole)) == "");
-    const auto near = [&](const StepLosses& losses) {
+    const auto near = [&, expected_losses = whole_losses](const StepLosses& losses) {
       for (std::size_t k = 0; k < 2; ++k) {
-        const double expected = whole_losses.terms[k];
+        const double expected = expected_losses.terms[k];
         CHECK(std::fabs(losses.terms[k] - expected) <= error * expected);
       }
-      CHECK(std::fabs(losses.gradient_norm - whole_losses.gradient_norm) <=
-            error * whole_losses.gradient_norm);
+      CHECK(std::fabs(losses.gradient_norm - expected_losses.gradient_norm) <=
+            error * expected_losses.gradient_norm);
     };
     near(tile_losses);
     for (const int leaf : {100, batch}) {
