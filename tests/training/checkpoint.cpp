@@ -3,10 +3,12 @@
 // Checkpoints and weights: a run that is stopped and continued ends with the bits of one that was
 // not, and a file that does not fit is one clear error that changes nothing.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +28,26 @@ using TinyFlow = vrfm::Flow<float>;
 using TinyTrainer = decltype(tiny_trainer(std::declval<TinyFlow>()));
 
 namespace {
+
+/// Keeps the last gradient, under a name with which those of parameters begin.
+struct NamedAsNetwork {
+  static constexpr std::array<const char*, 1> state{"velocity"};
+
+  template <class T>
+  struct Step {
+    KOKKOS_FUNCTION T operator()(T parameter, T gradient,
+                                 vrfm::OptimizerState<T, 1>& memory) const {
+      memory.value[0] = gradient;
+      return parameter - T(0.01) * gradient;
+    }
+  };
+
+  void check() const {}
+  template <class T>
+  KOKKOS_FUNCTION Step<T> at(std::int64_t) const {
+    return {};
+  }
+};
 
 const Settings settings{{"beta", "0.1"}, {"learning_rate", "0.01"}};
 
@@ -194,13 +216,25 @@ TEST_CASE("a checkpoint that does not fit changes nothing", "[training][checkpoi
     }
   }
   SECTION("the number of steps") {
-    for (const std::string step : {"-3", "3x", "", " 3", "99999999999999999999"})
+    for (const std::string step : {"-3", "3x", "", " 3", "4294967296", "99999999999999999999"})
       refused_after({"number of steps", "'" + step + "'"},
                     [&](Contents& c) { c.metadata["step"] = step; });
     refused_after({"number of steps", "is this a checkpoint?"},
                   [&](Contents& c) { c.metadata.erase("step"); });
     vrfm::save_weights(bad, flow_from(1), settings);
     refused(bad, settings, {"is this a checkpoint?"});
+  }
+  SECTION("numbers that are none") {
+    std::vector<float> numbers;
+    for (const std::string prefix : {"", "adam.second_moment."}) {
+      refused_after({"tensor '" + prefix + bias + "'", "element 1 is nan"}, [&](Contents& c) {
+        Tensor& tensor = c.at(prefix + bias);
+        const auto values = tensor.values<float>();
+        numbers.assign(values.begin(), values.end());
+        numbers[1] = std::numeric_limits<float>::quiet_NaN();
+        tensor.data = std::as_bytes(std::span(numbers));
+      });
+    }
   }
   SECTION("the file") {
     refused(folder / "nowhere", settings, {"cannot read"});
@@ -229,6 +263,22 @@ TEST_CASE("a checkpoint that does not fit changes nothing", "[training][checkpoi
   // The trainer is still good for the checkpoint that fits.
   vrfm::load_checkpoint(good, trainer, settings);
   CHECK((state_of(trainer) == state_of(source)));
+}
+
+TEST_CASE("an optimizer's state may be called as a part of the networks is",
+          "[training][checkpoint]") {
+  const TemporaryFolder folder;
+  const auto exec = Kokkos::DefaultExecutionSpace();
+  const auto noise = vrfm::standard_normal<float>(exec, 2);
+  const auto make = [&](std::uint32_t seed) {
+    return vrfm::Trainer(flow_from(seed), vrfm::Elbo{}, NamedAsNetwork{},
+                         vrfm::independent(noise, noise), {.batch = 8});
+  };
+  auto first = make(1), second = make(2);
+  first.run(2);
+  vrfm::save_checkpoint(folder / "c", first, {});
+  vrfm::load_checkpoint(folder / "c", second, {});
+  CHECK((state_of(second) == state_of(first)));
 }
 
 TEST_CASE("a checkpoint that cannot be written leaves the earlier one", "[training][checkpoint]") {
@@ -294,6 +344,17 @@ TEST_CASE("weights come out of a checkpoint too", "[training][weights]") {
   CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::load_average(folder / "w", to); }),
                 {"w", "ema."}));
   CHECK(vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(folder / "w")).empty());
+}
+
+TEST_CASE("settings of weights have names of their own", "[training][weights]") {
+  const TemporaryFolder folder;
+  for (const std::string name : {"step", "state", "network.groups"}) {
+    CHECK(thrown<std::invalid_argument>([&] {
+            vrfm::save_weights(folder / "w", flow_from(1), {{name, "1"}});
+          }) == "vrfm: save_weights: a setting may not be called '" + name +
+                    "', which means something else in weights and checkpoints");
+  }
+  CHECK(folder.names().empty());
 }
 
 TEST_CASE("weights that do not fit change nothing", "[training][weights]") {

@@ -92,6 +92,15 @@ TEST_CASE("a folder keeps the last checkpoints", "[training][checkpoint]") {
   auto other = trainer_from(2);
   CHECK(folder.load_newest(other, settings) == folder.files().front());
   CHECK((state_of(other) == state_of(trainer)));
+  // One of an earlier step is not what is too old.
+  auto earlier = trainer_from(3);
+  earlier.run(1);
+  CHECK(std::filesystem::exists(folder.save(earlier, settings)));
+  CHECK(names(folder).size() == 3);
+  // Whatever the error is, all ranks hear it.
+  CHECK(thrown<std::runtime_error>([&] {
+          folder.save(trainer, {{"x", "\xff"}});
+        }).starts_with("checkpoint of step 10: "));
   CHECK(thrown<std::invalid_argument>([&] { CheckpointFolder(temporary / "run", 0); }) ==
         "vrfm: CheckpointFolder: must keep at least 1 checkpoint, got 0");
 }

@@ -394,23 +394,33 @@ TEST_CASE("impossible hyper-parameters are refused", "[training][optimizer]") {
   CHECK(refusal(Adam{.learning_rate = 0}) == "vrfm: learning rate must be positive, got 0");
   CHECK(contains(refusal(Sgd{.learning_rate = nan}), "learning rate must be positive, got "));
   CHECK(refusal(Lion{.learning_rate = infinity}) ==
-        "vrfm: learning rate must be positive, got inf");
+        "vrfm: learning rate must be a number that float holds, >= 0, got inf");
   CHECK(refusal(Adam{.learning_rate = StepFunction::warmup(1, -1)}) ==
         "vrfm: the warm-up of the learning rate must be >= 0 steps, got -1");
   CHECK(refusal(AdamW{.beta1 = 1}) == "vrfm: beta1 must be in [0, 1), got 1");
   CHECK(refusal(AdamW{.beta2 = -0.1}) == "vrfm: beta2 must be in [0, 1), got -0.1");
-  CHECK(refusal(AdamW{.epsilon = 0}) == "vrfm: epsilon must be positive, got 0");
-  CHECK(refusal(AdamW{.weight_decay = -0.01}) == "vrfm: weight decay must be >= 0, got -0.01");
+  CHECK(refusal(AdamW{.epsilon = 0}) ==
+        "vrfm: epsilon must be a number that float holds, >= 1.17549e-38, got 0");
+  CHECK(refusal(AdamW{.weight_decay = -0.01}) ==
+        "vrfm: weight decay must be a number that float holds, >= 0, got -0.01");
   CHECK(contains(refusal(AdamW{.beta1 = nan}), "beta1 must be in [0, 1), got "));
-  CHECK(contains(refusal(AdamW{.weight_decay = nan}), "weight decay must be >= 0, got "));
+  CHECK(contains(refusal(AdamW{.weight_decay = nan}),
+                 "weight decay must be a number that float holds, >= 0, got "));
+
+  // What is 0 or infinite as a float.
+  CHECK(contains(refusal(AdamW{.epsilon = 1e-50}), "epsilon must be a number that float holds"));
+  CHECK(contains(refusal(Sgd{.learning_rate = 1e39}), "got 1e+39"));
+  CHECK(contains(refusal(Lion{.weight_decay = infinity}), "got inf"));
 
   CHECK(refusal(Sgd{.momentum = 1}) == "vrfm: momentum must be in [0, 1), got 1");
   CHECK(contains(refusal(Sgd{.momentum = nan}), "momentum must be in [0, 1), got "));
   CHECK(refusal(Sgd{.nesterov = true}) == "vrfm: Nesterov's step needs a momentum above 0, got 0");
-  CHECK(refusal(Sgd{.weight_decay = -1}) == "vrfm: weight decay must be >= 0, got -1");
+  CHECK(refusal(Sgd{.weight_decay = -1}) ==
+        "vrfm: weight decay must be a number that float holds, >= 0, got -1");
   CHECK(refusal(Lion{.beta1 = 1}) == "vrfm: beta1 must be in [0, 1), got 1");
   CHECK(refusal(Lion{.beta2 = 2}) == "vrfm: beta2 must be in [0, 1), got 2");
-  CHECK(refusal(Lion{.weight_decay = -1}) == "vrfm: weight decay must be >= 0, got -1");
+  CHECK(refusal(Lion{.weight_decay = -1}) ==
+        "vrfm: weight decay must be a number that float holds, >= 0, got -1");
 
   for (const double decay : {1.0, -0.5})
     CHECK(refusal(Averaged{AdamW{}, decay}) ==

@@ -31,7 +31,7 @@ struct SquaredDistance {
   }
 };
 
-/// Calls part.check() of a distance, weight or time sampler that has one; it throws
+/// Calls part.check() of a path, distance, weight or time sampler that has one; it throws
 /// std::invalid_argument.
 template <class Part>
 void check_part(const Part& part) {

@@ -31,6 +31,7 @@ struct BasicElbo {
   template <class Networks>
   void check(const Networks& networks) const {
     beta.check("Elbo's beta");
+    check_part(path);
     check_part(distance);
     check_part(time_weight);
     check_part(times);

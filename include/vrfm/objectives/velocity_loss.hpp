@@ -24,6 +24,7 @@ struct BasicVelocityLoss {
   /// Throws std::invalid_argument if the networks have a latent variable.
   template <class Networks>
   void check(const Networks& networks) const {
+    check_part(path);
     check_part(distance);
     check_part(time_weight);
     check_part(times);

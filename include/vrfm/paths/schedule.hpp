@@ -7,6 +7,7 @@
 
 #include <concepts>
 
+#include <vrfm/core/check.hpp>
 #include <vrfm/core/compat.hpp>
 
 namespace vrfm {
@@ -54,6 +55,13 @@ struct VariancePreservingSchedule {
 
   double beta_min = 0.1;
   double beta_max = 20.0;
+
+  /// Throws std::invalid_argument unless the path goes from noise to data without turning back.
+  void check() const {
+    expect(beta_min > 0 && beta_max >= beta_min && math::is_finite(beta_max),
+           "VariancePreservingSchedule needs 0 < beta_min <= beta_max, finite, got ", beta_min,
+           " and ", beta_max);
+  }
 
   template <class T>
   KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {

@@ -7,6 +7,9 @@
 // 1990; Grathwohl et al. 2019), one derivative a probe, the probes fixed along a trajectory.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include <vrfm/integrators/velocity.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/linalg/execution.hpp>
@@ -117,6 +120,9 @@ class DivergenceVelocity {
       : field_(field), kind_(kind), probes_(kind == Divergence::exact ? 0 : probes) {
     expect(kind == Divergence::exact || probes >= 1, "an estimated divergence needs at least 1 ",
            "probe, got ", probes);
+    expect(std::int64_t{probes_} * (field.dimension() + 3) <= (std::numeric_limits<int>::max)(),
+           "an estimated divergence needs probes whose elements an int counts, got ", probes,
+           " probes of ", field.dimension(), " dimensions");
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return field_.dimension() + 1; }

@@ -84,6 +84,8 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, products>& flow,
          "t was given, but the posterior does not see it");
   detail::check_condition(flow.exec(), options.condition, posterior.inputs(), "the posterior");
 
+  expect(!options.t || (*options.t >= 0 && *options.t <= 1), "encode needs t in [0, 1], got ",
+         options.t.value_or(0));
   const auto latent = static_cast<std::size_t>(flow.latent());
   const Encoding<T, Exec> out{Table<T, Exec>("vrfm::encode::mean", rows, latent),
                               Table<T, Exec>("vrfm::encode::log_variance", rows, latent),
@@ -151,6 +153,7 @@ Table<T, Exec> reconstruct(const Flow<T, Exec, Networks, products>& flow,
   const Table<T, Exec> x(Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::reconstruct"),
                          x0.extent(0), x0.extent(1));
   Kokkos::deep_copy(flow.exec(), x, x0);
+  if (x.extent(0) == 0) return x;
   const auto field = velocity_of(flow, {.latents = code.z,
                                         .condition = detail::tables_for(options.condition, taken),
                                         .guidance = options.guidance});

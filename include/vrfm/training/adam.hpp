@@ -57,8 +57,9 @@ void check_adam(const O& o) {
   check_learning_rate(o.learning_rate);
   expect(o.beta1 >= 0 && o.beta1 < 1, "beta1 must be in [0, 1), got ", o.beta1);
   expect(o.beta2 >= 0 && o.beta2 < 1, "beta2 must be in [0, 1), got ", o.beta2);
-  expect(o.epsilon > 0, "epsilon must be positive, got ", o.epsilon);
-  expect(o.weight_decay >= 0, "weight decay must be >= 0, got ", o.weight_decay);
+  // A parameter whose gradient was always 0 is divided by it.
+  check_hyper_parameter("epsilon", o.epsilon, double{(std::numeric_limits<float>::min)()});
+  check_hyper_parameter("weight decay", o.weight_decay, 0);
 }
 
 }  // namespace detail

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <charconv>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string_view>
 
 #include <vrfm/training/trainer.hpp>
@@ -33,10 +35,11 @@ inline std::int64_t read_step(const SafetensorsFile& file) {
   const std::string digits = entry == file.metadata().end() ? "" : entry->second;
   std::int64_t step = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
-  if (error != std::errc() || end != digits.data() + digits.size() || step < 0) {
-    throw std::runtime_error(text(file.name(), ": expected the number of steps done as metadata '",
-                                  step_key, "', found ", io::in_quotes(digits),
-                                  "; is this a checkpoint?"));
+  constexpr std::int64_t most = (std::numeric_limits<std::uint32_t>::max)();
+  if (error != std::errc() || end != digits.data() + digits.size() || step < 0 || step > most) {
+    throw std::runtime_error(text(file.name(), ": expected the number of steps done, at most ",
+                                  most, ", as metadata '", step_key, "', found ",
+                                  io::in_quotes(digits), "; is this a checkpoint?"));
   }
   return step;
 }

@@ -52,8 +52,8 @@ class CheckpointFolder {
     if (trainer.communicator().is_root()) {
       try {
         write(target, trainer, settings);
-      } catch (const std::runtime_error& error) {
-        failure = error.what();
+      } catch (const std::exception& error) {
+        failure = error.what();  // whatever it is: the other ranks wait for the root's word
       }
     }
     if (!trainer.communicator().any(!failure.empty())) return target;
@@ -97,7 +97,10 @@ class CheckpointFolder {
     AtomicFile::remove_temporaries(folder_);
     save_checkpoint(target, trainer, settings);
     const auto all = files();
-    for (std::size_t k = keep_; k < all.size(); ++k) remove(all[k]);
+    for (std::size_t k = keep_; k < all.size(); ++k) {
+      // That of an earlier step than those of another run here stays, too.
+      if (all[k] != target) remove(all[k]);
+    }
   }
 
   static constexpr std::string_view prefix = "step-", suffix = ".safetensors";

@@ -41,6 +41,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
          "an objective that asks the moving average has no held-out loss");
   expect(options.launch.batch >= 0, "launch.batch must be >= 0 (0: all), got ",
          options.launch.batch);
+  expect(options.count >= 1, "held-out losses need at least 1 sample, got ", options.count);
   detail::check_fit(flow, objective, coupling, options.count);
   const Partition partition = Partition::of_leaves(options.count, options.launch.batch);
   const Exec& exec = flow.exec();

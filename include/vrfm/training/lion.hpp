@@ -41,7 +41,7 @@ struct Lion {
     detail::check_learning_rate(learning_rate);
     expect(beta1 >= 0 && beta1 < 1, "beta1 must be in [0, 1), got ", beta1);
     expect(beta2 >= 0 && beta2 < 1, "beta2 must be in [0, 1), got ", beta2);
-    expect(weight_decay >= 0, "weight decay must be >= 0, got ", weight_decay);
+    detail::check_hyper_parameter("weight decay", weight_decay, 0);
   }
 
   template <class T>

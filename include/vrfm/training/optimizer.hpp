@@ -15,9 +15,9 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -84,10 +84,16 @@ concept UpdatesElement =
       { step(T(), T(), state) } -> std::same_as<T>;
     };
 
+/// Throws std::invalid_argument unless `value` is at least `least` and a number that float holds.
+inline void check_hyper_parameter(const char* name, double value, double least) {
+  expect(value >= least && value <= double{(std::numeric_limits<float>::max)()}, name,
+         " must be a number that float holds, >= ", least, ", got ", value);
+}
+
 /// Throws std::invalid_argument unless `rate` is positive and possible.
 inline void check_learning_rate(const StepFunction& rate) {
-  expect(rate.value() > 0 && std::isfinite(rate.value()), "learning rate must be positive, got ",
-         rate.value());
+  expect(rate.value() > 0, "learning rate must be positive, got ", rate.value());
+  check_hyper_parameter("learning rate", rate.value(), 0);
   rate.check("the learning rate");
 }
 

@@ -37,7 +37,7 @@ struct Sgd {
     detail::check_learning_rate(learning_rate);
     expect(momentum >= 0 && momentum < 1, "momentum must be in [0, 1), got ", momentum);
     expect(!nesterov || momentum > 0, "Nesterov's step needs a momentum above 0, got ", momentum);
-    expect(weight_decay >= 0, "weight decay must be >= 0, got ", weight_decay);
+    detail::check_hyper_parameter("weight decay", weight_decay, 0);
   }
 
   template <class T>

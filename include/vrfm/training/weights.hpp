@@ -68,6 +68,11 @@ Kokkos::View<T*, Kokkos::HostSpace> read_parameters(const SafetensorsFile& file,
   for (const auto& slot : list.entries()) {
     file.copy_values<T>(std::string(prefix) + slot.name, slot.shape,
                         std::span(host.data() + slot.offset, slot.count));
+    for (std::size_t k = 0; k < slot.count; ++k) {
+      if (math::is_finite(host(slot.offset + k))) continue;
+      throw std::runtime_error(text(file.name(), ": tensor '", prefix, slot.name, "': element ", k,
+                                    " is ", host(slot.offset + k), ", expected a finite number"));
+    }
   }
   return host;
 }
@@ -132,13 +137,14 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
   for (const Tensor& tensor : file.tensors()) {
     std::string_view name = tensor.name;
     name.remove_prefix(wrapper.size());
+    const auto is_parameter = [&](std::string_view of) {
+      return std::ranges::any_of(list.entries(), [&](const auto& slot) { return slot.name == of; });
+    };
+    bool known = is_parameter(name);
     for (const auto& state : states) {
-      if (!name.starts_with(state + '.')) continue;
-      name.remove_prefix(state.size() + 1);
-      break;
+      known =
+          known || (name.starts_with(state + '.') && is_parameter(name.substr(state.size() + 1)));
     }
-    bool known = false;
-    for (const auto& slot : list.entries()) known = known || slot.name == name;
     if (!known) {
       throw std::runtime_error(text(file.name(), ": tensor ", io::in_quotes(tensor.name),
                                     ": the model has no such parameter"));
@@ -172,6 +178,12 @@ template <detail::HasParameters FlowType>
 void save_weights(const std::filesystem::path& path, const FlowType& flow,
                   const Settings& settings = {}) {
   using T = typename FlowType::value_type;
+  for (const auto& [name, value] : settings) {
+    expect(name != detail::step_key && name != detail::state_key &&
+               !name.starts_with(detail::network_prefix),
+           "save_weights: a setting may not be called '", name,
+           "', which means something else in weights and checkpoints");
+  }
   const detail::HostParameters<T> host(flow.exec(), flow.parameters(), flow.values());
   std::vector<Tensor> tensors;
   host.append_to(tensors, "");

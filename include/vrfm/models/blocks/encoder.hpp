@@ -22,6 +22,13 @@ struct EncoderOptions {
   double max_period = 1e4;
 };
 
+/// Throws std::invalid_argument for more columns than sums and multiples of them fit an int with.
+inline void check_columns(const char* network, int dimension, int latent) {
+  constexpr int most = 1 << 24;
+  expect(dimension <= most && latent <= most, network, " takes at most ", most,
+         " dimensions, and as many of z, got ", dimension, " and ", latent);
+}
+
 /// Widths of `depth` dense layers from `inputs` to `outputs`, `width` between.
 inline std::vector<int> stack_widths(int inputs, int width, int depth, int outputs) {
   std::vector<int> widths(static_cast<std::size_t>(math::maximum(depth, 0)) + 1, width);

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -43,6 +45,11 @@ struct DownPathOptions {
     expect(height >= 1 && width >= 1 && channels >= 1,
            "a U-Net needs images of at least one pixel and channel, got ", height, " x ", width,
            " x ", channels);
+    constexpr std::int64_t most = (std::numeric_limits<int>::max)();
+    expect(std::int64_t{height} * width <= most / channels,
+           "a U-Net needs images whose numbers an int counts, got ", height, " x ", width, " x ",
+           channels);
+    expect(multipliers.size() <= 30, "a U-Net has at most 30 levels, got ", multipliers.size());
     expect(base >= 1 && blocks >= 1 && !multipliers.empty(),
            "a U-Net needs base >= 1, at least one level and one block a level, got ", base, ", ",
            multipliers.size(), " and ", blocks);

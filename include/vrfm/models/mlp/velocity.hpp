@@ -61,6 +61,7 @@ class MlpVelocity {
                 .second_time = o.second_time} {
     expect(o.dimension >= 1, "velocity network needs dimension >= 1, got ", o.dimension);
     expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
+    check_columns("velocity network", o.dimension, o.latent);
     time_encoder_ = make_encoder<Act>(list, name + ".time_encoder", 1, o.encoder);
     data_encoder_ = make_encoder<Act>(list, name + ".data_encoder", o.dimension, o.encoder);
     if (o.second_time) {

@@ -8,6 +8,8 @@
 // middle_block, output_blocks, out; and latent_embed, vector_emb, span_embed.
 #pragma once
 
+#include <limits>
+
 #include <vrfm/models/blocks/image_rows.hpp>
 #include <vrfm/models/blocks/time_conditioning.hpp>
 #include <vrfm/models/unet/condition.hpp>
@@ -52,6 +54,9 @@ class UnetVelocity {
     expect(o_.latent >= 0, "a U-Net needs latent >= 0, got ", o_.latent);
     expect(o_.field_channels >= 0, "a U-Net needs field_channels >= 0, got ", o_.field_channels);
     path.check();
+    expect(o_.field_channels <= (std::numeric_limits<int>::max)() / pixels() - path.channels,
+           "a U-Net needs a field whose numbers an int counts, got ", path.height, " x ",
+           path.width, " x ", o_.field_channels, " beside ", path.channels, " channels");
     time_ = TimeConditioning(
         list, prefix, {.features = path.base, .width = path.embedding, .span = o_.second_time});
     DownPathOptions with_field = path;

@@ -55,6 +55,8 @@ inline SampleBlock all_samples(std::size_t samples, std::uint32_t seed, std::uin
   constexpr int most = (std::numeric_limits<int>::max)() / 2;
   expect(samples <= static_cast<std::size_t>(most), "one call takes at most ", most,
          " samples, got ", samples);
+  expect(samples == 0 || first_id <= (std::numeric_limits<std::uint64_t>::max)() - (samples - 1),
+         "ids of samples have 64 bits: no ", samples, " follow the id ", first_id);
   SampleBlock all{};
   all.seed = seed;
   all.first = first_id;
