@@ -39,10 +39,13 @@ using Host = Kokkos::DefaultHostExecutionSpace;
 
 namespace {
 
+double square(double e) { return e * e; }
+double one(double) { return 1; }
+
 /// A distance d(e) and a weight over t, as plain functions.
 struct Formula {
-  double (*distance)(double) = [](double e) { return e * e; };
-  double (*weight)(double) = [](double) { return 1.0; };
+  double (*distance)(double) = square;
+  double (*weight)(double) = one;
   double free_bits = 0;
 };
 
@@ -155,7 +158,7 @@ using ElboBy = vrfm::BasicElbo<vrfm::LinearSchedule, vrfm::UniformTime, D, LateW
 /// An objective that asks for a teacher's answer.
 struct AsksTeacher {
   static constexpr std::array<const char*, 1> terms = {"teacher"};
-  static constexpr bool uses_teacher = true;
+  [[maybe_unused]] static constexpr bool uses_teacher = true;
 };
 
 std::vector<double> zeros(std::size_t count) { return std::vector<double>(count, 0.0); }

@@ -14,6 +14,7 @@ namespace detail {
 
 /// Calls add(k, l) for each addition of element l to element k, elements being the leaves of `range`
 /// counted from its first, in an order that the tree allows.
+VRFM_UNCHECKED_HOST_DEVICE
 template <class Add>
 KOKKOS_INLINE_FUNCTION void each_addition(const LeafRange& range, int leaves, const Add& add) {
   for (int distance = 1; distance < leaves; distance *= 2) {
