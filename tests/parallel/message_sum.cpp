@@ -2,8 +2,10 @@
 //
 // Sums by messages, between ranks that are threads whose messages are delayed and overtake each other:
 // the bits of one rank alone, and no more traffic than the formula says.
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
-#include <cstring>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -65,7 +67,7 @@ class AdverseMessenger {
       auto& box = mail_->boxes[{in.from, rank_}];
       mail_->arrived.wait(lock, [&] { return !box.empty(); });
       check_size(box.front().size(), in.bytes);
-      std::memcpy(in.data, box.front().data(), in.bytes);
+      std::copy(box.front().begin(), box.front().end(), static_cast<char*>(in.data));
       box.pop_front();
     }
   }
