@@ -344,8 +344,8 @@ TEMPLATE_LIST_TEST_CASE("a sum of objectives is both of them at the same draws",
   static_assert(vrfm::Objective<Sum, vrfm::MlpNetworks<>>);
   static_assert(vrfm::term_count<Sum> == 4);
   static_assert(!vrfm::uses_teacher<Sum>);
-  static_assert(vrfm::uses_teacher<vrfm::SumOf<Elbo, AsksTeacher>>);
-  static_assert(vrfm::uses_teacher<vrfm::SumOf<AsksTeacher, Elbo>>);
+  static_assert(vrfm::uses_teacher<vrfm::SumOf<Elbo, vrfm::test::AsksTeacher>>);
+  static_assert(vrfm::uses_teacher<vrfm::SumOf<vrfm::test::AsksTeacher, Elbo>>);
   const std::vector<std::string> terms(Sum::terms.begin(), Sum::terms.end());
   CHECK(terms == std::vector<std::string>{"velocity", "kl", "velocity", "kl"});
 
