@@ -381,7 +381,7 @@ TEST_CASE("weights that do not fit change nothing", "[training][weights]") {
 
 TEST_CASE("weights of 16 bits are read as the values that they are", "[training][weights]") {
   const TemporaryFolder folder;
-  const auto good = folder / "good", brain = folder / "brain", half = folder / "half";
+  const auto good = folder / "good", brain = folder / "brain", ieee = folder / "half";
   const auto flow = flow_from(1);
   vrfm::save_weights(good, flow);
   // BF16 is the first half of each float; F16 of one tensor holds 1.5 and -0.25.
@@ -396,7 +396,7 @@ TEST_CASE("weights of 16 bits are read as the values that they are", "[training]
     for (std::size_t k = 0; k < kept.size(); ++k) c.tensors[k].data = kept[k];
   });
   const std::vector<std::uint16_t> two{0x3e00, 0xb400};
-  rewrite(good, half, [&](Contents& c) {
+  rewrite(good, ieee, [&](Contents& c) {
     c.at(bias).dtype = vrfm::DType::f16;
     c.at(bias).data = std::as_bytes(std::span(two));
   });
@@ -412,7 +412,7 @@ TEST_CASE("weights of 16 bits are read as the values that they are", "[training]
   const auto doubles = host_numbers(wide.values());
   CHECK(std::equal(doubles.begin(), doubles.end(), expected.begin(), expected.end()));
 
-  vrfm::load_weights(half, read);
+  vrfm::load_weights(ieee, read);
   for (const auto& slot : read.parameters().entries())
     if (slot.name == bias) {
       CHECK(host_numbers(read.values()).at(slot.offset) == 1.5f);
