@@ -42,13 +42,26 @@ concept Messenger = requires(const M& messenger, std::span<const Outgoing> outgo
   messenger.exchange(outgoing, incoming);
 };
 
-/// Working memory that calls share, so that the second one allocates nothing.
+/// Working memory that calls share, so that the second one of the same partition allocates nothing.
 struct MessageMemory {
   std::vector<std::byte> bytes;
   std::vector<Outgoing> outgoing;
   std::vector<Incoming> incoming;
   std::vector<TreeNode> nodes;
   std::vector<void*> sums;
+  Partition partition;
+  std::vector<std::vector<TreeNode>> roots;  // of each rank
+
+  void prepare(const Partition& next, int size) {
+    if (partition == next && roots.size() == static_cast<std::size_t>(size)) return;
+    partition = next;
+    roots.clear();
+    for (int rank = 0; rank < size; ++rank) roots.push_back(next.roots(next.owned(rank, size)));
+  }
+
+  const std::vector<TreeNode>& roots_of(int rank) const {
+    return roots[static_cast<std::size_t>(rank)];
+  }
 
   template <class S>
   S* take(std::size_t count) {
@@ -123,9 +136,10 @@ void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partiti
                   std::span<S* const> roots, S* result, std::size_t count, MessageMemory& memory) {
   const int rank = messenger.rank(), size = messenger.size();
   const Part mine = part_of(count, rank, size);
+  memory.prepare(partition, size);
   std::size_t nodes = 0;
   for (int r = 0; r < size; ++r) {
-    if (r != rank) nodes += partition.roots(partition.owned(r, size)).size();
+    if (r != rank) nodes += memory.roots_of(r).size();
   }
   S* next = memory.take<S>(nodes * mine.count());
   memory.outgoing.clear();
@@ -140,7 +154,7 @@ void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partiti
     for (S* const root : roots) {
       memory.outgoing.push_back({r, root + theirs.begin, theirs.count() * sizeof(S)});
     }
-    for (std::size_t k = partition.roots(partition.owned(r, size)).size(); k > 0; --k) {
+    for (std::size_t k = memory.roots_of(r).size(); k > 0; --k) {
       memory.incoming.push_back({r, next, mine.count() * sizeof(S)});
       memory.sums.push_back(next);
       next += mine.count();
@@ -152,7 +166,7 @@ void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partiti
   memory.nodes.clear();
   std::size_t node = 0, depth = 0;
   for (int r = 0; r < size; ++r) {
-    for (const TreeNode& root : partition.roots(partition.owned(r, size))) {
+    for (const TreeNode& root : memory.roots_of(r)) {
       memory.sums[depth++] = memory.sums[node++];
       for (int merged = partition.push(memory.nodes, root); merged > 0; --merged, --depth) {
         add_message(exec, static_cast<S*>(memory.sums[depth - 2]),

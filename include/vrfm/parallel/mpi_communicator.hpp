@@ -12,6 +12,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <mpi.h>
@@ -49,6 +50,8 @@ struct MpiState {
   MPI_Comm comm = MPI_COMM_NULL;
   int rank = 0, size = 1;
   MessageMemory memory;
+  std::vector<std::byte> staged;  // what devices sum, on the host
+  std::tuple<std::vector<float*>, std::vector<double*>> staged_roots;
   std::vector<MPI_Request> requests;
 
   MpiState() = default;
@@ -108,18 +111,20 @@ class MpiCommunicator {
       using Device =
           Kokkos::View<S*, typename Exec::memory_space, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
       const std::size_t slices = roots.size() > 0 ? roots.size() : 1;
-      const Kokkos::View<S*, Kokkos::HostSpace> staged("vrfm::MpiCommunicator::sum",
-                                                       slices * count);
-      std::vector<S*> host_roots;
+      auto& bytes = state_->staged;
+      if (bytes.size() < slices * count * sizeof(S)) bytes.resize(slices * count * sizeof(S));
+      S* const staged = reinterpret_cast<S*>(bytes.data());
+      auto& host_roots = std::get<std::vector<S*>>(state_->staged_roots);
+      host_roots.clear();
       for (std::size_t k = 0; k < roots.size(); ++k) {
-        S* const slice = staged.data() + k * count;
+        S* const slice = staged + k * count;
         copy_elements(exec, Host<S>(slice, count), Device(roots[k], count));
         host_roots.push_back(slice);
       }
       exec.fence();
       sum_on_host(Kokkos::DefaultHostExecutionSpace(), partition, std::span<S* const>(host_roots),
-                  staged.data(), count);
-      copy_elements(exec, Device(result, count), Host<S>(staged.data(), count));
+                  staged, count);
+      copy_elements(exec, Device(result, count), Host<S>(staged, count));
       exec.fence();
     }
   }

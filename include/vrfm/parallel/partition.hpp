@@ -51,6 +51,8 @@ class Partition {
     return Partition(samples, most > 0 ? (samples - 1) / most + 1 : 1);
   }
 
+  bool operator==(const Partition&) const = default;
+
   KOKKOS_INLINE_FUNCTION int samples() const { return samples_; }
   KOKKOS_INLINE_FUNCTION int leaves() const { return leaves_; }
   /// The first sample of a leaf, and its number of samples.
