@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <tests/support/catch.hpp>
+#include <tests/support/nodes.hpp>
 #include <tests/support/thrown.hpp>
 #include <tests/training/support.hpp>
 
@@ -39,17 +40,11 @@ namespace {
 template <class S>
 std::vector<std::vector<S>> nodes_of(const Partition& partition, const vrfm::LeafRange& range,
                                      std::size_t count) {
-  std::vector<vrfm::TreeNode> stack;
-  std::vector<std::vector<S>> sums;
-  for (int leaf = range.first; leaf < range.end(); ++leaf) {
-    sums.emplace_back(count);
-    for (std::size_t i = 0; i < count; ++i) sums.back()[i] = S(leaf) / S(7) + S(i);
-    for (int merged = partition.push(stack, {0, leaf}); merged > 0; --merged) {
-      for (std::size_t i = 0; i < count; ++i) sums[sums.size() - 2][i] += sums.back()[i];
-      sums.pop_back();
-    }
-  }
-  return sums;
+  return vrfm::test::nodes_of(partition, range, [&](int leaf) {
+    std::vector<S> values(count);
+    for (std::size_t i = 0; i < count; ++i) values[i] = S(leaf) / S(7) + S(i);
+    return values;
+  });
 }
 
 template <class S>

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <tests/support/catch.hpp>
+#include <tests/support/nodes.hpp>
 
 #include <vrfm/parallel/message_sum.hpp>
 
@@ -92,19 +93,9 @@ std::vector<float> leaf_values(int leaf, std::size_t count) {
   return values;
 }
 
-/// The nodes of a rank, added along the tree.
 std::vector<std::vector<float>> nodes_of(const Partition& partition, const vrfm::LeafRange& range,
                                          std::size_t count) {
-  std::vector<vrfm::TreeNode> stack;
-  std::vector<std::vector<float>> sums;
-  for (int leaf = range.first; leaf < range.end(); ++leaf) {
-    sums.push_back(leaf_values(leaf, count));
-    for (int merged = partition.push(stack, {0, leaf}); merged > 0; --merged) {
-      for (std::size_t i = 0; i < count; ++i) sums[sums.size() - 2][i] += sums.back()[i];
-      sums.pop_back();
-    }
-  }
-  return sums;
+  return vrfm::test::nodes_of(partition, range, [&](int leaf) { return leaf_values(leaf, count); });
 }
 
 struct RankResult {
