@@ -39,9 +39,9 @@ double median_of(const std::function<void()>& prepare, const std::function<void(
 void run(std::size_t most) {
   using vrfm::Reproducible;
   const vrfm::MpiCommunicator contracts[] = {
-      vrfm::MpiCommunicator(MPI_COMM_WORLD, Reproducible::invariant),
-      vrfm::MpiCommunicator(MPI_COMM_WORLD, Reproducible::fixed),
-      vrfm::MpiCommunicator(MPI_COMM_WORLD, Reproducible::fast)};
+      vrfm::MpiCommunicator(MPI_COMM_WORLD, {.reproducible = Reproducible::invariant}),
+      vrfm::MpiCommunicator(MPI_COMM_WORLD, {.reproducible = Reproducible::fixed}),
+      vrfm::MpiCommunicator(MPI_COMM_WORLD, {.reproducible = Reproducible::fast})};
   const int rank = contracts[0].rank(), size = contracts[0].size();
   const vrfm::Partition partition(64, 64);
   const auto nodes = partition.roots(partition.owned(rank, size)).size();

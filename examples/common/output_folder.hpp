@@ -2,7 +2,7 @@
 //
 // OutputFolder: the folder that --output names. It is locked while its program writes to it, results of an
 // earlier run are written over only if that was asked for, and a program that ends without a result leaves
-// no folder that it made.
+// no folder that it made. Of several ranks the root alone does all this.
 #pragma once
 
 #include <algorithm>
@@ -19,12 +19,15 @@
 #include <vrfm/io/file.hpp>
 #include <vrfm/io/folder_lock.hpp>
 
+#include <examples/common/ranks.hpp>
+
 namespace common {
 
 class OutputFolder {
  public:
   /// Makes the folder if need be, and locks it. Throws std::runtime_error that names --output.
   explicit OutputFolder(const std::filesystem::path& path) : path_(path) {
+    if (!is_root()) return;
     std::error_code none;
     if (std::filesystem::exists(path_, none) && !std::filesystem::is_directory(path_, none)) {
       throw std::runtime_error("--output " + path_.string() +
@@ -51,12 +54,14 @@ class OutputFolder {
 
   /// Makes a folder in it. Throws std::runtime_error that names --output.
   void add(const std::string& name) {
+    if (!is_root()) return;
     make(path_ / name);
     vrfm::AtomicFile::remove_temporaries(path_ / name);
   }
 
   /// Throws std::runtime_error if one of the files `names` is here; `advice` says what to do.
   void refuse_results(const std::vector<std::string>& names, const std::string& advice) const {
+    if (!is_root()) return;
     for (const std::string& name : names) {
       if (!std::filesystem::exists(path_ / name)) continue;
       throw std::runtime_error("--output " + path_.string() + ": expected no results, found " +
@@ -66,6 +71,7 @@ class OutputFolder {
 
   /// Removes the files `names`.
   void remove(const std::vector<std::string>& names) const {
+    if (!is_root()) return;
     for (const std::string& name : names) std::filesystem::remove(path_ / name);
   }
 
@@ -84,6 +90,7 @@ class OutputFolder {
   }
 
   void remove_files(const std::string& folder, const std::vector<std::string>& extensions) const {
+    if (!is_root()) return;
     for (const auto& file : files(folder, extensions)) std::filesystem::remove(file);
   }
 

@@ -2,7 +2,7 @@
 //
 // Program: what every main() does. Options that begin with --kokkos- go to Kokkos and the rest to
 // CLI11, so that both may refuse what they do not know; whatever is wrong becomes one line on the
-// standard error and the status 1.
+// standard error and the status 1. Of the ranks that mpirun started one says it.
 #pragma once
 
 #include <cstdio>
@@ -18,6 +18,7 @@
 #include <Kokkos_Core.hpp>
 
 #include <examples/common/failed_writes.hpp>
+#include <examples/common/ranks.hpp>
 #include <examples/common/run.hpp>
 
 namespace common {
@@ -26,6 +27,7 @@ class Program {
  public:
   Program(std::string name, int argc, char** argv) : name_(std::move(name)) {
     report_failed_writes();
+    ranks();  // before anything else
     for_kokkos_ = {argv[0], "--kokkos-disable-warnings"};
     for_us_ = {argv[0]};
     command_line_ = name_;
@@ -47,11 +49,12 @@ class Program {
   template <class Complete, class Run>
   int main(CLI::App& app, const Complete& complete, const Run& run) const {
     try {
+      ranks().check();
       auto arguments = pointers(for_us_);
       app.parse(static_cast<int>(for_us_.size()), arguments.data());
       complete();
     } catch (const CLI::Success& help) {
-      return app.exit(help);
+      return is_root() ? app.exit(help) : 0;
     } catch (const CLI::ExtrasError& error) {
       const std::vector<std::string> unknown = app.remaining(true);
       const bool option = !unknown.empty() && unknown.front().starts_with('-');
@@ -70,13 +73,15 @@ class Program {
     try {
       run();
     } catch (const Stopped& stopped) {
-      std::fprintf(stderr, "\n%s\n", stopped.message.c_str());
+      say("\n%s", stopped.message.c_str());
+    } catch (const vrfm::RankError&) {
+      return end(nullptr, true);
     } catch (const std::exception& error) {
       // On a terminal the cursor may stand behind a line of progress.
       if (isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\n");
       return refuse(error.what());
     }
-    return 0;
+    return end(nullptr, false);
   }
 
  private:
@@ -100,15 +105,26 @@ class Program {
     return result;
   }
 
-  /// Prints the one line that says what was wrong; returns the exit status.
+  /// One line says what was wrong, on one rank; returns the exit status.
   int refuse(std::string_view message) const {
     // The library's own messages begin with its name; the program's stands for it.
     if (message.starts_with("vrfm: ")) message.remove_prefix(6);
     // One line, whatever follows the first.
-    message = message.substr(0, message.find('\n'));
-    std::fprintf(stderr, "%s: %.*s\n", name_.c_str(), static_cast<int>(message.size()),
-                 message.data());
-    return 1;
+    const std::string line(message.substr(0, message.find('\n')));
+    ranks().fail(line);
+    return end(line.c_str(), false);
+  }
+
+  /// Waits for the other ranks' end; returns the exit status.
+  int end(const char* own_error, bool heard_of_one) const {
+    const RanksEnd end = ranks().end(own_error != nullptr, heard_of_one);
+    if (end.speaks) {
+      const std::string who =
+          end.alike ? "" : "rank " + std::to_string(communicator().rank()) + ": ";
+      std::fprintf(stderr, "%s: %s%s\n", name_.c_str(), who.c_str(), own_error);
+    }
+    if (!end.well && !end.alike) ranks().abort(end.speaks);
+    return end.well ? 0 : 1;
   }
 
   std::string name_, command_line_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // TrainingRun: one training of a program from its first or its last checkpoint's step to its end. It may
-// be stopped by a signal at any time and be continued to the same bits; it keeps the losses of every
-// step, and writes the weights at its end.
+// be stopped by a signal at any time and be continued to the same bits, also by another number of ranks; it
+// keeps the losses of every step, and writes the weights at its end.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include <vrfm/training/stop_signal.hpp>
 
 #include <examples/common/loss_log.hpp>
+#include <examples/common/ranks.hpp>
 
 namespace common {
 
@@ -38,9 +39,10 @@ inline void create_folder(const std::filesystem::path& folder) {
 /// What a program runs on: "OpenMP, 2 threads".
 template <class Exec>
 std::string backend_text(const Exec& exec) {
-  const int threads = exec.concurrency();
+  const int threads = exec.concurrency(), processes = communicator().size();
   return std::string(Exec::name()) + ", " + std::to_string(threads) +
-         (threads == 1 ? " thread" : " threads");
+         (threads == 1 ? " thread" : " threads") +
+         (processes == 1 ? "" : " on each of " + std::to_string(processes) + " ranks");
 }
 
 /// The one checkpoint of a run; stands where a vrfm::CheckpointFolder may stand.
@@ -50,10 +52,10 @@ class CheckpointFile {
 
   const std::filesystem::path& path() const { return file_; }
 
-  /// Replaces the checkpoint, making its folder if need be; returns its path.
+  /// Replaces the checkpoint, making its folder if need be; returns its path. All ranks call it.
   template <class TrainerType>
   std::filesystem::path save(const TrainerType& trainer, const vrfm::Settings& settings) const {
-    create_folder(file_.parent_path());
+    if (is_root()) create_folder(file_.parent_path());
     vrfm::save_checkpoint(file_, trainer, settings);
     return file_;
   }
@@ -124,9 +126,19 @@ struct Stopped {
   std::string message;
 };
 
-/// Throws Stopped if a signal has come; `message` follows its name.
+/// The signal that came; on another rank, if none came here.
+inline std::string signal_name(const vrfm::StopSignal& stop) {
+  return stop.received() ? stop.name() : "a signal to another rank";
+}
+
+/// Throws Stopped if a signal has come to this rank; `message` follows its name.
 inline void end_if_stopped(const vrfm::StopSignal& stop, const std::string& message) {
-  if (stop.received()) throw Stopped{std::string(stop.name()) + ": " + message};
+  if (stop.received()) throw Stopped{signal_name(stop) + ": " + message};
+}
+
+/// The same on all ranks, which call it together, if a signal has come to one.
+inline void end_together_if_stopped(const vrfm::StopSignal& stop, const std::string& message) {
+  if (communicator().any(stop.received())) throw Stopped{signal_name(stop) + ": " + message};
 }
 
 /// Checkpoints: a vrfm::CheckpointFolder or a CheckpointFile.
@@ -143,6 +155,7 @@ class TrainingRun {
         options_(options),
         losses_(terms) {
     if (options.resume) resume(terms);
+    vrfm::check_replicas(trainer);  // that all ranks read the same
     first_step_ = trainer.step();
   }
 
@@ -157,16 +170,17 @@ class TrainingRun {
         trainer_, options_.iterations,
         [&](const vrfm::TrainingReport& report) {
           losses_.add(report.losses);
-          progress(report);
+          if (is_root()) progress(report);
         },
         actions, [&] { return stop.received(); }, options_.report_every);
     seconds_ = timer.seconds();
     if (saved_step_ != trainer_.step()) save();
     if (!done) {
-      std::fprintf(stderr, "\n%s: stopped after step %lld, written to %s; --resume continues\n",
-                   stop.name(), static_cast<long long>(trainer_.step()), saved_.c_str());
+      say("\n%s: stopped after step %lld, written to %s; --resume continues",
+          signal_name(stop).c_str(), static_cast<long long>(trainer_.step()), saved_.c_str());
       return false;
     }
+    if (!is_root()) return true;
     vrfm::Settings record = options_.settings;
     record[trained_steps] = std::to_string(trainer_.step());
     if (averaged() && options_.average.empty()) {
@@ -193,10 +207,9 @@ class TrainingRun {
   bool averaged() const { return trainer_.options().ema_decay > 0; }
 
   void resume(std::span<const char* const> terms) {
-    const auto found =
-        checkpoints_.load_newest(trainer_, options_.settings, [](const std::string& error) {
-          std::fprintf(stderr, "skipped a damaged checkpoint: %s\n", error.c_str());
-        });
+    const auto found = checkpoints_.load_newest(
+        trainer_, options_.settings,
+        [](const std::string& error) { say("skipped a damaged checkpoint: %s", error.c_str()); });
     const char* name = options_.name.c_str();
     if (!found) {
       if (std::filesystem::exists(options_.weights)) {
@@ -205,25 +218,25 @@ class TrainingRun {
                                  options_.weights.string() +
                                  " of a training that is done; --overwrite replaces them");
       }
-      std::fprintf(stderr, "%s: no checkpoint in %s yet: training begins\n", name,
-                   checkpoints_.path().c_str());
+      say("%s: no checkpoint in %s yet: training begins", name, checkpoints_.path().c_str());
       return;
     }
     vrfm::expect(trainer_.step() <= options_.iterations, found->string(), " has ", trainer_.step(),
                  " steps done, more than ", options_.end, ' ', options_.iterations,
                  options_.advice);
-    losses_ = LossLog::resumed(
-        options_.losses, terms, trainer_.step(),
-        [](const std::string& what) { std::fprintf(stderr, "warning: %s\n", what.c_str()); });
-    std::fprintf(stderr, "%s: continues from %s to step %lld\n", name, found->c_str(),
-                 static_cast<long long>(options_.iterations));
+    losses_ = LossLog::resumed(options_.losses, terms, trainer_.step(),
+                               [](const std::string& what) { say("warning: %s", what.c_str()); });
+    say("%s: continues from %s to step %lld", name, found->c_str(),
+        static_cast<long long>(options_.iterations));
   }
 
   /// The losses first: a checkpoint is never ahead of them, and resuming cuts them to its step.
   void save() {
-    if (options_.before_writing) options_.before_writing();
-    create_folder(options_.losses.parent_path());
-    losses_.write(options_.losses);
+    if (is_root()) {
+      if (options_.before_writing) options_.before_writing();
+      create_folder(options_.losses.parent_path());
+      losses_.write(options_.losses);
+    }
     saved_ = checkpoints_.save(trainer_, options_.settings);
     saved_step_ = trainer_.step();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The command `evaluate`: losses of given weights on the test images, at the same draws for all, as
-// means over equally spaced t and along t.
+// means over equally spaced t and along t. All ranks compute; the root writes.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +49,7 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
       vrfm::independent(vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
                         vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), count));
   Evaluation result{label, path, loaded.settings.latent > 0, loaded.steps, {}, {}, {}};
-  std::fprintf(stderr, "%s\n", path.c_str());
+  common::say("%s", path.c_str());
   for (int k = 0; k < options.times; ++k) {
     const double t = (k + 0.5) / options.times;
     with_objective(loaded.settings, vrfm::FixedTime{t}, [&](const auto& objective) {
@@ -57,12 +57,13 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
                                                 {.count = count,
                                                  .seed = options.seed,
                                                  .step = static_cast<std::uint32_t>(k),
-                                                 .launch = {.batch = options.batch}});
+                                                 .launch = {.batch = options.batch}},
+                                                common::communicator());
       result.velocity.push_back(losses.mean("velocity"));
       if (result.latent) result.kl.push_back(losses.mean("kl"));
     });
     result.t.push_back(t);
-    std::fprintf(stderr, "  t = %.3f: velocity loss %.4f\n", t, result.velocity.back());
+    common::say("  t = %.3f: velocity loss %.4f", t, result.velocity.back());
   }
   return result;
 }
@@ -135,6 +136,8 @@ void evaluate_command(const EvaluateOptions& options,
     if (flows.size() > 1) label += " (" + folder.filename().string() + ")";
     trainings.push_back({label, colour(k), LossLog::read(*log), all.back().latent});
   }
+
+  if (!common::is_root()) return;
 
   CurvePanel velocity{"Velocity loss on the test images", "t", "mean squared error", {}, 1};
   nlohmann::ordered_json rows = nlohmann::json::array();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Images drawn from a flow as pixels: independent ones, the manifold of a two-dimensional latent
-// variable, and grids that share one z (Guo and Schwing 2025).
+// variable, and grids that share one z (Guo and Schwing 2025). Ranks draw shares of them, to the same bits;
+// the root has the pictures, and the other ranks have empty ones.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/sample.hpp>
 
+#include <examples/common/ranks.hpp>
 #include <examples/images/options.hpp>
 
 namespace images {
@@ -74,22 +77,24 @@ class Painter {
         options_(options),
         source_(vrfm::standard_normal<float>(flow.exec(), flow.dimension())) {}
 
-  /// Independent images. `progress` is told how many are done.
+  /// Independent images. `progress` is told how many are done, here or on ranks like this one.
   Picture draw(int count, std::uint32_t seed, const std::function<void(int)>& progress = {}) const {
     Picture picture = empty();
     const auto field = vrfm::velocity_of(flow_);
+    const vrfm::Share share = share_of(static_cast<std::size_t>(count));
+    const auto batch = static_cast<std::size_t>(options_.batch);
     with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      for (int first = 0; first < count; first += options_.batch) {
-        const int these = std::min(options_.batch, count - first);
-        picture.append(vrfm::sample(flow_.exec(), field, source_, solver,
-                                    {.count = static_cast<std::size_t>(these),
-                                     .grid = grid,
-                                     .seed = seed,
-                                     .first_id = static_cast<std::uint64_t>(first)}));
-        if (progress) progress(first + these);
+      for (std::size_t done = 0; done < share.count;) {
+        const std::size_t these = std::min(batch, share.count - done);
+        picture.append(vrfm::sample(
+            flow_.exec(), field, source_, solver,
+            {.count = these, .grid = grid, .seed = seed, .first_id = share.first + done}));
+        done += these;
+        if (progress)
+          progress(static_cast<int>(done * static_cast<std::size_t>(count) / share.count));
       }
     });
-    return picture;
+    return gathered(picture);
   }
 
   /// One x0, number `which` of `seed`, and in row i and column j of side x side images the z that the
@@ -98,14 +103,16 @@ class Painter {
     const auto one = vrfm::draw_all(flow_.exec(), source_, 1, seed,
                                     vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source),
                                     static_cast<std::uint64_t>(which));
-    const auto images = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
-    const Numbers x("images::x", images, one.extent(1)), z("images::z", images, 2);
+    const vrfm::Share share =
+        share_of(static_cast<std::size_t>(side) * static_cast<std::size_t>(side));
+    const Numbers x("images::x", share.count, one.extent(1)), z("images::z", share.count, 2);
     const auto host_one = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), one);
     const auto host_x = Kokkos::create_mirror_view(x);
     const auto host_z = Kokkos::create_mirror_view(z);
-    for (std::size_t i = 0; i < images; ++i) {
-      const auto row = static_cast<double>(i / static_cast<std::size_t>(side));
-      const auto column = static_cast<double>(i % static_cast<std::size_t>(side));
+    for (std::size_t i = 0; i < share.count; ++i) {
+      const std::size_t place = share.first + i;
+      const auto row = static_cast<double>(place / static_cast<std::size_t>(side));
+      const auto column = static_cast<double>(place % static_cast<std::size_t>(side));
       host_z(i, 0) = static_cast<float>(inverse_normal((column + 0.5) / side));
       host_z(i, 1) = static_cast<float>(inverse_normal((row + 0.5) / side));
       for (std::size_t d = 0; d < one.extent(1); ++d) host_x(i, d) = host_one(0, d);
@@ -113,13 +120,14 @@ class Painter {
     Kokkos::deep_copy(x, host_x);
     Kokkos::deep_copy(z, host_z);
     Picture picture = empty();
+    if (share.count == 0) return gathered(picture);
     with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
       vrfm::integrate_all(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), x, solver,
                           {.grid = grid, .launch = {.batch = options_.batch}})
           .expect_finished();
     });
     picture.append(x);
-    return picture;
+    return gathered(picture);
   }
 
   /// `count` images that share z number `which` of `seed`; the same x0 at the same place for each z.
@@ -127,15 +135,18 @@ class Painter {
     const auto z =
         vrfm::draw_latents(flow_, 1, {.seed = seed, .first_id = static_cast<std::uint64_t>(which)});
     Picture picture = empty();
+    const vrfm::Share share = share_of(static_cast<std::size_t>(count));
+    if (share.count == 0) return gathered(picture);
     with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
       picture.append(vrfm::sample(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), source_,
                                   solver,
-                                  {.count = static_cast<std::size_t>(count),
+                                  {.count = share.count,
                                    .grid = grid,
                                    .seed = seed,
+                                   .first_id = share.first,
                                    .launch = {.batch = options_.batch}}));
     });
-    return picture;
+    return gathered(picture);
   }
 
  private:
@@ -147,6 +158,16 @@ class Painter {
       (0.5 * std::erfc(-middle / std::sqrt(2.0)) < p ? lower : upper) = middle;
     }
     return lower;
+  }
+
+  static vrfm::Share share_of(std::size_t count) {
+    return vrfm::share_of(count, common::communicator().rank(), common::communicator().size());
+  }
+
+  static Picture gathered(Picture mine) {
+    mine.pixels = vrfm::gather(common::communicator(), std::span<const std::uint8_t>(mine.pixels));
+    mine.shape[0] = mine.pixels.size() / (mine.shape[1] * mine.shape[2] * mine.shape[3]);
+    return mine;
   }
 
   Picture empty() const {

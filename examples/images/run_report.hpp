@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What a training on images leaves to look at: pictures on the way and at the end, metrics.json and
-// report.html.
+// report.html. All ranks draw; the root writes.
 #pragma once
 
 #include <cmath>
@@ -45,7 +45,8 @@ class RunReport {
 
   /// Writes a grid of samples, samples/NAME.png.
   void paint(const std::string& name, const Painter<FlowOf<Set>>& painter) const {
-    show(output_ / "samples", {name, "", "", samples(painter)});
+    const Picture picture = painter.draw(options_.count, picture_seed);
+    if (common::is_root()) show(output_ / "samples", {name, "", "", grid(picture)});
   }
 
   /// Writes the last pictures, metrics.json and report.html, and prints the losses. Throws Stopped if a signal
@@ -53,10 +54,11 @@ class RunReport {
   void write(const TrainingFacts& facts, const LossLog& losses,
              const Painter<FlowOf<Set>>& painter) const {
     const std::string pictures = last_pictures(painter, facts.steps);
+    if (!common::is_root()) return;
     const bool latent = settings_.latent > 0;
-    const auto figures =
-        draw_plans({*loss_figure({{model_name(settings_), colour(0), losses, latent}})},
-                   output_ / "figures", "gnuplot", [this] { end_if_stopped(); });
+    const auto figures = draw_plans(
+        {*loss_figure({{model_name(settings_), colour(0), losses, latent}})}, output_ / "figures",
+        "gnuplot", [this] { common::end_if_stopped(stop_, stopped_message); });
     const std::size_t tail = std::min<std::size_t>(100, losses.steps());
     const double velocity = losses.final_mean(tail, "velocity"), kl = losses.final_mean(tail, "kl");
     write_metrics(facts, losses, velocity, kl);
@@ -109,15 +111,12 @@ class RunReport {
                            "smaller --ema-decay.");
   }
 
-  void end_if_stopped() const {
-    common::end_if_stopped(
-        stop_, "stopped while it drew pictures; the training is done, --resume draws them");
-  }
+  static constexpr const char* stopped_message =
+      "stopped while it drew pictures; the training is done, --resume draws them";
 
-  vrfm::GridImage samples(const Painter<FlowOf<Set>>& painter,
-                          const std::function<void(int)>& progress = {}) const {
-    return painter.draw(options_.count, picture_seed, progress)
-        .grid(static_cast<std::size_t>(options_.count), 0, Set::scale);
+  /// All as a square.
+  vrfm::GridImage grid(const Picture& picture) const {
+    return picture.grid(static_cast<std::size_t>(options_.count), 0, Set::scale);
   }
 
   /// Their figures' HTML.
@@ -128,23 +127,32 @@ class RunReport {
             ? "Dormand-Prince at a tolerance of " + exact_text(options_.sampling.tolerance)
             : plural(static_cast<std::size_t>(options_.sampling.steps), "Euler step");
     const std::string drawn = " Drawn with " + solver + ".";
-    std::string html =
-        show(folder, {"final", "Samples", "Drawn with " + solver + average_note(steps),
-                      samples(painter, [this](int) { end_if_stopped(); })});
+    std::string html;
+    const auto add = [&](const std::string& name, const std::string& title,
+                         const std::string& caption, const Picture& picture) {
+      if (common::is_root()) html += show(folder, {name, title, caption, grid(picture)});
+    };
+    // Within a picture a rank alone cannot end.
+    const bool alone = common::communicator().size() == 1;
+    add("final", "Samples", "Drawn with " + solver + average_note(steps),
+        painter.draw(options_.count, picture_seed, [this, alone](int) {
+          if (alone) common::end_if_stopped(stop_, stopped_message);
+        }));
     for (int k = 0; settings_.latent > 0 && k < 2; ++k) {
-      end_if_stopped();
+      common::end_together_if_stopped(stop_, stopped_message);
       const std::string number = std::to_string(k + 1);
       if (settings_.latent == 2) {
+        const Picture picture = painter.manifold(16, picture_seed, k);
+        if (!common::is_root()) continue;
         html += show(folder, {"manifold-" + number, "Manifold of z, x0 number " + number,
                               "z from the inverse normal distribution of a regular grid, the same "
                               "x0 everywhere: neighbours should change smoothly." +
                                   drawn,
-                              painter.manifold(16, picture_seed, k).grid(256, 16, Set::scale)});
+                              picture.grid(256, 16, Set::scale)});
       } else {
-        html += show(folder, {"shared-z-" + number, "One z for all, z number " + number,
-                              "The same x0 is at the same place for each z." + drawn,
-                              painter.shared(options_.count, picture_seed, k)
-                                  .grid(static_cast<std::size_t>(options_.count), 0, Set::scale)});
+        add("shared-z-" + number, "One z for all, z number " + number,
+            "The same x0 is at the same place for each z." + drawn,
+            painter.shared(options_.count, picture_seed, k));
       }
     }
     return html;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The command `sample`: images from weights, as a grid to look at and as an array for metrics, and
-// pictures of what z means.
+// pictures of what z means. All ranks draw; the root writes.
 #pragma once
 
 #include <cstdio>
@@ -32,7 +32,10 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   if (!options.overwrite) {
     output.refuse_results({"samples.npz"}, "--overwrite replaces them, or choose another folder");
   }
-  const auto write = [&](const std::string& name, const vrfm::GridImage& image) {
+  const auto write = [&](const std::string& name, const Picture& picture, std::size_t most,
+                         std::size_t columns) {
+    if (!common::is_root()) return;
+    const vrfm::GridImage image = picture.grid(most, columns, Set::scale);
     vrfm::write_png(output / name, image.width, image.height, image.channels, image.pixels);
     std::printf("%s\n", (output / name).c_str());
   };
@@ -40,23 +43,24 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   const Painter<FlowOf<Set>> painter(loaded.flow, loaded.shape, options.sampling);
   const Kokkos::Timer timer;
   const auto samples = painter.draw(options.count, options.seed, [&, tenth = 0](int done) mutable {
-    if (done < options.count && 10 * done / options.count == tenth) return;
+    if (!common::is_root() || (done < options.count && 10 * done / options.count == tenth)) return;
     tenth = 10 * done / options.count;
     const double left = timer.seconds() * (options.count - done) / done;
     std::fprintf(stderr, "%d/%d images, %.0f s left\n", done, options.count, left);
   });
-  vrfm::write_npz(output / "samples.npz",
-                  std::vector{vrfm::make_tensor("arr_0", samples.shape, samples.pixels)});
-  std::printf("%s\n", (output / "samples.npz").c_str());
-  write("samples.png", samples.grid(100, 0, Set::scale));
+  if (common::is_root()) {
+    vrfm::write_npz(output / "samples.npz",
+                    std::vector{vrfm::make_tensor("arr_0", samples.shape, samples.pixels)});
+    std::printf("%s\n", (output / "samples.npz").c_str());
+  }
+  write("samples.png", samples, 100, 0);
   for (int k = 0; latent == 2 && options.manifold > 0 && k < 2; ++k) {
     const auto side = static_cast<std::size_t>(options.manifold);
     write("manifold-" + std::to_string(k + 1) + ".png",
-          painter.manifold(options.manifold, options.seed, k).grid(side * side, side, Set::scale));
+          painter.manifold(options.manifold, options.seed, k), side * side, side);
   }
   for (int k = 0; latent > 0 && k < options.shared; ++k) {
-    write("shared-z-" + std::to_string(k + 1) + ".png",
-          painter.shared(64, options.seed, k).grid(64, 8, Set::scale));
+    write("shared-z-" + std::to_string(k + 1) + ".png", painter.shared(64, options.seed, k), 64, 8);
   }
 }
 

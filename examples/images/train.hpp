@@ -96,7 +96,8 @@ class Training {
     vrfm::Trainer trainer(
         flow, objective, settings_.optimizer(), vrfm::independent(source, target),
         settings_.trainer_options(
-            settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch}));
+            settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch}),
+        common::communicator());
     TrainingRun run(flow_, trainer, checkpoints_,
                     {.name = model_name(settings_),
                      .iterations = options_.iterations,
@@ -117,13 +118,14 @@ class Training {
                     Painter(run.trained(), shape_of(images_), options_.sampling));
     };
     // A run that ended while it drew this one has its checkpoint already.
-    if (options_.sample_every > 0 && trainer.step() > 0 &&
-        trainer.step() % options_.sample_every == 0 &&
-        !std::filesystem::exists(output_ / "samples" / (picture_at(trainer.step()) + ".png"))) {
+    const bool due = options_.sample_every > 0 && trainer.step() > 0 &&
+                     trainer.step() % options_.sample_every == 0;
+    const auto picture = output_ / "samples" / (picture_at(trainer.step()) + ".png");
+    if (due && common::communicator().any(common::is_root() && !std::filesystem::exists(picture))) {
       paint();
     }
     if (!run.train(stop_, {{options_.sample_every, paint}})) return;
-    std::fprintf(stderr, "pictures and report\n");
+    common::say("pictures and report");
     report_.write({.images = images_.count,
                    .parameters = flow_.parameters().count(),
                    .steps = trainer.step(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The experiment of vrfm_synthetic: for every variant and seed it trains (or loads) a flow, samples
-// it with every number of steps, and measures the samples.
+// it with every number of steps, and measures the samples. All ranks train; the root does the rest.
 #pragma once
 
 #include <filesystem>
@@ -54,8 +54,8 @@ inline void remove_earlier(const Options& o, const OutputFolder& output) {
   output.remove_files("checkpoints", {".safetensors", ".npz", ".npy"});
 }
 
-/// Everything; `announce` is told what begins. Nothing if a signal stopped it: --resume then continues.
-/// Throws std::invalid_argument for impossible settings.
+/// Everything; `announce` is told what begins. Nothing if a signal stopped a training: --resume then continues.
+/// Throws Stopped if one came later, and std::invalid_argument for impossible settings.
 inline std::optional<Results> run_experiment(
     const Exec& exec, const Options& o, OutputFolder& output, const vrfm::StopSignal& stop,
     const std::function<void(const std::string&)>& announce) {
@@ -77,22 +77,23 @@ inline std::optional<Results> run_experiment(
     if (!std::exchange(replaced, true)) remove_earlier(o, output);
   };
   const std::function<void()> before = std::ref(before_writing);
-  results.exact = measurement.exact();
-  measurement.add_truth(results);
+  if (common::is_root()) {
+    results.exact = measurement.exact();
+    measurement.add_truth(results);
+  }
   for (const Variant& variant : variants_of(o)) {
     for (const std::uint32_t seed : o.seeds) {
       const auto flow = o.load.empty() ? train(exec, o, variant, seed, stop, before, results)
                                        : std::optional(load(exec, o, variant, seed, results));
       if (!flow) return std::nullopt;
-      before();
-      announce(name_of(variant, seed) + ": sampling and measuring");
-      measurement.measure(*flow, variant, seed, results);
-      if (seed == o.seeds.front()) measurement.follow(*flow, variant, results);
-      if (stop.received()) {
-        announce(std::string(stop.name()) + ": stopped after " + name_of(variant, seed) +
-                 (o.load.empty() ? "; --resume continues" : ""));
-        return std::nullopt;
+      if (common::is_root()) {
+        before();
+        announce(name_of(variant, seed) + ": sampling and measuring");
+        measurement.measure(*flow, variant, seed, results);
+        if (seed == o.seeds.front()) measurement.follow(*flow, variant, results);
       }
+      common::end_together_if_stopped(stop, "stopped after " + name_of(variant, seed) +
+                                                (o.load.empty() ? "; --resume continues" : ""));
     }
   }
   results.seconds = timer.seconds();

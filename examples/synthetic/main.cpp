@@ -45,10 +45,10 @@ void print_summary(const synthetic::Results& results) {
 void run(const synthetic::Options& options, const std::string& command) {
   const vrfm::StopSignal stop;
   common::OutputFolder output(options.output);
-  auto found = synthetic::run_experiment(
-      synthetic::Exec{}, options, output, stop,
-      [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
-  if (!found) return;
+  auto found =
+      synthetic::run_experiment(synthetic::Exec{}, options, output, stop,
+                                [](const std::string& what) { common::say("%s", what.c_str()); });
+  if (!found || !common::is_root()) return;
   synthetic::Results& results = *found;
   results.command_line = command;
   std::fprintf(stderr, "figures and report\n");

@@ -92,7 +92,8 @@ inline std::optional<FlowType> train(const Exec& exec, const Options& o, const V
                            .before_writing = before_writing};
   std::optional<FlowType> trained;
   with_objective(o, variant, [&](const auto& objective) {
-    vrfm::Trainer trainer(flow, objective, optimizer, pairs, o.trainer_options(seed, o.launch()));
+    vrfm::Trainer trainer(flow, objective, optimizer, pairs, o.trainer_options(seed, o.launch()),
+                          common::communicator());
     TrainingRun run(flow, trainer, checkpoint, options, objective.terms);
     if (!run.train(stop)) return;
     add_training({.variant = variant,

@@ -9,10 +9,12 @@
 #endif
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <tests/support/catch.hpp>
@@ -22,6 +24,7 @@
 
 #include <vrfm/parallel/mpi_communicator.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
+#include <vrfm/training/held_out_loss.hpp>
 
 using namespace vrfm::test;
 using vrfm::Execution;
@@ -66,7 +69,7 @@ void check_sums() {
     const auto alone = nodes_of<S>(partition, {0, leaves}, count);
     CHECK(sum_of<S>(MpiCommunicator(MPI_COMM_WORLD), partition, count) == alone[0]);
     for (const auto reproducible : {Reproducible::fixed, Reproducible::fast}) {
-      const MpiCommunicator ranks(MPI_COMM_WORLD, reproducible);
+      const MpiCommunicator ranks(MPI_COMM_WORLD, {.reproducible = reproducible});
       const auto found = sum_of<S>(ranks, partition, count);
       // Each of the additions errs by half a unit in the last place of a partial sum at most.
       const S most = S(leaves) * std::numeric_limits<S>::epsilon();
@@ -97,6 +100,19 @@ TEST_CASE("processes train to the bits of one", "[mpi]") {
     auto shared = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(), ranks);
     shared.run(steps);
     CHECK((state_of(shared) == state_of(alone)));
+  }
+}
+
+TEST_CASE("processes have the held-out losses of one", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  const TinyFlow flow(Exec(), tiny_flow(), 1);
+  const auto pairs = vrfm::independent(vrfm::standard_normal<float>(Exec(), 2),
+                                       vrfm::standard_normal<float>(Exec(), 2));
+  for (const int batch : {0, 9, 50}) {
+    INFO("leaves of " << batch);
+    const vrfm::HeldOutOptions options{.count = 103, .seed = 4, .launch = {.batch = batch}};
+    const auto alone = vrfm::held_out_losses(flow, vrfm::Elbo{}, pairs, options);
+    CHECK(vrfm::held_out_losses(flow, vrfm::Elbo{}, pairs, options, ranks).means == alone.means);
   }
 }
 
@@ -149,6 +165,40 @@ TEST_CASE("some processes of a program share a batch, others another", "[mpi]") 
   }
   CHECK(thrown<std::invalid_argument>([] { MpiCommunicator{MPI_COMM_NULL}; }) ==
         "vrfm: an MpiCommunicator needs a communicator, got MPI_COMM_NULL");
+}
+
+TEST_CASE("a process that cannot go on ends the others' waiting", "[mpi]") {
+  MpiCommunicator ranks(MPI_COMM_WORLD);
+  if (ranks.size() == 1) return;
+  // The last one fails; the others are about to wait for it.
+  const bool fails = ranks.rank() == ranks.size() - 1;
+  const Partition partition(ranks.size(), ranks.size());
+  if (fails) ranks.fail("the disk is full");
+  if (!fails) {
+    CHECK(thrown<vrfm::RankError>([&] { sum_of<float>(ranks, partition, 1 << 20); }) ==
+          "vrfm: rank " + std::to_string(ranks.size() - 1) + ": the disk is full");
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+
+  // Nobody answers in time.
+  const MpiCommunicator impatient(MPI_COMM_WORLD, {.patience = 0.2});
+  if (!ranks.is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  const std::string own = "vrfm: waited 0.2 s for the other ranks";
+  const std::string found = thrown<std::runtime_error>([&] {
+    for (;;) impatient.any(false);
+  });
+  CHECK(found == (ranks.is_root() ? own : "vrfm: rank 0: " + own.substr(6)));
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+TEST_CASE("a communicator without MPI's is one process", "[mpi]") {
+  const MpiCommunicator alone;
+  CHECK(alone.size() == 1);
+  CHECK(alone.is_root());
+  CHECK(alone.any(true));
+  CHECK_FALSE(alone.any(false));
+  CHECK(sum_of<float>(alone, Partition(8, 8), 10) ==
+        nodes_of<float>(Partition(8, 8), {0, 8}, 10)[0]);
 }
 
 int main(int argc, char* argv[]) {

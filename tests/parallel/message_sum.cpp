@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sums by messages, between ranks that are threads whose messages are delayed and overtake each other:
+// Sums and agreement by messages, between ranks that are threads whose messages are delayed and overtake each other:
 // the bits of one rank alone, and no more traffic than the formula says.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -98,6 +99,17 @@ std::vector<std::vector<float>> nodes_of(const Partition& partition, const vrfm:
   return vrfm::test::nodes_of(partition, range, [&](int leaf) { return leaf_values(leaf, count); });
 }
 
+/// Calls use(messenger) on ranks that are threads.
+template <class Use>
+void on_ranks(int size, const Use& use) {
+  Mail mail;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] { use(AdverseMessenger(mail, rank, size)); });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
 struct RankResult {
   std::vector<float> sum;
   std::size_t bytes = 0;
@@ -106,30 +118,25 @@ struct RankResult {
 
 std::vector<RankResult> sum_of_ranks(const Partition& partition, int size, std::size_t count,
                                      bool in_place) {
-  Mail mail;
   std::vector<RankResult> results(static_cast<std::size_t>(size));
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([&, rank] {
-      const AdverseMessenger messenger(mail, rank, size);
-      vrfm::MessageMemory memory;
-      RankResult& mine = results[static_cast<std::size_t>(rank)];
-      // Twice: the memory of the first call serves the second.
-      for (int k = 0; k < 2; ++k) {
-        auto nodes = nodes_of(partition, partition.owned(rank, size), count);
-        std::vector<float*> roots;
-        for (auto& node : nodes) roots.push_back(node.data());
-        mine.sum.assign(count, -1);
-        float* const result = in_place && !roots.empty() ? roots[0] : mine.sum.data();
-        vrfm::tree_sum(messenger, Kokkos::Serial(), partition, std::span<float* const>(roots),
-                       result, count, memory);
-        if (result != mine.sum.data()) mine.sum = nodes[0];
-      }
-      mine.bytes = messenger.bytes() / 2;
-      mine.messages = messenger.messages() / 2;
-    });
-  }
-  for (auto& thread : threads) thread.join();
+  on_ranks(size, [&](const AdverseMessenger& messenger) {
+    const int rank = messenger.rank();
+    vrfm::MessageMemory memory;
+    RankResult& mine = results[static_cast<std::size_t>(rank)];
+    // Twice: the memory of the first call serves the second.
+    for (int k = 0; k < 2; ++k) {
+      auto nodes = nodes_of(partition, partition.owned(rank, size), count);
+      std::vector<float*> roots;
+      for (auto& node : nodes) roots.push_back(node.data());
+      mine.sum.assign(count, -1);
+      float* const result = in_place && !roots.empty() ? roots[0] : mine.sum.data();
+      vrfm::tree_sum(messenger, Kokkos::Serial(), partition, std::span<float* const>(roots), result,
+                     count, memory);
+      if (result != mine.sum.data()) mine.sum = nodes[0];
+    }
+    mine.bytes = messenger.bytes() / 2;
+    mine.messages = messenger.messages() / 2;
+  });
   return results;
 }
 
@@ -172,6 +179,43 @@ TEST_CASE("a sum of ranks sends what the formula says", "[parallel][ranks]") {
       const auto& result = results[static_cast<std::size_t>(rank)];
       CHECK(result.bytes == (nodes + 1) * others * (count / std::size_t(size)) * sizeof(float));
       CHECK(result.messages == static_cast<int>((nodes + 1) * others));
+    }
+  }
+}
+
+TEST_CASE("ranks that exchange messages agree", "[parallel][ranks]") {
+  for (const int size : {1, 2, 3, 4, 7, 8, 13}) {
+    INFO(size << " ranks");
+    const auto n = static_cast<std::size_t>(size);
+    for (std::size_t who = 0; who <= n; ++who) {  // n: nobody
+      std::vector<char> heard(n);
+      std::vector<std::array<int, 2>> values(n);
+      on_ranks(size, [&](const AdverseMessenger& messenger) {
+        const auto rank = static_cast<std::size_t>(messenger.rank());
+        heard[rank] = vrfm::any_by_messages(messenger, rank == who);
+        values[rank] = {messenger.rank(), 7 * messenger.rank() + 1};
+        vrfm::broadcast_by_messages(messenger, values[rank].data(), sizeof values[rank]);
+      });
+      CHECK(heard == std::vector<char>(n, who < n));
+      CHECK(values == std::vector<std::array<int, 2>>(n, {0, 1}));
+    }
+  }
+}
+
+TEST_CASE("what ranks share out is gathered in order", "[parallel][ranks]") {
+  for (const int size : {1, 2, 3, 5}) {
+    for (const std::size_t all : {0u, 1u, 4u, 10u}) {
+      INFO(size << " ranks, " << all << " samples");
+      std::vector<int> everything(all), gathered(99);
+      for (std::size_t i = 0; i < all; ++i) everything[i] = static_cast<int>(i * i);
+      on_ranks(size, [&](const AdverseMessenger& messenger) {
+        const vrfm::Share mine = vrfm::share_of(all, messenger.rank(), size);
+        const auto found = vrfm::gather(
+            messenger, std::span<const int>(everything).subspan(mine.first, mine.count));
+        if (messenger.rank() == 0) gathered = found;
+        if (messenger.rank() != 0 && !found.empty()) std::abort();
+      });
+      CHECK(gathered == everything);
     }
   }
 }

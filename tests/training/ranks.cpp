@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Many ranks: threads of one process that share a batch make the steps of one rank alone, to the bit.
+#include <array>
+#include <cmath>
+#include <filesystem>
 #include <limits>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -14,7 +18,7 @@
 #include "support.hpp"
 
 #include <vrfm/models/unet/networks.hpp>
-#include <vrfm/training/checkpoint.hpp>
+#include <vrfm/training/checkpoint_folder.hpp>
 #include <vrfm/training/long_run.hpp>
 
 #if defined(KOKKOS_ENABLE_SERIAL)
@@ -90,13 +94,46 @@ TEST_CASE("a run goes on with another number of ranks", "[training][ranks]") {
   for (const auto& [size, last] : {std::pair{3, 2}, std::pair{1, 5}, std::pair{8, 9}}) {
     Ranks ranks(size, options, 99);
     for (auto& trainer : ranks.trainers()) vrfm::load_checkpoint(folder / "c", *trainer, {});
-    ranks.each([last = last](RankTrainer& trainer) { trainer.run(last); });
-    // All offer to write; the root does.
-    for (auto& trainer : ranks.trainers()) vrfm::save_checkpoint(folder / "c", *trainer, {});
+    ranks.each([&, last = last](RankTrainer& trainer) {
+      trainer.run(last);
+      vrfm::save_checkpoint(folder / "c", trainer, {});
+    });
   }
   auto last = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options);
   vrfm::load_checkpoint(folder / "c", last, {});
   CHECK((state_of(last) == state_of(whole)));
+}
+
+TEST_CASE("a rank that has gone astray is found before a checkpoint", "[training][ranks]") {
+  const TemporaryFolder folder;
+  const auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  Ranks ranks(4, options, 1);
+  ranks.each([](RankTrainer& trainer) { trainer.run(2); });
+  auto& lost = *ranks.trainers()[2];
+  const auto& slot = lost.parameters().entries()[1];
+  lost.values()(slot.offset) = std::nextafter(lost.values()(slot.offset), 1.0f);
+  ranks.trainers()[3]->state().back().values(0) += 1;
+  const auto attempts = [&](const auto& save) {
+    std::array<std::string, 4> messages;
+    ranks.each([&](RankTrainer& trainer) {
+      const auto rank = static_cast<std::size_t>(trainer.communicator().rank());
+      messages[rank] = thrown<std::runtime_error>([&] { save(trainer); });
+    });
+    return messages;
+  };
+  const std::string expected =
+      "vrfm: at step 2 the ranks 2, 3 differ from rank 0, the first of them from '" + slot.name +
+      "' on";
+  for (const std::string& message :
+       attempts([&](RankTrainer& t) { vrfm::save_checkpoint(folder / "c", t, {}); })) {
+    CHECK(message == expected);
+  }
+  for (const std::string& message :
+       attempts([&](RankTrainer& t) { vrfm::CheckpointFolder(folder / "f").save(t, {}); })) {
+    CHECK(message == expected);
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "c"));
+  CHECK_FALSE(std::filesystem::exists(folder / "f"));
 }
 
 TEST_CASE("dropout does not depend on ranks, nor on who accumulates", "[training][ranks]") {

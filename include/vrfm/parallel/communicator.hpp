@@ -13,16 +13,25 @@
 //       exec's work so far, before what is launched next. Elements are float or double.
 //   any(flag)                   true on all ranks if `flag` is true on one; all ranks call it
 //   broadcast(exec, values)     the elements of a view become those of the root's
+//
+// Where a rank cannot go on, it may throw RankError on the others: see mpi_communicator.hpp.
 #pragma once
 
 #include <concepts>
 #include <span>
+#include <stdexcept>
 
 #include <vrfm/core/concepts.hpp>
 #include <vrfm/core/copy.hpp>
+#include <vrfm/parallel/messenger.hpp>
 #include <vrfm/parallel/partition.hpp>
 
 namespace vrfm {
+
+/// Another rank failed, so that this one cannot go on either.
+class RankError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 namespace detail {
 
@@ -67,7 +76,7 @@ struct RequireCommunicator {
   static constexpr bool ok = Communicator<C>;
 };
 
-/// One process on its own.
+/// One process on its own; a Messenger without anyone to write to.
 struct SelfCommunicator {
   int rank() const { return 0; }
   int size() const { return 1; }
@@ -85,6 +94,7 @@ struct SelfCommunicator {
   bool any(bool flag) const { return flag; }
   template <ExecutionSpace Exec, class View>
   void broadcast(const Exec&, const View&) const {}
+  void exchange(std::span<const Outgoing>, std::span<const Incoming>) const {}
 };
 
 }  // namespace vrfm

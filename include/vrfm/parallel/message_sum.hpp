@@ -10,37 +10,15 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
 
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/parallel/messenger.hpp>
 #include <vrfm/parallel/partition.hpp>
 
 namespace vrfm {
-
-struct Outgoing {
-  int to = 0;
-  const void* data = nullptr;
-  std::size_t bytes = 0;
-};
-
-struct Incoming {
-  int from = 0;
-  void* data = nullptr;
-  std::size_t bytes = 0;
-};
-
-/// Sends and receives between ranks. exchange() returns when all its messages have come and its outgoing
-/// data may change. From one rank to another messages arrive in the order in which they were sent.
-template <class M>
-concept Messenger = requires(const M& messenger, std::span<const Outgoing> outgoing,
-                             std::span<const Incoming> incoming) {
-  { messenger.rank() } -> std::same_as<int>;
-  { messenger.size() } -> std::same_as<int>;
-  messenger.exchange(outgoing, incoming);
-};
 
 /// Working memory that calls share, so that the second one of the same partition allocates nothing.
 struct MessageMemory {
@@ -96,10 +74,8 @@ struct Part {
   std::size_t count() const { return end - begin; }
 };
 inline Part part_of(std::size_t count, int rank, int size) {
-  const auto n = static_cast<std::size_t>(size), r = static_cast<std::size_t>(rank);
-  const std::size_t each = count / n, rest = count % n;
-  const std::size_t begin = r * each + (r < rest ? r : rest);
-  return {begin, begin + each + (r < rest ? 1 : 0)};
+  const Share share = share_of(count, rank, size);
+  return {share.first, share.first + share.count};
 }
 
 template <class S, Messenger M, class Exec>

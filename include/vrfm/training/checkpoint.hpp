@@ -11,21 +11,13 @@
 #include <limits>
 #include <string_view>
 
+#include <vrfm/training/replicas.hpp>
 #include <vrfm/training/trainer.hpp>
 #include <vrfm/training/weights.hpp>
 
 namespace vrfm {
 
 namespace detail {
-
-/// A Trainer, or what has its state.
-template <class X>
-concept HasTrainingState = HasParameters<X> && requires(const X& trainer) {
-  typename X::T;
-  trainer.step();
-  trainer.state();
-  trainer.communicator();
-};
 
 inline constexpr std::string_view setting_prefix = "setting.";
 
@@ -74,13 +66,14 @@ inline Settings checkpoint_settings(const SafetensorsFile& file) {
   return stored;
 }
 
-/// Writes the whole state of a run, atomically; the communicator's root does.
-template <detail::HasTrainingState TrainerType>
-void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
-                     const Settings& settings) {
+namespace detail {
+
+/// Writes the whole state of a run, atomically.
+template <HasTrainingState TrainerType>
+void write_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
+                      const Settings& settings) {
   using T = typename TrainerType::T;
-  if (!trainer.communicator().is_root()) return;
-  std::vector<detail::HostParameters<T>> arrays;
+  std::vector<HostParameters<T>> arrays;
   arrays.reserve(trainer.state().size() + 1);
   arrays.emplace_back(trainer.exec(), trainer.parameters(), trainer.values());
   std::vector<Tensor> tensors;
@@ -91,12 +84,23 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
     arrays.back().append_to(tensors, array.name + '.');
     names += (names.empty() ? "" : ",") + array.name;
   }
-  Metadata metadata{{detail::step_key, std::to_string(trainer.step())}, {detail::state_key, names}};
+  Metadata metadata{{step_key, std::to_string(trainer.step())}, {state_key, names}};
   for (const auto& [name, value] : settings) {
-    metadata[std::string(detail::setting_prefix) + name] = value;
+    metadata[std::string(setting_prefix) + name] = value;
   }
-  detail::add_notes(metadata, trainer.parameters());
+  add_notes(metadata, trainer.parameters());
   write_safetensors(path, tensors, metadata);
+}
+
+}  // namespace detail
+
+/// Writes the whole state of a run, atomically. All ranks call it, and the communicator's root writes.
+/// Throws as check_replicas does.
+template <detail::HasTrainingState TrainerType>
+void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
+                     const Settings& settings) {
+  check_replicas(trainer);
+  if (trainer.communicator().is_root()) detail::write_checkpoint(path, trainer, settings);
 }
 
 /// Restores the state of a run; the next step is the one after the checkpoint's.

@@ -48,6 +48,7 @@ class CheckpointFolder {
     std::string digits = std::to_string(trainer.step());
     digits.insert(0, digits.size() < width ? width - digits.size() : 0, '0');
     const auto target = folder_ / (std::string(prefix) + digits + std::string(suffix));
+    check_replicas(trainer);
     std::string failure;
     if (trainer.communicator().is_root()) {
       try {
@@ -95,7 +96,7 @@ class CheckpointFolder {
     std::filesystem::create_directories(folder_);
     // What a killed process left would fill the disk in the end.
     AtomicFile::remove_temporaries(folder_);
-    save_checkpoint(target, trainer, settings);
+    detail::write_checkpoint(target, trainer, settings);
     const auto all = files();
     for (std::size_t k = keep_; k < all.size(); ++k) {
       // That of an earlier step than those of another run here stays, too.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/parallel/tree_sum.hpp>
 #include <vrfm/training/trainer.hpp>
 
 namespace vrfm {
@@ -26,16 +27,19 @@ struct HeldOutLosses {
   double mean(std::string_view name) const { return means[term_index(terms, name)]; }
 };
 
-/// Waits for the end. Throws std::invalid_argument if something does not fit.
-template <class FlowType, class Objective, class Pairing>
+/// The same bits on all ranks of any number, which call it together. Waits for the end. Throws
+/// std::invalid_argument if something does not fit.
+template <class FlowType, class Objective, class Pairing, class Comm = SelfCommunicator>
 HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
-                              const Pairing& coupling, const HeldOutOptions& options = {}) {
+                              const Pairing& coupling, const HeldOutOptions& options = {},
+                              const Comm& communicator = {}) {
   using T = typename FlowType::value_type;
   using Exec = typename FlowType::execution_space;
   using Networks = std::decay_t<decltype(flow.networks())>;
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
   static_assert(RequireObjective<Objective, Networks>::ok);
   static_assert(RequireCoupling<Pairing, T>::ok);
+  static_assert(RequireCommunicator<Comm>::ok);
   static_assert(detail::few_terms<Objective>, "vrfm: an objective has at most 8 terms");
   expect(!uses_teacher<Objective>,
          "an objective that asks the moving average has no held-out loss");
@@ -57,21 +61,33 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   const Array<T, Exec> memory(
       Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::held_out_losses::memory"),
       measured.peak());
+  const LeafRange range = partition.owned(communicator.rank(), communicator.size());
+  constexpr auto terms = static_cast<std::size_t>(Rows::terms);
   const Table<double, Exec> sums("vrfm::held_out_losses::sums",
-                                 static_cast<std::size_t>(partition.leaves()),
-                                 static_cast<std::size_t>(Rows::terms));
+                                 static_cast<std::size_t>(range.count), terms);
   const BatchContext<Exec, FlowType::compute> ctx(exec);
-  for (int leaf = 0; leaf < partition.leaves(); ++leaf) {
+  for (int k = 0; k < range.count; ++k) {
+    const int leaf = range.first + k;
     Arena<T> arena(memory.data(), measured.peak());
     rows(ctx, partition.sample_count(leaf), partition.first_sample(leaf), Gradient<T>{},
-         sums.data() + leaf * Rows::terms, Update::overwrite, arena);
+         sums.data() + k * Rows::terms, Update::overwrite, arena);
   }
   const auto host = to_host(exec, sums);
 
-  HeldOutLosses losses{Objective::terms, {}};
-  for (std::size_t k = 0; k < Objective::terms.size(); ++k) {
-    losses.means[k] = tree_sum(partition, host.data() + k, Objective::terms.size()) / options.count;
+  // What this rank can add, then what all have.
+  for (std::size_t k = 0; k < terms; ++k) {
+    detail::each_addition(range, partition.leaves(),
+                          detail::AddElement<double>{host.data(), terms, k});
   }
+  std::vector<double*> roots;
+  for (const TreeNode& node : partition.roots(range)) {
+    roots.push_back(host.data() + (node.first_leaf() - range.first) * Rows::terms);
+  }
+  std::array<double, terms> all{};
+  communicator.sum(Kokkos::DefaultHostExecutionSpace(), partition, std::span<double* const>(roots),
+                   all.data(), terms);
+  HeldOutLosses losses{Objective::terms, {}};
+  for (std::size_t k = 0; k < terms; ++k) losses.means[k] = all[k] / options.count;
   return losses;
 }
 
