@@ -11,6 +11,8 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,6 +123,27 @@ struct RunOptions {
   std::function<void()> before_writing = {};  ///< called before each checkpoint
 };
 
+/// Throws std::runtime_error on a rank whose settings, such as its data, are not those of rank 0.
+inline void check_settings(const vrfm::Settings& settings) {
+  std::string own;
+  for (const auto& [name, value] : settings) own += name + '\n' + value + '\n';
+  std::uint64_t size = own.size();
+  vrfm::broadcast_by_messages(communicator(), &size, sizeof size);
+  std::string of_root = own;
+  of_root.resize(size);
+  vrfm::broadcast_by_messages(communicator(), of_root.data(), size);
+  if (own == of_root) return;
+  std::istringstream lines(of_root);
+  std::string name, value;
+  while (std::getline(lines, name) && std::getline(lines, value)) {
+    const auto found = settings.find(name);
+    const std::string here = found == settings.end() ? "" : found->second;
+    vrfm::expect(here == value, "expected the settings of rank 0, found '", name, "' to be '", here,
+                 "', not '", value, "'");
+  }
+  throw std::runtime_error("expected the settings of rank 0, found more");
+}
+
 /// A signal came where nothing is lost by ending: no error, and the message says how to go on.
 struct Stopped {
   std::string message;
@@ -154,6 +177,7 @@ class TrainingRun {
         checkpoints_(checkpoints),
         options_(options),
         losses_(terms) {
+    check_settings(options.settings);
     if (options.resume) resume(terms);
     vrfm::check_replicas(trainer);  // that all ranks read the same
     first_step_ = trainer.step();
