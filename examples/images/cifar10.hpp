@@ -90,6 +90,7 @@ struct Cifar10 {
     Settings s;
     s.recipe = recipe;
     s.batch = 128;
+    s.micro_batch = 16;
     s.learning_rate = 2e-4;
     s.weight_decay = 0;
     s.warmup = 5000;
@@ -114,6 +115,7 @@ struct Cifar10 {
 
   static Settings small(Settings s) {
     s.batch = 16;
+    s.micro_batch = 4;
     s.learning_rate = 1e-3;
     s.warmup = 100;
     s.ema_decay = 0.998;

@@ -61,8 +61,10 @@ struct Mnist {
     Settings s;
     s.recipe = recipe;
     s.batch = 256;
+    s.micro_batch = 32;
     if (is_small(recipe)) {
       s.batch = 16;
+      s.micro_batch = 4;
       s.learning_rate = 2e-3;
       s.warmup = 100;
       s.clip_norm = 1;

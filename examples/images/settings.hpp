@@ -33,8 +33,10 @@ void each_training_setting(S& s, const Visit& visit) {
   visit("seed", s.seed, SettingRule{"seed of weights, order of images and draws", seed_option()});
   S::each_of_step(s, "images", visit);
   visit("micro-batch", s.micro_batch,
-        SettingRule{"images of a step at a time, which bounds the memory; 0: all",
-                    count_or_none_option()});
+        SettingRule{
+            "images of a step at a time, which bounds the memory and is what ranks share out; "
+            "0: all",
+            count_or_none_option()});
   visit("mirror", s.mirror, SettingRule{"exchange left and right of half of the images"});
   visit("matmul-precision", s.matmul_precision,
         SettingRule{"what factors of matrix products are rounded to: float32, or on CUDA tf32 or "

@@ -22,6 +22,9 @@
 #include <tests/support/thrown.hpp>
 #include <tests/training/support.hpp>
 
+#include <vrfm/data/draw.hpp>
+#include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/parallel/mpi_communicator.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
 #include <vrfm/training/held_out_loss.hpp>
@@ -114,6 +117,21 @@ TEST_CASE("processes have the held-out losses of one", "[mpi]") {
     const auto alone = vrfm::held_out_losses(flow, vrfm::Elbo{}, pairs, options);
     CHECK(vrfm::held_out_losses(flow, vrfm::Elbo{}, pairs, options, ranks).means == alone.means);
   }
+}
+
+TEST_CASE("processes have the metrics of one", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  const auto density = vrfm::mixture_on_circle<float>(Exec(), 6, 1.0, 0.1);
+  const auto x = vrfm::draw_all(Exec(), density, 700, 1,
+                                vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source), 0);
+  const auto y = vrfm::draw_all(Exec(), density, 1301, 2,
+                                vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source), 0);
+  CHECK(vrfm::true_log_likelihood(Exec(), density, y, ranks) ==
+        vrfm::true_log_likelihood(Exec(), density, y));
+  CHECK(vrfm::parzen_log_likelihood(Exec(), x, y, 0.1, ranks) ==
+        vrfm::parzen_log_likelihood(Exec(), x, y, 0.1));
+  CHECK(vrfm::energy_distance(Exec(), x, y, vrfm::EnergyEstimate::unbiased, ranks) ==
+        vrfm::energy_distance(Exec(), x, y, vrfm::EnergyEstimate::unbiased));
 }
 
 TEST_CASE("processes save together and go on together", "[mpi]") {

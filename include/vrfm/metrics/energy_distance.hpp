@@ -44,11 +44,13 @@ struct DistanceSum {
 }  // namespace detail::metrics
 
 /// D^2 between the rows of `a` [N][D] and of `b` [M][D], in the samples' unit (SciPy's
-/// energy_distance is its square root). O((N + M)^2 D). Throws std::invalid_argument for empty or not
-/// finite samples, different dimensions, or fewer than two samples when unbiased.
-template <ExecutionSpace Exec, class A, class B>
+/// energy_distance is its square root). O((N + M)^2 D), which ranks that all have the samples share. Throws
+/// std::invalid_argument for empty or not finite samples, different dimensions, or fewer than two
+/// samples when unbiased.
+template <ExecutionSpace Exec, class A, class B, class Comm = SelfCommunicator>
 double energy_distance(const Exec& exec, const A& a, const B& b,
-                       EnergyEstimate estimate = EnergyEstimate::biased) {
+                       EnergyEstimate estimate = EnergyEstimate::biased,
+                       const Comm& communicator = {}) {
   using T = detail::metrics::Value<A>;
   static_assert(std::is_same_v<T, detail::metrics::Value<B>>,
                 "vrfm: a metric needs samples of one type, float or double");
@@ -64,9 +66,11 @@ double energy_distance(const Exec& exec, const A& a, const B& b,
   using Sum = detail::metrics::DistanceSum<T, detail::metrics::chunk_width<Exec>>;
   const std::string label = "vrfm::metrics::energy_distance";
   const double n = x.rows, m = y.rows, excluded = unbiased ? 1 : 0;
-  const double xy = detail::metrics::fixed_sum(exec, label, y.rows, Sum{matrix(x_columns), y});
-  const double xx = detail::metrics::fixed_sum(exec, label, x.rows, Sum{matrix(x_columns), x});
-  const double yy = detail::metrics::fixed_sum(exec, label, y.rows, Sum{matrix(y_columns), y});
+  const auto sum = [&](const auto& columns, const auto& points) {
+    return detail::metrics::fixed_sum(exec, label, points.rows, Sum{matrix(columns), points},
+                                      communicator);
+  };
+  const double xy = sum(x_columns, y), xx = sum(x_columns, x), yy = sum(y_columns, y);
   return 2 * xy / (n * m) - xx / (n * (n - excluded)) - yy / (m * (m - excluded));
 }
 

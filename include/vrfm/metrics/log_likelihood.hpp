@@ -69,10 +69,11 @@ struct LogKernelSum {
 
 /// Mean of log p(x) over the rows of `samples` [N][D], in nats, for a density with
 /// `dimension()` and `log_density(const T* x)` (data/mixture.hpp). -infinity if one sample is so far
-/// out that its log p overflows. Throws std::invalid_argument for empty or not finite samples or
-/// another dimension.
-template <ExecutionSpace Exec, class Density, class View>
-double true_log_likelihood(const Exec& exec, const Density& density, const View& samples) {
+/// out that its log p overflows. Ranks that all have the samples share the work. Throws
+/// std::invalid_argument for empty or not finite samples or another dimension.
+template <ExecutionSpace Exec, class Density, class View, class Comm = SelfCommunicator>
+double true_log_likelihood(const Exec& exec, const Density& density, const View& samples,
+                           const Comm& communicator = {}) {
   using T = detail::metrics::Value<View>;
   const auto x = detail::metrics::samples(exec, "true_log_likelihood: samples", samples);
   static_assert(LogDensity<Density, T>,
@@ -81,7 +82,8 @@ double true_log_likelihood(const Exec& exec, const Density& density, const View&
     expect(x.cols == density.dimension(), "true_log_likelihood: samples have ", x.cols,
            " columns but the density has ", density.dimension(), " dimensions");
     return detail::metrics::fixed_sum(exec, "vrfm::metrics::true_log_likelihood", x.rows,
-                                      detail::metrics::LogDensity<T, Density>{x, density}) /
+                                      detail::metrics::LogDensity<T, Density>{x, density},
+                                      communicator) /
            x.rows;
   } else {
     return 0;
@@ -91,11 +93,11 @@ double true_log_likelihood(const Exec& exec, const Density& density, const View&
 /// Mean over the rows y of `held_out` [M][D] of log (1/N sum_i N(y; x_i, bandwidth^2 I)) over the rows
 /// x_i of `generated` [N][D], in nats. The bandwidth has the samples' unit. Exponentials are taken in
 /// the samples' type, sums in double. -infinity if the nearest x_i is so far that its square
-/// overflows. Throws std::invalid_argument for empty or not finite samples, different dimensions, or
-/// a bandwidth that is not positive and finite.
-template <ExecutionSpace Exec, class Generated, class HeldOut>
+/// overflows. Ranks that all have the samples share the work. Throws std::invalid_argument for empty or
+/// not finite samples, different dimensions, or a bandwidth that is not positive and finite.
+template <ExecutionSpace Exec, class Generated, class HeldOut, class Comm = SelfCommunicator>
 double parzen_log_likelihood(const Exec& exec, const Generated& generated, const HeldOut& held_out,
-                             double bandwidth) {
+                             double bandwidth, const Comm& communicator = {}) {
   using T = detail::metrics::Value<Generated>;
   static_assert(std::is_same_v<T, detail::metrics::Value<HeldOut>>,
                 "vrfm: a metric needs samples of one type, float or double");
@@ -111,7 +113,8 @@ double parzen_log_likelihood(const Exec& exec, const Generated& generated, const
   const double sum = detail::metrics::fixed_sum(
       exec, "vrfm::metrics::parzen_log_likelihood", y.rows,
       detail::metrics::LogKernelSum<T, detail::metrics::chunk_width<Exec>>{matrix(columns), y,
-                                                                           scale});
+                                                                           scale},
+      communicator);
   constexpr double half_log_two_pi = 0.91893853320467274178;
   return sum / y.rows - std::log(static_cast<double>(x.rows)) -
          x.cols * (std::log(bandwidth) + half_log_two_pi);

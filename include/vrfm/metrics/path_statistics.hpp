@@ -131,7 +131,7 @@ class PathStatistics {
  private:
   Array<double, Exec> terms(const Exec& exec, bool ratio) const {
     return detail::metrics::terms(
-        exec, "vrfm::PathStatistics::term", static_cast<std::int64_t>(first_.extent(0)),
+        exec, "vrfm::PathStatistics::term", 0, static_cast<std::int64_t>(first_.extent(0)),
         detail::metrics::PathTerm<T, Array<double, Exec>>{matrix(first_), matrix(last_), length_,
                                                           action_, time_ - start_time_, ratio});
   }

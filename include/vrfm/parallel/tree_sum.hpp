@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Additions along the tree of a Partition: which they are, and tree_sum, the sum of one number for each
-// leaf.
+// Additions along the tree of a Partition: which they are, tree_sum, the sum of one number for each leaf, and
+// sum_of_ranks, that of a few numbers for each leaf of which a rank has its own.
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <vector>
 
 #include <vrfm/parallel/partition.hpp>
 
@@ -53,6 +55,22 @@ S tree_sum(const Partition& partition, S* values, std::size_t stride = 1) {
   detail::each_addition({0, partition.leaves()}, partition.leaves(),
                         detail::AddElement<S>{values, stride, 0});
   return values[0];
+}
+
+/// The sums over all leaves of numbers that are rows [leaf of `range`][number] in the host's memory, which
+/// they do not leave as they were: result[number], on all ranks, which call it together.
+template <class Comm>
+void sum_of_ranks(const Comm& communicator, const Partition& partition, const LeafRange& range,
+                  double* rows, std::size_t numbers, double* result) {
+  for (std::size_t k = 0; k < numbers; ++k) {
+    detail::each_addition(range, partition.leaves(), detail::AddElement<double>{rows, numbers, k});
+  }
+  std::vector<double*> roots;
+  for (const TreeNode& node : partition.roots(range)) {
+    roots.push_back(rows + static_cast<std::size_t>(node.first_leaf() - range.first) * numbers);
+  }
+  communicator.sum(Kokkos::DefaultHostExecutionSpace(), partition, std::span<double* const>(roots),
+                   result, numbers);
 }
 
 }  // namespace vrfm

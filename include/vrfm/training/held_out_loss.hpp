@@ -74,18 +74,8 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   }
   const auto host = to_host(exec, sums);
 
-  // What this rank can add, then what all have.
-  for (std::size_t k = 0; k < terms; ++k) {
-    detail::each_addition(range, partition.leaves(),
-                          detail::AddElement<double>{host.data(), terms, k});
-  }
-  std::vector<double*> roots;
-  for (const TreeNode& node : partition.roots(range)) {
-    roots.push_back(host.data() + (node.first_leaf() - range.first) * Rows::terms);
-  }
   std::array<double, terms> all{};
-  communicator.sum(Kokkos::DefaultHostExecutionSpace(), partition, std::span<double* const>(roots),
-                   all.data(), terms);
+  sum_of_ranks(communicator, partition, range, host.data(), terms, all.data());
   HeldOutLosses losses{Objective::terms, {}};
   for (std::size_t k = 0; k < terms; ++k) losses.means[k] = all[k] / options.count;
   return losses;
