@@ -131,11 +131,12 @@ void simulate(MPI_Comm comm, const vrfm::MpiCommunicator& ranks, std::size_t emi
   std::vector<std::uint64_t> ids;  // of the rows that there are
   std::uint64_t next_id = 0;
 
-  // The next rows, and the first one's id: ids follow those of the ranks before this one.
+  // The next rows of this rank, and the id of the first: they follow those of the ranks before.
   const auto append = [&](std::uint64_t count) {
     std::uint64_t before = 0;
     MPI_Exscan(&count, &before, 1, MPI_UINT64_T, MPI_SUM, comm);
-    const std::uint64_t first_id = next_id + (ranks.is_root() ? 0 : before);
+    if (ranks.is_root()) before = 0;  // MPI leaves it undefined
+    const std::uint64_t first_id = next_id + before;
     const auto rows = std::make_pair(ids.size(), ids.size() + count);
     for (std::uint64_t k = 0; k < count; ++k) ids.push_back(first_id + k);
     next_id += sum_of_ranks(comm, count);
