@@ -183,6 +183,77 @@ TEST_CASE("a sum of ranks sends what the formula says", "[parallel][ranks]") {
   }
 }
 
+TEST_CASE("ranks own segments of whole units, which cover all elements once", "[parallel][ranks]") {
+  for (const int leaves : {3, 64}) {
+    const Partition partition(leaves, leaves);
+    for (const std::size_t count :
+         {std::size_t{0}, std::size_t{1}, std::size_t{256}, std::size_t{1000}}) {
+      for (const std::size_t unit : {std::size_t{1}, std::size_t{256}}) {
+        for (const int size : {1, 2, 3, 4, 7, 8, 16}) {
+          INFO(leaves << " leaves, " << count << " elements, " << size << " ranks of units "
+                      << unit);
+          std::vector<int> owners(count, 0);
+          std::size_t largest = 0;
+          const std::size_t units = (count + unit - 1) / unit;
+          for (int rank = 0; rank < size; ++rank) {
+            const auto segment = vrfm::segment_of(partition, rank, size, count, unit);
+            CHECK((segment.begin % unit == 0 || segment.count() == 0));
+            CHECK((segment.end % unit == 0 || segment.end == count));
+            for (std::size_t i = segment.begin; i < segment.end; ++i) ++owners[i];
+            largest = std::max(largest, (segment.count() + unit - 1) / unit);
+            // As promised of arrays with an element for each unit.
+            const auto blocks = vrfm::segment_of(partition, rank, size, units, 1);
+            CHECK(segment.begin == std::min(count, blocks.begin * unit));
+            CHECK(segment.end == std::min(count, blocks.end * unit));
+          }
+          CHECK(owners == std::vector<int>(count, 1));
+          const auto n = static_cast<std::size_t>(size);
+          CHECK(largest == (units + n - 1) / n);  // as equal as can be
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("ranks own a segment of the sum of one rank, and gather all", "[parallel][ranks]") {
+  constexpr float lost = -7;
+  for (const int leaves : {1, 7, 64}) {
+    const Partition partition(leaves, leaves);
+    for (const auto& [count, unit] :
+         {std::pair<std::size_t, std::size_t>{193, 16}, {1, 256}, {600, 256}}) {
+      const auto alone = nodes_of(partition, {0, leaves}, count);
+      for (const int size : {1, 2, 3, 4, 5, 8, 12, 16}) {
+        INFO(leaves << " leaves, " << count << " elements, " << size << " ranks");
+        const auto n = static_cast<std::size_t>(size);
+        std::vector<char> same(n);
+        std::vector<std::vector<float>> gathered(n);
+        on_ranks(size, [&, count = count, unit = unit](const AdverseMessenger& messenger) {
+          const auto rank = static_cast<std::size_t>(messenger.rank());
+          vrfm::MessageMemory memory;
+          auto nodes = nodes_of(partition, partition.owned(messenger.rank(), size), count);
+          std::vector<float*> roots;
+          for (auto& node : nodes) roots.push_back(node.data());
+          std::vector<float> other(count, lost);
+          auto& values = nodes.empty() || size % 2 == 0 ? other : nodes[0];
+          vrfm::reduce_scatter(messenger, Kokkos::Serial(), partition,
+                               std::span<float* const>(roots), values.data(), count, unit, memory);
+          const auto own = vrfm::segment_of(partition, messenger.rank(), size, count, unit);
+          same[rank] = 1;
+          for (std::size_t i = 0; i < count; ++i) {
+            const bool mine = own.begin <= i && i < own.end;
+            if (mine && values[i] != alone[0][i]) same[rank] = 0;
+            if (!mine) values[i] = lost;  // nobody asks for these
+          }
+          vrfm::all_gather(messenger, partition, values.data(), count, unit, memory);
+          gathered[rank] = values;
+        });
+        CHECK(same == std::vector<char>(n, 1));
+        CHECK(gathered == std::vector<std::vector<float>>(n, alone[0]));
+      }
+    }
+  }
+}
+
 TEST_CASE("ranks that exchange messages agree", "[parallel][ranks]") {
   for (const int size : {1, 2, 3, 4, 7, 8, 13}) {
     INFO(size << " ranks");

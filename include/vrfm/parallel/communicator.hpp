@@ -14,6 +14,16 @@
 //   any(flag)                   true on all ranks if `flag` is true on one; all ranks call it
 //   broadcast(exec, values)     the elements of a view become those of the root's
 //
+// A ShardingCommunicator also has the two phases of a sum, between which each rank owns a segment of the
+// elements, in units of `unit` elements (see segment.hpp). All ranks call them with the same arguments:
+//   segment(partition, count, unit)
+//       that of this rank, which may be empty; each element belongs to one rank. Of c elements in units of u
+//       it is u times that of ceil(c / u) elements in units of 1, cut at c
+//   reduce_scatter(exec, partition, roots, result, count, unit)
+//       as sum, but of result the rank's segment alone becomes the sum; what the others hold is lost
+//   all_gather(exec, partition, values, count, unit)
+//       values: `count` elements, of which each segment becomes that of the rank that owns it
+//
 // Where a rank cannot go on, it may throw RankError on the others: see mpi_communicator.hpp.
 #pragma once
 
@@ -25,6 +35,7 @@
 #include <vrfm/core/copy.hpp>
 #include <vrfm/parallel/messenger.hpp>
 #include <vrfm/parallel/partition.hpp>
+#include <vrfm/parallel/segment.hpp>
 
 namespace vrfm {
 
@@ -58,10 +69,23 @@ concept HasAgreement =
       communicator.broadcast(exec, values);
     };
 
+template <class C, class S, class Exec = Kokkos::DefaultHostExecutionSpace>
+concept HasPhases = requires(const C& communicator, const Exec& exec, const Partition& partition,
+                             std::span<S* const> roots, S* values, std::size_t count) {
+  { communicator.segment(partition, count, count) } -> std::same_as<Segment>;
+  communicator.reduce_scatter(exec, partition, roots, values, count, count);
+  communicator.all_gather(exec, partition, values, count, count);
+};
+
 }  // namespace detail
 
 template <class C>
 concept Communicator = detail::HasRank<C> && detail::HasTreeSum<C> && detail::HasAgreement<C>;
+
+/// With which ranks may keep a segment each of an optimizer's state.
+template <class C>
+concept ShardingCommunicator =
+    Communicator<C> && detail::HasPhases<C, float> && detail::HasPhases<C, double>;
 
 /// Says in one sentence what a communicator lacks.
 template <class C>
@@ -91,6 +115,14 @@ struct SelfCommunicator {
     using View = Kokkos::View<S*, typename Exec::memory_space, Unmanaged>;
     copy_elements(exec, View(result, count), View(roots[0], count));
   }
+  Segment segment(const Partition&, std::size_t count, std::size_t) const { return {0, count}; }
+  template <ExecutionSpace Exec, class S>
+  void reduce_scatter(const Exec& exec, const Partition& partition, std::span<S* const> roots,
+                      S* result, std::size_t count, std::size_t) const {
+    sum(exec, partition, roots, result, count);
+  }
+  template <ExecutionSpace Exec, class S>
+  void all_gather(const Exec&, const Partition&, S*, std::size_t, std::size_t) const {}
   bool any(bool flag) const { return flag; }
   template <ExecutionSpace Exec, class View>
   void broadcast(const Exec&, const View&) const {}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // tree_sum of ranks: the sum along a Partition's tree of what ranks hold in memories of their own, by
-// messages. A sum goes through two phases: each rank becomes owner of a part of the elements and adds that
-// part of all ranks' nodes in the tree's order; then the parts are gathered. Where each of 2^k ranks holds
+// messages. A sum goes through two phases: reduce_scatter, after which each rank owns the sum of its segment
+// of the elements (see segment.hpp), added in the tree's order; then all_gather of the segments. Where each of 2^k ranks holds
 // one node of the same level, which is the usual case, ranks at distances 1, 2, 4, ... exchange halves, and
 // halves of halves (recursive halving and doubling, Thakur, Rabenseifner and Gropp 2005): log2 n messages
 // a phase, 2 (n - 1) / n elements sent a rank for each element of the sum. Otherwise each rank sends parts
@@ -17,6 +17,7 @@
 #include <vrfm/core/concepts.hpp>
 #include <vrfm/parallel/messenger.hpp>
 #include <vrfm/parallel/partition.hpp>
+#include <vrfm/parallel/segment.hpp>
 
 namespace vrfm {
 
@@ -68,50 +69,54 @@ void add_message(const Exec& exec, S* into, const S* from, std::size_t count) {
   exec.fence();
 }
 
-/// The elements of rank `rank` of `size`.
-struct Part {
-  std::size_t begin, end;
-  std::size_t count() const { return end - begin; }
-};
-inline Part part_of(std::size_t count, int rank, int size) {
-  const Share share = share_of(count, rank, size);
-  return {share.first, share.first + share.count};
+/// What of `all` is not `kept`, one of its ends.
+inline Segment rest_of(const Segment& all, const Segment& kept) {
+  return kept.begin == all.begin ? Segment{kept.end, all.end} : Segment{all.begin, kept.begin};
 }
 
+/// What a rank adds up before each exchange of halves, and at last its segment.
+struct Halves {
+  Segment parts[32];
+  int levels = 0;
+
+  Halves(std::size_t count, std::size_t unit, int rank, int size) : parts{{0, count}} {
+    for (int distance = 1; distance < size; distance *= 2, ++levels) {
+      parts[levels + 1] = half_of(parts[levels], (rank & distance) == 0, unit);
+    }
+  }
+};
+
 template <class S, Messenger M, class Exec>
-void sum_by_halves(const M& messenger, const Exec& exec, S* sums, std::size_t count,
-                   MessageMemory& memory) {
-  const int rank = messenger.rank(), size = messenger.size();
-  S* const received = memory.take<S>((count + 1) / 2);
-  Part parts[32] = {{0, count}};  // before each exchange
-  int level = 0;
-  for (int distance = 1; distance < size; distance *= 2, ++level) {
-    const Part all = parts[level];
-    const std::size_t middle = all.begin + all.count() / 2;
-    const bool lower = (rank & distance) == 0;
-    const Part kept = lower ? Part{all.begin, middle} : Part{middle, all.end};
-    const Part given = lower ? Part{middle, all.end} : Part{all.begin, middle};
-    const Outgoing out{rank ^ distance, sums + given.begin, given.count() * sizeof(S)};
-    const Incoming in{rank ^ distance, received, kept.count() * sizeof(S)};
+void scatter_halves(const M& messenger, const Exec& exec, S* sums, const Halves& halves,
+                    MessageMemory& memory) {
+  for (int level = 0; level < halves.levels; ++level) {
+    const Segment kept = halves.parts[level + 1], given = rest_of(halves.parts[level], kept);
+    const int partner = messenger.rank() ^ (1 << level);
+    S* const received = memory.take<S>(kept.count());
+    const Outgoing out{partner, sums + given.begin, given.count() * sizeof(S)};
+    const Incoming in{partner, received, kept.count() * sizeof(S)};
     messenger.exchange(std::span(&out, 1), std::span(&in, 1));
     add_message(exec, sums + kept.begin, received, kept.count());
-    parts[level + 1] = kept;
   }
-  for (int distance = size / 2; distance >= 1; distance /= 2, --level) {
-    const Part mine = parts[level], all = parts[level - 1];
-    const Part theirs =
-        mine.begin == all.begin ? Part{mine.end, all.end} : Part{all.begin, mine.begin};
-    const Outgoing out{rank ^ distance, sums + mine.begin, mine.count() * sizeof(S)};
-    const Incoming in{rank ^ distance, sums + theirs.begin, theirs.count() * sizeof(S)};
+}
+
+template <class S, Messenger M>
+void gather_halves(const M& messenger, S* values, const Halves& halves) {
+  for (int level = halves.levels - 1; level >= 0; --level) {
+    const Segment mine = halves.parts[level + 1], theirs = rest_of(halves.parts[level], mine);
+    const int partner = messenger.rank() ^ (1 << level);
+    const Outgoing out{partner, values + mine.begin, mine.count() * sizeof(S)};
+    const Incoming in{partner, values + theirs.begin, theirs.count() * sizeof(S)};
     messenger.exchange(std::span(&out, 1), std::span(&in, 1));
   }
 }
 
 template <class S, Messenger M, class Exec>
-void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partition,
-                  std::span<S* const> roots, S* result, std::size_t count, MessageMemory& memory) {
+void scatter_parts(const M& messenger, const Exec& exec, const Partition& partition,
+                   std::span<S* const> roots, S* result, std::size_t count, std::size_t unit,
+                   MessageMemory& memory) {
   const int rank = messenger.rank(), size = messenger.size();
-  const Part mine = part_of(count, rank, size);
+  const Segment mine = part_of(count, rank, size, unit);
   memory.prepare(partition, size);
   std::size_t nodes = 0;
   for (int r = 0; r < size; ++r) {
@@ -126,7 +131,7 @@ void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partiti
       for (S* const root : roots) memory.sums.push_back(root + mine.begin);
       continue;
     }
-    const Part theirs = part_of(count, r, size);
+    const Segment theirs = part_of(count, r, size, unit);
     for (S* const root : roots) {
       memory.outgoing.push_back({r, root + theirs.begin, theirs.count() * sizeof(S)});
     }
@@ -152,44 +157,62 @@ void sum_by_parts(const M& messenger, const Exec& exec, const Partition& partiti
   }
   const S* const sum = static_cast<const S*>(memory.sums[0]);
   if (sum != result + mine.begin) std::copy(sum, sum + mine.count(), result + mine.begin);
+}
 
+template <class S, Messenger M>
+void gather_parts(const M& messenger, S* values, std::size_t count, std::size_t unit,
+                  MessageMemory& memory) {
+  const int rank = messenger.rank(), size = messenger.size();
+  const Segment mine = part_of(count, rank, size, unit);
   memory.outgoing.clear();
   memory.incoming.clear();
   for (int r = 0; r < size; ++r) {
     if (r == rank) continue;
-    const Part theirs = part_of(count, r, size);
-    memory.outgoing.push_back({r, result + mine.begin, mine.count() * sizeof(S)});
-    memory.incoming.push_back({r, result + theirs.begin, theirs.count() * sizeof(S)});
+    const Segment theirs = part_of(count, r, size, unit);
+    memory.outgoing.push_back({r, values + mine.begin, mine.count() * sizeof(S)});
+    memory.incoming.push_back({r, values + theirs.begin, theirs.count() * sizeof(S)});
   }
   messenger.exchange(memory.outgoing, memory.incoming);
 }
 
-/// True if each of 2^k ranks holds one node, all of one level.
-inline bool one_node_each(const Partition& partition, int size) {
-  const int width = partition.owned(0, size).count;
-  if (width == 0 || (size & (size - 1)) != 0 || (width & (width - 1)) != 0) return false;
-  for (int rank = 0; rank < size; ++rank) {
-    const LeafRange range = partition.owned(rank, size);
-    if (range.first != rank * width || range.count > width || range.count == 0) return false;
-    if (range.count < width && rank != size - 1) return false;
-  }
-  return true;
-}
-
 }  // namespace detail
 
-/// The sum of all leaves on every rank: result[0 .. count). roots[k] is the sum of the k-th node of
+/// The first phase: the elements of result[0 .. count) that are this rank's segment_of(partition, ..., unit)
+/// become the sum of all leaves; what the others hold is lost. roots[k] is the sum of the k-th node of
 /// partition.roots(partition.owned(rank, size)), in memory of the host; what the roots hold is lost.
-/// roots[0] may be result. All ranks call it with the same partition and count.
+/// roots[0] may be result. All ranks call it with the same partition, count and unit.
+template <Messenger M, class Exec, class S>
+void reduce_scatter(const M& messenger, const Exec& exec, const Partition& partition,
+                    std::span<S* const> roots, S* result, std::size_t count, std::size_t unit,
+                    MessageMemory& memory) {
+  const int size = messenger.size();
+  if (detail::one_node_each(partition, size)) {
+    if (roots[0] != result) std::copy(roots[0], roots[0] + count, result);
+    detail::scatter_halves(messenger, exec, result,
+                           detail::Halves(count, unit, messenger.rank(), size), memory);
+  } else {
+    detail::scatter_parts(messenger, exec, partition, roots, result, count, unit, memory);
+  }
+}
+
+/// The second phase: each rank's segment of values[0 .. count) becomes that of all ranks. As above.
+template <Messenger M, class S>
+void all_gather(const M& messenger, const Partition& partition, S* values, std::size_t count,
+                std::size_t unit, MessageMemory& memory) {
+  const int size = messenger.size();
+  if (detail::one_node_each(partition, size)) {
+    detail::gather_halves(messenger, values, detail::Halves(count, unit, messenger.rank(), size));
+  } else {
+    detail::gather_parts(messenger, values, count, unit, memory);
+  }
+}
+
+/// The sum of all leaves on every rank: both phases.
 template <Messenger M, class Exec, class S>
 void tree_sum(const M& messenger, const Exec& exec, const Partition& partition,
               std::span<S* const> roots, S* result, std::size_t count, MessageMemory& memory) {
-  if (messenger.size() == 1 || detail::one_node_each(partition, messenger.size())) {
-    if (roots[0] != result) std::copy(roots[0], roots[0] + count, result);
-    detail::sum_by_halves(messenger, exec, result, count, memory);
-  } else {
-    detail::sum_by_parts(messenger, exec, partition, roots, result, count, memory);
-  }
+  reduce_scatter(messenger, exec, partition, roots, result, count, 1, memory);
+  all_gather(messenger, partition, result, count, 1, memory);
 }
 
 }  // namespace vrfm

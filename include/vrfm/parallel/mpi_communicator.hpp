@@ -9,13 +9,13 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include <mpi.h>
 
 #include <vrfm/core/copy.hpp>
 #include <vrfm/parallel/communicator.hpp>
+#include <vrfm/parallel/detail/host_stage.hpp>
 #include <vrfm/parallel/message_sum.hpp>
 #include <vrfm/parallel/mpi_messenger.hpp>
 
@@ -54,29 +54,32 @@ class MpiCommunicator {
   void sum(const Exec& exec, const Partition& partition, std::span<S* const> roots, S* result,
            std::size_t count) const {
     if (size() == 1) return SelfCommunicator().sum(exec, partition, roots, result, count);
-    if constexpr (is_host_space<Exec>) {
-      exec.fence();
-      sum_on_host(exec, partition, roots, result, count);
-    } else {
-      using Device =
-          Kokkos::View<S*, typename Exec::memory_space, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-      const std::size_t slices = roots.size() > 0 ? roots.size() : 1;
-      auto& bytes = memory_->staged;
-      if (bytes.size() < slices * count * sizeof(S)) bytes.resize(slices * count * sizeof(S));
-      S* const staged = reinterpret_cast<S*>(bytes.data());
-      auto& host_roots = std::get<std::vector<S*>>(memory_->staged_roots);
-      host_roots.clear();
-      for (std::size_t k = 0; k < roots.size(); ++k) {
-        S* const slice = staged + k * count;
-        copy_elements(exec, Host<S>(slice, count), Device(roots[k], count));
-        host_roots.push_back(slice);
-      }
-      exec.fence();
-      sum_on_host(Kokkos::DefaultHostExecutionSpace(), partition, std::span<S* const>(host_roots),
-                  staged, count);
-      copy_elements(exec, Device(result, count), Host<S>(staged, count));
-      exec.fence();
-    }
+    memory_->stage.add(exec, roots, result, count, {0, count},
+                       [&](const auto& host, std::span<S* const> own, S* all) {
+                         sum_on_host(host, partition, own, all, count);
+                       });
+  }
+
+  /// See ShardingCommunicator.
+  Segment segment(const Partition& partition, std::size_t count, std::size_t unit) const {
+    return segment_of(shape_of(partition), rank(), size(), count, unit);
+  }
+  template <ExecutionSpace Exec, class S>
+  void reduce_scatter(const Exec& exec, const Partition& partition, std::span<S* const> roots,
+                      S* result, std::size_t count, std::size_t unit) const {
+    if (size() == 1) return SelfCommunicator().sum(exec, partition, roots, result, count);
+    memory_->stage.add(exec, roots, result, count, segment(partition, count, unit),
+                       [&](const auto& host, std::span<S* const> own, S* all) {
+                         scatter_on_host(host, partition, own, all, count, unit);
+                       });
+  }
+  template <ExecutionSpace Exec, class S>
+  void all_gather(const Exec& exec, const Partition& partition, S* values, std::size_t count,
+                  std::size_t unit) const {
+    if (size() == 1) return;
+    memory_->stage.gather(exec, values, count, segment(partition, count, unit), [&](S* own) {
+      vrfm::all_gather(*this, shape_of(partition), own, count, unit, memory_->messages);
+    });
   }
 
   bool any(bool flag) const { return any_by_messages(*this, flag); }
@@ -99,24 +102,64 @@ class MpiCommunicator {
   void fail(std::string_view reason) const { messenger_.fail(reason); }
 
  private:
-  template <class S>
-  using Host = Kokkos::View<S*, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-
   /// What copies share.
   struct Memory {
     MessageMemory messages;
-    std::vector<std::byte> staged;  // what devices sum, on the host
-    std::tuple<std::vector<float*>, std::vector<double*>> staged_roots;
+    detail::HostStage stage;
+    std::vector<MPI_Request> requests;
   };
+
+  /// Along which ranks add: where they need not have the bits of one rank, each adds up its own nodes first.
+  Partition shape_of(const Partition& partition) const {
+    if (options_.reproducible == Reproducible::invariant) return partition;
+    return Partition(size(), size());
+  }
 
   template <class Exec, class S>
   void sum_on_host(const Exec& exec, const Partition& partition, std::span<S* const> roots,
                    S* result, std::size_t count) const {
-    if (options_.reproducible == Reproducible::invariant) {
-      tree_sum(*this, exec, partition, roots, result, count, memory_->messages);
-      return;
+    const auto add = [&](std::span<S* const> nodes) {
+      tree_sum(*this, exec, shape_of(partition), nodes, result, count, memory_->messages);
+    };
+    if (options_.reproducible == Reproducible::invariant) return add(roots);
+    add_own(exec, roots, result, count);
+    S* const root[] = {result};
+    if (options_.reproducible == Reproducible::fixed) return add(root);
+    each_slice<S>({0, count}, [&](std::size_t first, int slice, MPI_Request* request) {
+      detail::check_mpi(MPI_Iallreduce(MPI_IN_PLACE, result + first, slice, type_of<S>(), MPI_SUM,
+                                       messenger_.comm(), request),
+                        "MPI_Iallreduce");
+    });
+    wait();
+  }
+
+  template <class Exec, class S>
+  void scatter_on_host(const Exec& exec, const Partition& partition, std::span<S* const> roots,
+                       S* result, std::size_t count, std::size_t unit) const {
+    const auto add = [&](std::span<S* const> nodes) {
+      vrfm::reduce_scatter(*this, exec, shape_of(partition), nodes, result, count, unit,
+                           memory_->messages);
+    };
+    if (options_.reproducible == Reproducible::invariant) return add(roots);
+    add_own(exec, roots, result, count);
+    S* const root[] = {result};
+    if (options_.reproducible == Reproducible::fixed) return add(root);
+    for (int owner = 0; owner < size(); ++owner) {
+      const Segment theirs = segment_of(shape_of(partition), owner, size(), count, unit);
+      each_slice<S>(theirs, [&](std::size_t first, int slice, MPI_Request* request) {
+        S* const values = result + first;
+        const bool own = owner == rank();
+        detail::check_mpi(MPI_Ireduce(own ? MPI_IN_PLACE : values, own ? values : nullptr, slice,
+                                      type_of<S>(), MPI_SUM, owner, messenger_.comm(), request),
+                          "MPI_Ireduce");
+      });
     }
-    // One sum for each rank, of what it holds.
+    wait();
+  }
+
+  /// The sum of what this rank holds, in `result`.
+  template <class Exec, class S>
+  static void add_own(const Exec& exec, std::span<S* const> roots, S* result, std::size_t count) {
     if (roots.empty()) {
       std::fill(result, result + count, S(0));
     } else if (roots[0] != result) {
@@ -125,22 +168,28 @@ class MpiCommunicator {
     for (std::size_t k = 1; k < roots.size(); ++k) {
       detail::add_message(exec, result, static_cast<const S*>(roots[k]), count);
     }
-    if (options_.reproducible == Reproducible::fixed) {
-      S* const root[] = {result};
-      tree_sum(*this, exec, Partition(size(), size()), std::span<S* const>(root), result, count,
-               memory_->messages);
-      return;
+  }
+
+  template <class S>
+  static MPI_Datatype type_of() {
+    return sizeof(S) == sizeof(float) ? MPI_FLOAT : MPI_DOUBLE;
+  }
+
+  /// Calls begin(first, count, request) for slices of a segment that MPI can count.
+  template <class S, class Begin>
+  void each_slice(const Segment& segment, const Begin& begin) const {
+    constexpr std::size_t most = detail::most_message_bytes / sizeof(S);
+    for (std::size_t first = segment.begin; first < segment.end; first += most) {
+      memory_->requests.push_back(MPI_REQUEST_NULL);
+      begin(first, static_cast<int>(math::minimum(most, segment.end - first)),
+            &memory_->requests.back());
     }
-    const MPI_Datatype type = sizeof(S) == sizeof(float) ? MPI_FLOAT : MPI_DOUBLE;
-    const std::size_t most = detail::most_message_bytes / sizeof(S);
-    for (std::size_t done = 0; done < count; done += most) {
-      const int part = static_cast<int>(count - done < most ? count - done : most);
-      MPI_Request request = MPI_REQUEST_NULL;
-      detail::check_mpi(MPI_Iallreduce(MPI_IN_PLACE, result + done, part, type, MPI_SUM,
-                                       messenger_.comm(), &request),
-                        "MPI_Iallreduce");
-      messenger_.wait(std::span(&request, 1));
-    }
+  }
+
+  /// Until what each_slice began is done.
+  void wait() const {
+    messenger_.wait(memory_->requests);
+    memory_->requests.clear();
   }
 
   MpiMessenger messenger_;
