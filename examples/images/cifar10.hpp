@@ -49,10 +49,12 @@ struct Cifar10Settings : TrainingSettings {
           SettingRule{"heights of images with self-attention", count_option()});
     visit("head-channels", s.head_channels,
           SettingRule{"channels of an attention head", count_option()});
-    visit("groups", s.groups,
-          SettingRule{.help = "groups of every norm; 0: at most 32, of at least 4 channels each",
-                      .check = count_or_none_option(),
-                      .unwritten = "0"});
+    visit(
+        "groups", s.groups,
+        SettingRule{.help = "groups of every norm; 0: at most 32, of at least 4 channels each, or "
+                            "32 of weights that others trained with a base of 32, 64, ...",
+                    .check = count_or_none_option(),
+                    .unwritten = "0"});
     visit("conditioning", s.conditioning,
           SettingRule{"how t enters: additive, or by adaptive norm",
                       CLI::IsMember(std::vector<std::string>{"additive", "adaptive"})});
@@ -107,10 +109,10 @@ struct Cifar10 {
     return s;
   }
 
-  /// What holds of weights without settings: those of torchcfm's programs, whose norms all have 32 groups
-  /// and whose channels are multiples of them.
+  /// What holds of weights without settings unless it is given: they are those of torchcfm's programs,
+  /// whose norms all have 32 groups and whose channels are multiples of them.
   static void assume(Settings& s) {
-    if (s.base % 32 == 0) s.groups = 32;
+    if (s.groups == 0 && s.base % 32 == 0) s.groups = 32;
   }
 
   static Settings small(Settings s) {

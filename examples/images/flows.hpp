@@ -126,9 +126,7 @@ struct LoadedFlow {
       metadata = stored;
     }
     if (given && !metadata.contains("set")) {
-      auto settings = given->settings;
-      if constexpr (requires { Set::assume(settings); }) Set::assume(settings);
-      return read(path, Kind::as_given, settings, given->shape);
+      return read(path, Kind::as_given, given->settings, given->shape);
     }
     const auto value = [&](const std::string& name) {
       const auto found = metadata.find(name);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -116,6 +117,9 @@ class SettingOptions {
         ->default_str(which == Which::all ? recipe_ : "")
         ->group(group);
     each(given_, AddSettings{command, group});
+    std::set<std::string>
+        names;  // an option of the command may be called as a setting that it has not
+    each(given_, [&](const char* name, const auto&, const SettingRule&) { names.insert(name); });
     std::string words = "Recipes differ from " + recipe_ + " in:";
     const auto usual = texts(given_);
     for (const auto& other : recipes) {
@@ -123,8 +127,7 @@ class SettingOptions {
       std::string differences;
       const auto values = texts(Set::recipe(other));
       for (const auto& [name, value] : values) {
-        if (command->get_option_no_throw("--" + name) != nullptr &&
-            (!usual.contains(name) || usual.at(name) != value)) {
+        if (names.contains(name) && (!usual.contains(name) || usual.at(name) != value)) {
           differences += value == "false" ? " --no-" + name : " --" + name + " " + value;
         }
       }
@@ -163,6 +166,9 @@ class SettingOptions {
       }
     });
     assign(settings, changed);
+    if constexpr (requires { Set::assume(settings); }) {
+      if (which_ == Which::of_networks) Set::assume(settings);
+    }
     if (settings.latent > 0) parse_encoder_input(settings.encoder_input);
     return settings;
   }

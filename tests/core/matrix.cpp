@@ -76,6 +76,16 @@ TEST_CASE("matrix(view) takes row-major views, also cut ones", "[core][matrix]")
   STATIC_REQUIRE(std::is_same_v<decltype(vrfm::matrix(constant)), Matrix<const double>>);
 }
 
+TEST_CASE("matrix(view) refuses extents beyond its own", "[core][matrix]") {
+  // Only the extents are looked at.
+  float one = 0;
+  const Kokkos::View<float**, Kokkos::LayoutRight, Host, Kokkos::MemoryTraits<Kokkos::Unmanaged>>
+      table(&one, (std::size_t{1} << 32) + 5, 1);
+  CHECK(vrfm::test::thrown<std::invalid_argument>([&] {
+          vrfm::matrix(table);
+        }).find("4294967301") != std::string::npos);
+}
+
 TEST_CASE("matrix(view) rejects columns that are not adjacent and names the view",
           "[core][matrix]") {
   const Kokkos::View<float**, Kokkos::LayoutLeft, Host> table("samples", 4, 6);

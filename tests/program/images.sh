@@ -90,6 +90,32 @@ grep -q -e "vrfm-small:.*--base 16.*--latent 8.*--iterations 2000" "$dir/out" ||
 "$cifar10" sample --help >"$dir/out"
 grep -q "^  vrfm-2: nothing$" "$dir/out" || fail "cifar10: vrfm-2 has other networks"
 grep -q -e "--iterations" "$dir/out" && fail "sample --help: settings of a training"
+for program in "$mnist" "$cifar10"; do
+  "$program" evaluate --help >"$dir/out"
+  grep -q -e "-small:.* --batch " "$dir/out" && fail "evaluate --help: the batch of a training"
+done
+
+# Weights of others do not say how many groups their norms have: torchcfm's have 32, unless the option says more.
+networks="--base 32 --multipliers 1 --blocks 1 --attention 8 --head-channels 8"
+drawn="--image 32,32,3 --recipe rfm-small $networks --count 2 --steps 1"
+for groups in 8 32; do
+  # shellcheck disable=SC2086
+  run "$cifar10" groups-$groups train --data "$dir/cifar10" --recipe rfm-small $networks --groups $groups --batch 2 --iterations 1 \
+    --ema-decay 0 --steps 1 --samples 1
+  LC_ALL=C sed 's/"set":/"sat":/' "$dir/groups-$groups/weights.safetensors" >"$dir/others-$groups.safetensors"
+  run "$cifar10" own-$groups sample --load "$dir/groups-$groups/weights.safetensors" --count 2 --steps 1
+done
+draw() { # groups of the weights, folder, options
+  weights=$1
+  folder=$2
+  shift 2
+  # shellcheck disable=SC2086
+  run "$cifar10" "$folder" sample --load "$dir/others-$weights.safetensors" $drawn "$@"
+}
+draw 32 others-32
+cmp -s "$dir/own-32/samples.npz" "$dir/others-32/samples.npz" || fail "weights of others: not 32 groups"
+draw 8 others-8 --groups 8
+cmp -s "$dir/own-8/samples.npz" "$dir/others-8/samples.npz" || fail "weights of others: --groups 8 has no effect"
 for recipe in vrfm-small rfm-small; do
   run "$mnist" small_mnist_$recipe train --data "$dir/mnist" --recipe $recipe --features 4 \
     --iterations 2 --steps 1 --samples 1

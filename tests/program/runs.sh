@@ -159,6 +159,16 @@ kill -TERM $!
 wait $! || fail "status $? of --resume alone"
 grep -q "continues from .* to step 4000$" "$dir/err" || fail "--resume alone: $(cat "$dir/err")"
 
+# shellcheck disable=SC2086
+{
+  "$synthetic" $small --iterations 20 --output "$dir/ended-1d" >"$dir/out" 2>"$dir/err" || fail "1d: $(cat "$dir/err")"
+  "$synthetic" $small --resume --output "$dir/ended-1d" >"$dir/out" 2>"$dir/err" &
+}
+while ! grep -q continues "$dir/err" && kill -0 $! 2>/dev/null; do sleep 0.02; done
+kill -TERM $!
+wait $! || fail "status $? of synthetic --resume alone"
+grep -q "continues from .* to step 20000$" "$dir/err" || fail "synthetic, --resume alone: $(cat "$dir/err")"
+
 # vrfm_synthetic: the same of its folder of several trainings.
 # shellcheck disable=SC2086
 run() { "$synthetic" $small "$@" >"$dir/out" 2>"$dir/err" || fail "status $? of: $* -- $(cat "$dir/err")"; }

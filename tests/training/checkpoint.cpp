@@ -19,6 +19,7 @@
 
 #include "support.hpp"
 
+#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
 using namespace vrfm::test;
@@ -155,6 +156,28 @@ TEST_CASE("weights of networks that differ beyond their shapes are refused",
   CHECK(vrfm::load_weights(folder / "others", scaled).empty());
   // What a caller gave is what comes back.
   CHECK(vrfm::load_weights(path, flow) == vrfm::Metadata{{"beta", "1"}});
+}
+
+TEST_CASE("weights of norms in other groups are refused", "[training][checkpoint]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "weights";
+  const auto make = [](int groups) {
+    return vrfm::Flow<float, Kokkos::DefaultExecutionSpace, vrfm::UnetNetworks>(
+        {},
+        {.velocity = {.path = {.height = 4,
+                               .width = 4,
+                               .channels = 1,
+                               .base = 32,
+                               .multipliers = {1},
+                               .blocks = 1,
+                               .attention_heights = {},
+                               .groups = groups}}},
+        1);
+  };
+  vrfm::save_weights(path, make(8));
+  const auto error = thrown<std::runtime_error>([&] { vrfm::load_weights(path, make(32)); });
+  INFO(error);
+  CHECK(contains(error, "groups' is 8 in the file's network, but 32 in this one"));
 }
 
 TEST_CASE("a checkpoint that does not fit changes nothing", "[training][checkpoint]") {

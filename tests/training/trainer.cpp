@@ -209,6 +209,14 @@ TEST_CASE("settings that do not fit are refused", "[training][trainer]") {
   auto trainer = tiny_trainer(flow);
   CHECK(thrown<std::invalid_argument>([&] { trainer.run(1, 0); }) ==
         "vrfm: report_every must be at least 1, got 0");
+  // A draw's address has 32 bits for the step.
+  CHECK(contains(thrown<std::invalid_argument>([&] { trainer.run(std::int64_t{1} << 32); }),
+                 "the last step (a draw's address has 32 bits for it)"));
+  for (const std::int64_t step : {std::int64_t{1} << 32, std::int64_t{-1}}) {
+    CHECK(contains(thrown<std::invalid_argument>([&] { trainer.resume_at(step); }),
+                   "the number of steps done"));
+  }
+  CHECK(trainer.step() == 0);
 }
 
 #if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)

@@ -142,4 +142,10 @@ TEST_CASE("a NaN among the parameters is found at once", "[training][nan]") {
   auto trainer = tiny_trainer(flow);
   CHECK(contains(thrown<vrfm::NotFiniteError>([&] { trainer.run(5); }), "step 0 is not finite"));
   CHECK(trainer.step() == 0);
+  // Also behind 2^31 steps.
+  const std::int64_t late = 4'000'000'000;
+  trainer.resume_at(late);
+  CHECK(contains(thrown<vrfm::NotFiniteError>([&] { trainer.run(late + 5); }),
+                 "step 4000000000 is not finite"));
+  CHECK(trainer.step() == late);
 }

@@ -9,7 +9,6 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include <mpi.h>
 
@@ -106,7 +105,6 @@ class MpiCommunicator {
   struct Memory {
     MessageMemory messages;
     detail::HostStage stage;
-    std::vector<MPI_Request> requests;
   };
 
   /// Along which ranks add: where they need not have the bits of one rank, each adds up its own nodes first.
@@ -125,12 +123,12 @@ class MpiCommunicator {
     add_own(exec, roots, result, count);
     S* const root[] = {result};
     if (options_.reproducible == Reproducible::fixed) return add(root);
-    each_slice<S>({0, count}, [&](std::size_t first, int slice, MPI_Request* request) {
-      detail::check_mpi(MPI_Iallreduce(MPI_IN_PLACE, result + first, slice, type_of<S>(), MPI_SUM,
-                                       messenger_.comm(), request),
-                        "MPI_Iallreduce");
+    meet();
+    each_slice<S>({0, count}, [&](std::size_t first, int slice) {
+      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, result + first, slice, type_of<S>(), MPI_SUM,
+                                      messenger_.comm()),
+                        "MPI_Allreduce");
     });
-    wait();
   }
 
   template <class Exec, class S>
@@ -144,17 +142,17 @@ class MpiCommunicator {
     add_own(exec, roots, result, count);
     S* const root[] = {result};
     if (options_.reproducible == Reproducible::fixed) return add(root);
+    meet();
     for (int owner = 0; owner < size(); ++owner) {
       const Segment theirs = segment_of(shape_of(partition), owner, size(), count, unit);
-      each_slice<S>(theirs, [&](std::size_t first, int slice, MPI_Request* request) {
+      each_slice<S>(theirs, [&](std::size_t first, int slice) {
         S* const values = result + first;
         const bool own = owner == rank();
-        detail::check_mpi(MPI_Ireduce(own ? MPI_IN_PLACE : values, own ? values : nullptr, slice,
-                                      type_of<S>(), MPI_SUM, owner, messenger_.comm(), request),
-                          "MPI_Ireduce");
+        detail::check_mpi(MPI_Reduce(own ? MPI_IN_PLACE : values, own ? values : nullptr, slice,
+                                     type_of<S>(), MPI_SUM, owner, messenger_.comm()),
+                          "MPI_Reduce");
       });
     }
-    wait();
   }
 
   /// The sum of what this rank holds, in `result`.
@@ -175,21 +173,17 @@ class MpiCommunicator {
     return sizeof(S) == sizeof(float) ? MPI_FLOAT : MPI_DOUBLE;
   }
 
-  /// Calls begin(first, count, request) for slices of a segment that MPI can count.
-  template <class S, class Begin>
-  void each_slice(const Segment& segment, const Begin& begin) const {
+  /// Before the ranks enter a call of MPI's own, in which nobody would hear of a rank that failed. MPI's
+  /// calls that do not block could be polled, but take up to three times as long.
+  void meet() const { any(false); }
+
+  /// Calls use(first, count) for slices of a segment that MPI can count.
+  template <class S, class Use>
+  static void each_slice(const Segment& segment, const Use& use) {
     constexpr std::size_t most = detail::most_message_bytes / sizeof(S);
     for (std::size_t first = segment.begin; first < segment.end; first += most) {
-      memory_->requests.push_back(MPI_REQUEST_NULL);
-      begin(first, static_cast<int>(math::minimum(most, segment.end - first)),
-            &memory_->requests.back());
+      use(first, static_cast<int>(math::minimum(most, segment.end - first)));
     }
-  }
-
-  /// Until what each_slice began is done.
-  void wait() const {
-    messenger_.wait(memory_->requests);
-    memory_->requests.clear();
   }
 
   MpiMessenger messenger_;
