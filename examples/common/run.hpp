@@ -204,15 +204,16 @@ class TrainingRun {
           signal_name(stop).c_str(), static_cast<long long>(trainer_.step()), saved_.c_str());
       return false;
     }
+    const FlowType averages = trained();  // of shards, all ranks gather it
     if (!is_root()) return true;
     vrfm::Settings record = options_.settings;
     record[trained_steps] = std::to_string(trainer_.step());
     if (averaged() && options_.average.empty()) {
-      vrfm::save_weights(options_.weights, trained(), record);
+      vrfm::save_weights(options_.weights, averages, record);
       return true;
     }
     vrfm::save_weights(options_.weights, flow_, record);
-    if (averaged()) vrfm::save_weights(options_.average, trained(), record);
+    if (averaged()) vrfm::save_weights(options_.average, averages, record);
     return true;
   }
 
@@ -224,7 +225,7 @@ class TrainingRun {
   double steps_per_second() const {
     return static_cast<double>(trainer_.step() - first_step_) / seconds();
   }
-  /// The flow to draw from: with the moving average of its weights, if there is one.
+  /// The flow to draw from: with the moving average of its weights, if there is one. All ranks call it.
   FlowType trained() const { return averaged() ? flow_.with_values(trainer_.average()) : flow_; }
 
  private:

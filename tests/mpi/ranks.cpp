@@ -9,6 +9,7 @@
 #endif
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -38,7 +39,7 @@ using vrfm::Reproducible;
 using Exec = Kokkos::DefaultHostExecutionSpace;
 using TinyFlow = vrfm::Flow<float, Exec>;
 
-static_assert(vrfm::Communicator<MpiCommunicator> && vrfm::Messenger<MpiCommunicator>);
+static_assert(vrfm::ShardingCommunicator<MpiCommunicator> && vrfm::Messenger<MpiCommunicator>);
 
 namespace {
 
@@ -84,6 +85,28 @@ void check_sums() {
   }
 }
 
+/// The losses and the norm of the gradient of each step, which it makes.
+template <class TrainerType>
+std::vector<double> losses_of(TrainerType& trainer, std::int64_t steps) {
+  std::vector<double> numbers;
+  trainer.run(steps, steps, [&](const vrfm::TrainingReport& report) {
+    for (const auto& step : report.losses) {
+      numbers.insert(numbers.end(), step.terms.begin(), step.terms.end());
+      numbers.push_back(step.gradient_norm);
+    }
+  });
+  return numbers;
+}
+
+/// A folder for all ranks, by the root's name for it.
+std::filesystem::path shared_folder(const MpiCommunicator& ranks) {
+  const vrfm::Array<double, Exec> process("process", 1);
+  process(0) = getpid();
+  ranks.broadcast(Exec(), process);
+  return std::filesystem::temp_directory_path() /
+         ("vrfm-mpi-" + std::to_string(static_cast<long>(process(0))));
+}
+
 }  // namespace
 
 TEST_CASE("processes add up to the bits of one", "[mpi]") {
@@ -104,6 +127,99 @@ TEST_CASE("processes train to the bits of one", "[mpi]") {
     shared.run(steps);
     CHECK((state_of(shared) == state_of(alone)));
   }
+}
+
+TEST_CASE("processes own segments of the sum of one, and gather all", "[mpi]") {
+  const std::size_t count = 1000, unit = 256;
+  for (const auto reproducible :
+       {Reproducible::invariant, Reproducible::fixed, Reproducible::fast}) {
+    const MpiCommunicator ranks(MPI_COMM_WORLD, {.reproducible = reproducible});
+    for (const int leaves : {1, 3, 8}) {
+      INFO(leaves << " leaves, promise " << static_cast<int>(reproducible));
+      const Partition partition(leaves, leaves);
+      const auto alone = nodes_of<double>(partition, {0, leaves}, count)[0];
+      auto nodes = nodes_of<double>(partition, partition.owned(ranks.rank(), ranks.size()), count);
+      std::vector<double*> roots;
+      for (auto& node : nodes) roots.push_back(node.data());
+      std::vector<double> values(count);
+      ranks.reduce_scatter(Exec(), partition, std::span<double* const>(roots), values.data(), count,
+                           unit);
+      const auto own = ranks.segment(partition, count, unit);
+      CHECK((own.count() == 0 || own.begin % unit == 0));
+      const std::vector<double> sums(values.data() + own.begin, values.data() + own.end);
+      std::fill(values.begin(), values.end(), -1.0);
+      std::copy(sums.begin(), sums.end(), values.data() + own.begin);
+      ranks.all_gather(Exec(), partition, values.data(), count, unit);
+      if (reproducible == Reproducible::invariant) CHECK(values == alone);
+      // Each of the additions errs by half a unit in the last place of a partial sum at most.
+      const double most = leaves * std::numeric_limits<double>::epsilon();
+      for (std::size_t i = 0; i < count; ++i) {
+        CHECK(std::fabs(values[i] - alone[i]) <= most * std::fabs(alone[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE("processes that keep the optimizer in shards train to the bits of one", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  // 450 samples: 4 leaves in tiles, 5 of 90 otherwise. The parameters are many blocks, or two, of which
+  // some rank of three or four owns none.
+  for (const Launch& launch : {Launch{Execution::tiles, 0}, Launch{Execution::batch, 100}}) {
+    for (const double decay : {0.9, 0.0}) {
+      INFO("leaves of " << launch.batch << ", decay " << decay);
+      auto options = in_launch(tiny_options(), launch);
+      options.ema_decay = decay;
+      const auto networks = launch.batch == 0 ? wide_flow() : tiny_flow();
+      auto alone = tiny_trainer(TinyFlow(Exec(), networks, 1), options);
+      const auto losses = losses_of(alone, 8);
+      options.shard_optimizer = true;
+      auto shared = tiny_trainer(TinyFlow(Exec(), networks, 1), options, tiny_optimizer(), ranks);
+      CHECK(losses_of(shared, 8) == losses);
+      CHECK((state_of(shared) == state_of(alone)));
+      CHECK(host_numbers(shared.average()) == host_numbers(alone.average()));
+
+      // Memory: of each array of the state a segment, the ranks' segments together all parameters.
+      CHECK(shared.sharded() == (ranks.size() > 1));
+      const auto count = shared.parameters().count(), own = shared.segment().count();
+      for (const auto& array : shared.state()) CHECK(array.values.size() == own);
+      const std::size_t blocks = (count + 255) / 256, n = static_cast<std::size_t>(ranks.size());
+      CHECK(own <= (blocks + n - 1) / n * 256);
+      const vrfm::Array<double, Exec> sum("sum", 1);
+      sum(0) = static_cast<double>(own);
+      double* const root[] = {sum.data()};
+      ranks.sum(Exec(), Partition(ranks.size(), ranks.size()), std::span<double* const>(root),
+                sum.data(), 1);
+      CHECK(sum(0) == static_cast<double>(count));
+    }
+  }
+}
+
+TEST_CASE("a run goes on with shards or without", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD);
+  const auto path = shared_folder(ranks);
+  auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+  alone.run(9);
+  // Three steps each: in shards, all ranks without, in shards; the root alone reads the first file, too.
+  for (const std::int64_t last : {3, 6, 9}) {
+    options.shard_optimizer = last != 6;
+    auto trainer = tiny_trainer(TinyFlow(Exec(), tiny_flow(), last == 3 ? 1 : 99), options,
+                                tiny_optimizer(), ranks);
+    const auto found = vrfm::CheckpointFolder(path).load_newest(trainer, {});
+    CHECK(found.has_value() == (last > 3));
+    ranks.any(false);  // all have read
+    trainer.run(last);
+    const auto file = vrfm::CheckpointFolder(path).save(trainer, {});
+    if (last < 9) continue;
+    CHECK((state_of(trainer) == state_of(alone)));
+    if (!ranks.is_root()) continue;
+    options.shard_optimizer = false;
+    auto one = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 99), options);
+    vrfm::load_checkpoint(file, one, {});
+    CHECK((state_of(one) == state_of(alone)));
+  }
+  ranks.any(false);  // nobody reads any more
+  if (ranks.is_root()) std::filesystem::remove_all(path);
 }
 
 TEST_CASE("processes have the held-out losses of one", "[mpi]") {
@@ -136,12 +252,7 @@ TEST_CASE("processes have the metrics of one", "[mpi]") {
 
 TEST_CASE("processes save together and go on together", "[mpi]") {
   const MpiCommunicator ranks(MPI_COMM_WORLD);
-  // The root's name for the folder.
-  const vrfm::Array<double, Exec> process("process", 1);
-  process(0) = getpid();
-  ranks.broadcast(Exec(), process);
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("vrfm-mpi-" + std::to_string(static_cast<long>(process(0))));
+  const auto path = shared_folder(ranks);
   const auto options = in_launch(tiny_options(), {Execution::batch, 100});
   auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
   alone.run(8);

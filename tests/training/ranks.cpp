@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Many ranks: threads of one process that share a batch make the steps of one rank alone, to the bit.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
@@ -60,6 +61,46 @@ class Ranks {
  private:
   ThreadTeam team_;
   std::vector<std::unique_ptr<RankTrainer>> trainers_;
+};
+
+/// Threads that can keep the optimizer in shards.
+class ShardingThreads : public ThreadCommunicator {
+ public:
+  ShardingThreads(ThreadTeam& team, int rank) : ThreadCommunicator(team, rank), team_(&team) {}
+
+  vrfm::Segment segment(const vrfm::Partition& partition, std::size_t count,
+                        std::size_t unit) const {
+    return vrfm::segment_of(partition, rank(), size(), count, unit);
+  }
+  template <vrfm::ExecutionSpace E, class S>
+  void reduce_scatter(const E& exec, const vrfm::Partition& partition, std::span<S* const> roots,
+                      S* result, std::size_t count, std::size_t unit) const {
+    sum(exec, partition, roots, result, count);
+    const auto own = segment(partition, count, unit);
+    std::fill(result, result + own.begin, S(-7));  // lost
+    std::fill(result + own.end, result + count, S(-7));
+  }
+  template <vrfm::ExecutionSpace E, class S>
+  void all_gather(const E& exec, const vrfm::Partition& partition, S* values, std::size_t count,
+                  std::size_t unit) const {
+    exec.fence();
+    team_->roots[static_cast<std::size_t>(rank())].assign(1, values);
+    team_->barrier.arrive_and_wait();
+    for (int r = 0; r < size(); ++r) {
+      if (r == rank()) continue;
+      const auto theirs = vrfm::segment_of(partition, r, size(), count, unit);
+      const auto* from = static_cast<const S*>(team_->roots[static_cast<std::size_t>(r)][0]);
+      std::copy(from + theirs.begin, from + theirs.end, values + theirs.begin);
+    }
+    team_->barrier.arrive_and_wait();  // nobody reads any more
+  }
+
+ private:
+  ThreadTeam* team_;
+};
+
+struct AskingElbo : vrfm::Elbo {
+  static constexpr bool uses_teacher = true;
 };
 
 }  // namespace
@@ -171,6 +212,61 @@ TEST_CASE("dropout does not depend on ranks, nor on who accumulates", "[training
     for (auto& thread : threads) thread.join();
     for (const auto& trainer : trainers) CHECK((state_of(trainer) == state_of(alone)));
   }
+}
+
+TEST_CASE("any number of ranks with the optimizer in shards makes the steps of one",
+          "[training][ranks]") {
+  static_assert(vrfm::ShardingCommunicator<ShardingThreads>);
+  for (const Launch& launch : {Launch{Execution::tiles, 0}, Launch{Execution::batch, 100}}) {
+    auto options = in_launch(tiny_options(), launch);
+    const auto make = [&](const auto& communicator) {
+      const auto networks = launch.batch == 0 ? wide_flow() : tiny_flow();
+      return tiny_trainer(TinyFlow(Exec(), networks, 1), options, tiny_optimizer(), communicator);
+    };
+    auto alone = make(vrfm::SelfCommunicator{});
+    alone.run(6);
+    options.shard_optimizer = true;
+    for (const int size : {1, 2, 3, 4, 8}) {
+      INFO(size << " ranks, leaves of " << launch.batch);
+      ThreadTeam team(size);
+      std::vector<decltype(make(std::declval<ShardingThreads>()))> trainers;
+      std::vector<std::thread> threads;
+      for (int rank = 0; rank < size; ++rank) trainers.push_back(make(ShardingThreads(team, rank)));
+      for (auto& trainer : trainers) threads.emplace_back([&] { trainer.run(6); });
+      for (auto& thread : threads) thread.join();
+      // The segments of all ranks, in their places.
+      std::vector<std::vector<double>> arrays(alone.state().size(),
+                                              std::vector<double>(alone.values().size(), -1));
+      for (const auto& trainer : trainers) {
+        CHECK(host_numbers(trainer.values()) == host_numbers(alone.values()));
+        for (std::size_t k = 0; k < arrays.size(); ++k) {
+          const auto own = host_numbers(trainer.state()[k].values);
+          CHECK(own.size() == trainer.segment().count());
+          std::copy(own.begin(), own.end(), arrays[k].data() + trainer.segment().begin);
+        }
+      }
+      CHECK(arrays == state_of(alone).arrays);
+    }
+  }
+}
+
+TEST_CASE("shards need a communicator that has them, and an objective that asks no average",
+          "[training][ranks]") {
+  auto options = tiny_options();
+  options.shard_optimizer = true;
+  ThreadTeam team(1);
+  const TinyFlow flow(Exec(), tiny_flow(), 1);
+  CHECK(thrown<std::invalid_argument>(
+            [&] { tiny_trainer(flow, options, tiny_optimizer(), ThreadCommunicator(team, 0)); }) ==
+        "vrfm: shard_optimizer needs a communicator with segment(partition, count, unit), "
+        "reduce_scatter(exec, partition, roots, result, count, unit) and "
+        "all_gather(exec, partition, values, count, unit)");
+  CHECK(thrown<std::invalid_argument>([&] {
+          vrfm::Trainer(flow, AskingElbo{}, tiny_optimizer(), tiny_coupling<float>(Exec()),
+                        options);
+        }) ==
+        "vrfm: this objective asks the moving average of all parameters: expected no "
+        "shard_optimizer");
 }
 
 TEST_CASE("a stop signal of one rank stops all at the same step", "[training][ranks]") {

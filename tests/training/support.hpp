@@ -37,6 +37,13 @@ inline FlowOptions tiny_flow(int latent = 2) {
           .decoder_depth = 2};
 }
 
+/// A wider one, whose parameters are many blocks of flat_block.
+inline FlowOptions wide_flow() {
+  FlowOptions options = tiny_flow();
+  options.decoder_width = 40;
+  return options;
+}
+
 /// From a Gaussian to three points on a circle.
 template <class T, class Exec>
 auto tiny_coupling(const Exec& exec) {
@@ -66,7 +73,7 @@ auto tiny_trainer(const Flow<T, Exec>& flow, const TrainerOptions& options = tin
                  communicator);
 }
 
-/// Everything that training changes.
+/// Everything that training changes. Of a trainer in shards, all ranks ask together.
 struct State {
   std::int64_t step;
   std::vector<double> values;
@@ -78,7 +85,9 @@ struct State {
 template <class TrainerType>
 State state_of(const TrainerType& trainer) {
   State state{trainer.step(), host_numbers(trainer.values()), {}};
-  for (const auto& array : trainer.state()) state.arrays.push_back(host_numbers(array.values));
+  for (const auto& array : trainer.state()) {
+    state.arrays.push_back(host_numbers(trainer.whole(array.values)));
+  }
   return state;
 }
 

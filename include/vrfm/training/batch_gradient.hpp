@@ -13,6 +13,7 @@
 #include <vrfm/training/detail/add_leaves.hpp>
 #include <vrfm/training/detail/fit.hpp>
 #include <vrfm/training/detail/leaf_kernels.hpp>
+#include <vrfm/training/detail/shards.hpp>
 
 namespace vrfm {
 
@@ -25,26 +26,30 @@ class BatchGradient {
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
   static constexpr int terms = Rows::terms;
 
-  /// Allocates gradients and working memory for the batch that `draws` and `batch` tell; launch.execution
-  /// must be tiles or batch. `teacher` may be null.
+  /// Allocates gradients and working memory for the batch that `draws` and the shards' partition tell, which
+  /// is detail::partition_of the launch. `teacher` may be null.
   BatchGradient(const FlowType& flow, const Objective& objective, const Pairing& coupling,
-                const DrawAddress& draws, int batch, const Launch& launch, const T* teacher,
-                const Comm& communicator)
+                const DrawAddress& draws, const Launch& launch, const T* teacher,
+                const detail::Shards<Comm>& shards)
       : exec_(flow.exec()),
-        communicator_(communicator),
+        shards_(shards),
         tiled_(launch.execution == Execution::tiles),
-        partition_(tiled_ ? detail::tile_partition<Exec>(batch)
-                          : Partition::of_leaves(batch, launch.batch)),
-        range_(partition_.owned(communicator.rank(), communicator.size())),
+        partition_(shards.partition()),
+        range_(partition_.owned(shards.communicator().rank(), shards.communicator().size())),
         roots_(partition_.roots(range_)),
         count_(static_cast<std::int64_t>(flow.parameters().count())),
-        rows_{flow.networks(), objective,   coupling, flow.values().data(),
-              teacher,         1.0 / batch, draws} {
+        rows_{flow.networks(),
+              objective,
+              coupling,
+              flow.values().data(),
+              teacher,
+              1.0 / partition_.samples(),
+              draws} {
     allocate();
   }
 
   const Partition& partition() const { return partition_; }
-  /// The gradient of the mean loss, after enqueue.
+  /// The gradient of the mean loss, after enqueue: the elements of the shards' segment.
   const T* gradient() const { return gradients_.data(); }
   /// The terms' sums over the batch.
   const double* losses() const { return losses_.data(); }
@@ -68,15 +73,16 @@ class BatchGradient {
     detail::AddLeaves<T> add{
         gradients_.data(), stride_, range,  partition_.leaves(), one_node, count_,
         losses_.data(),    terms,   range_, squares_.data()};
-    add_blocks("vrfm::BatchGradient::add_leaves", add);
-    communicator_.sum(exec_, partition_, std::span<T* const>(gradient_roots_), gradients_.data(),
-                      static_cast<std::size_t>(count_));
-    communicator_.sum(exec_, partition_, std::span<double* const>(loss_roots_), losses_.data(),
-                      static_cast<std::size_t>(terms));
-    if (communicator_.size() > 1) {
+    add_blocks("vrfm::BatchGradient::add_leaves", add, {0, static_cast<std::size_t>(count_)});
+    const Comm& communicator = shards_.communicator();
+    shards_.sum(exec_, std::span<T* const>(gradient_roots_), gradients_.data());
+    communicator.sum(exec_, partition_, std::span<double* const>(loss_roots_), losses_.data(),
+                     static_cast<std::size_t>(terms));
+    if (communicator.size() > 1) {
       add.range = add.loss_range = {0, 1};
       add.one_node = true;
-      add_blocks("vrfm::BatchGradient::sum_squares", add);
+      add_blocks("vrfm::BatchGradient::sum_squares", add, shards_.segment());
+      shards_.gather_blocks(exec_, squares_.data());
     }
   }
 
@@ -146,19 +152,21 @@ class BatchGradient {
     }
   }
 
-  /// Leaves are added by the threads of a team on a device; one leaf is only squared.
-  void add_blocks(const char* label, const detail::AddLeaves<T>& add) {
-    const std::int64_t blocks = flat_blocks(count_);
+  /// Leaves are added by the threads of a team on a device, all their blocks; one leaf is only squared, the
+  /// blocks of a segment.
+  void add_blocks(const char* label, const detail::AddLeaves<T>& add, const Segment& segment) {
+    const std::int64_t first = flat_blocks(static_cast<std::int64_t>(segment.begin)),
+                       end = flat_blocks(static_cast<std::int64_t>(segment.end));
     if (!is_host_space<Exec> && add.range.count > 1) {
-      launch_tiles(exec_, label, static_cast<int>(blocks), add);
+      launch_tiles(exec_, label, static_cast<int>(end), add);
     } else {
       using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
-      Kokkos::parallel_for(label, Policy(exec_, 0, blocks), add);
+      Kokkos::parallel_for(label, Policy(exec_, first, end), add);
     }
   }
 
   Exec exec_;
-  Comm communicator_;
+  detail::Shards<Comm> shards_;
   bool tiled_;
   Partition partition_;
   LeafRange range_;

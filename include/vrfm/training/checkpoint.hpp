@@ -5,6 +5,7 @@
 // metadata the step and the settings. With counter-based random numbers that is the whole state of a run.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
@@ -68,21 +69,35 @@ inline Settings checkpoint_settings(const SafetensorsFile& file) {
 
 namespace detail {
 
-/// Writes the whole state of a run, atomically.
+/// What a checkpoint holds, on the host: the parameters and the arrays of the state; on the root, and nothing
+/// on other ranks. All ranks call it: where the state is in shards, each holds one whole array at a time.
 template <HasTrainingState TrainerType>
-void write_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
-                      const Settings& settings) {
+auto checkpoint_arrays(const TrainerType& trainer) {
   using T = typename TrainerType::T;
+  const bool is_root = trainer.communicator().is_root();
   std::vector<HostParameters<T>> arrays;
   arrays.reserve(trainer.state().size() + 1);
-  arrays.emplace_back(trainer.exec(), trainer.parameters(), trainer.values());
-  std::vector<Tensor> tensors;
-  arrays.back().append_to(tensors, "");
-  std::string names;
+  if (is_root) arrays.emplace_back(trainer.exec(), trainer.parameters(), trainer.values());
   for (const auto& array : trainer.state()) {
-    arrays.emplace_back(trainer.exec(), trainer.parameters(), array.values);
-    arrays.back().append_to(tensors, array.name + '.');
-    names += (names.empty() ? "" : ",") + array.name;
+    if (!is_root && !trainer.sharded()) continue;
+    const auto whole = trainer.whole(array.values);
+    if (is_root) arrays.emplace_back(trainer.parameters(), whole);
+  }
+  return arrays;
+}
+
+/// Writes the whole state of a run, atomically, of which `arrays` are checkpoint_arrays.
+template <HasTrainingState TrainerType>
+void write_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
+                      const std::vector<HostParameters<typename TrainerType::T>>& arrays,
+                      const Settings& settings) {
+  std::vector<Tensor> tensors;
+  arrays[0].append_to(tensors, "");
+  std::string names;
+  for (std::size_t k = 0; k < trainer.state().size(); ++k) {
+    const std::string& name = trainer.state()[k].name;
+    arrays[k + 1].append_to(tensors, name + '.');
+    names += (names.empty() ? "" : ",") + name;
   }
   Metadata metadata{{step_key, std::to_string(trainer.step())}, {state_key, names}};
   for (const auto& [name, value] : settings) {
@@ -94,13 +109,15 @@ void write_checkpoint(const std::filesystem::path& path, const TrainerType& trai
 
 }  // namespace detail
 
-/// Writes the whole state of a run, atomically. All ranks call it, and the communicator's root writes.
+/// Writes the whole state of a run, atomically, in one file that any number of ranks can read, with shards or
+/// without. All ranks call it, and the communicator's root writes.
 /// Throws as check_replicas does.
 template <detail::HasTrainingState TrainerType>
 void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
                      const Settings& settings) {
   check_replicas(trainer);
-  if (trainer.communicator().is_root()) detail::write_checkpoint(path, trainer, settings);
+  const auto arrays = detail::checkpoint_arrays(trainer);
+  if (trainer.communicator().is_root()) detail::write_checkpoint(path, trainer, arrays, settings);
 }
 
 /// Restores the state of a run; the next step is the one after the checkpoint's.
@@ -130,13 +147,16 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
   // All is read and checked before anything of the trainer changes.
   const auto& list = trainer.parameters();
   const auto values = detail::read_parameters<T>(file, list, "");
-  std::vector<Kokkos::View<T*, Kokkos::HostSpace>> state;
+  const Segment own = trainer.segment();
+  std::vector<Kokkos::View<T*, Kokkos::HostSpace>> state;  // of the segment
   for (const auto& array : trainer.state()) {
     // The same had no compensation of the moving average: it is zero.
     const bool absent =
         array.name == average_compensation_name && !file.metadata().contains(detail::state_key);
-    state.push_back(absent ? Kokkos::View<T*, Kokkos::HostSpace>("vrfm::zero", list.count())
-                           : detail::read_parameters<T>(file, list, array.name + '.'));
+    state.emplace_back("vrfm::load_checkpoint", own.count());
+    if (absent) continue;
+    const auto whole = detail::read_parameters<T>(file, list, array.name + '.');
+    std::copy(whole.data() + own.begin, whole.data() + own.end, state.back().data());
   }
   copy_elements(trainer.exec(), trainer.values(), values);
   for (std::size_t k = 0; k < state.size(); ++k) {

@@ -49,10 +49,11 @@ class CheckpointFolder {
     digits.insert(0, digits.size() < width ? width - digits.size() : 0, '0');
     const auto target = folder_ / (std::string(prefix) + digits + std::string(suffix));
     check_replicas(trainer);
+    const auto arrays = detail::checkpoint_arrays(trainer);
     std::string failure;
     if (trainer.communicator().is_root()) {
       try {
-        write(target, trainer, settings);
+        write(target, trainer, arrays, settings);
       } catch (const std::exception& error) {
         failure = error.what();  // whatever it is: the other ranks wait for the root's word
       }
@@ -90,13 +91,13 @@ class CheckpointFolder {
   }
 
  private:
-  template <class TrainerType>
-  void write(const std::filesystem::path& target, const TrainerType& trainer,
+  template <class TrainerType, class Arrays>
+  void write(const std::filesystem::path& target, const TrainerType& trainer, const Arrays& arrays,
              const Settings& settings) const {
     std::filesystem::create_directories(folder_);
     // What a killed process left would fill the disk in the end.
     AtomicFile::remove_temporaries(folder_);
-    detail::write_checkpoint(target, trainer, settings);
+    detail::write_checkpoint(target, trainer, arrays, settings);
     const auto all = files();
     for (std::size_t k = keep_; k < all.size(); ++k) {
       // That of an earlier step than those of another run here stays, too.

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // ParameterUpdate: an optimizer with its state, one flat array a name, and the two launches that apply
-// it: one notes the step's losses, clips the gradient by its global norm as PyTorch's clip_grad_norm_
-// (the coefficient clip / (norm + 1e-6), at most 1) and computes what all elements have in common; the
-// other updates every element.
+// it to a segment of the parameters, or to all: one notes the step's losses, clips the gradient by its
+// global norm as PyTorch's clip_grad_norm_ (the coefficient clip / (norm + 1e-6), at most 1) and computes
+// what all elements have in common; the other updates every element of the segment.
 #pragma once
 
 #include <string>
+#include <string_view>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/linalg/tile_context.hpp>
+#include <vrfm/parallel/segment.hpp>
 #include <vrfm/training/detail/optimizer_pass.hpp>
 #include <vrfm/training/step_log.hpp>
 
@@ -57,19 +60,34 @@ struct FinishStep {
 template <class T, ExecutionSpace Exec, Optimizer<T> O>
 class ParameterUpdate {
  public:
-  /// Of `count` parameters; the state's arrays are zero. Throws what the optimizer's check throws.
-  ParameterUpdate(const Exec& exec, const O& optimizer, std::size_t count)
-      : exec_(exec), optimizer_(optimizer), input_("vrfm::ParameterUpdate::input", 1) {
+  /// The state's arrays are zero, one element for each of the segment's. Throws what the optimizer's check
+  /// throws.
+  ParameterUpdate(const Exec& exec, const O& optimizer, const Segment& segment)
+      : exec_(exec),
+        optimizer_(optimizer),
+        segment_(segment),
+        input_("vrfm::ParameterUpdate::input", 1) {
     optimizer.check();
     for (const char* name : O::state) {
-      state_.push_back({name, Array<T, Exec>(text("vrfm::ParameterUpdate::", name), count)});
+      state_.push_back(
+          {name, Array<T, Exec>(text("vrfm::ParameterUpdate::", name), segment.count())});
     }
   }
 
   const std::vector<NamedArray<T, Exec>>& state() const { return state_; }
+  /// The array of the state called `name`, which there is.
+  const Array<T, Exec>& array(std::string_view name) const {
+    return state_[static_cast<std::size_t>(state_index<O>(name))].values;
+  }
+  /// Copies the segment of `values` to that array.
+  void fill(std::string_view name, const Array<T, Exec>& values) const {
+    using Unmanaged = Kokkos::MemoryTraits<Kokkos::Unmanaged>;
+    using View = Kokkos::View<T*, typename Exec::memory_space, Unmanaged>;
+    copy_elements(exec_, array(name), View(values.data() + segment_.begin, segment_.count()));
+  }
 
-  /// Launches the update of `values` by a gradient. losses, squares: see BatchGradient; `square`: where
-  /// their sum goes.
+  /// Launches the update of the segment of `values` by a gradient. losses, squares: see BatchGradient, and
+  /// of all ranks; behind the squares there is room for their sum.
   void enqueue(const Array<T, Exec>& values, const T* gradient, const double* losses,
                double row_weight, const Array<double, Exec>& squares, double clip_norm,
                const detail::StepLogView& log) {
@@ -78,15 +96,17 @@ class ParameterUpdate {
                  detail::FinishStep<T, O>{losses, row_weight, squares.data(), blocks,
                                           squares.data() + blocks, clip_norm, optimizer_, log,
                                           input_.data()});
-    detail::OptimizerPass<T, O> pass{values.data(), gradient, {}, input_.data()};
+    detail::OptimizerPass<T, O> pass{
+        values.data() + segment_.begin, gradient + segment_.begin, {}, input_.data()};
     for (std::size_t k = 0; k < state_.size(); ++k) pass.state[k] = state_[k].values.data();
-    flat_map(exec_, "vrfm::ParameterUpdate::update", static_cast<std::int64_t>(values.extent(0)),
+    flat_map(exec_, "vrfm::ParameterUpdate::update", static_cast<std::int64_t>(segment_.count()),
              pass);
   }
 
  private:
   Exec exec_;
   O optimizer_;
+  Segment segment_;
   std::vector<NamedArray<T, Exec>> state_;
   Array<detail::StepInput<T, O>, Exec> input_;
 };

@@ -2,10 +2,11 @@
 //
 // check_replicas: that all ranks of a training hold the same bits. They do as long as the hardware and the
 // caller's code do what they should; a rank that has gone astray would spoil the others without a sign.
-// Each rank hashes its parameters and its state; the hashes travel, not the numbers.
+// Each rank hashes its parameters and its state, unless that is in shards; the hashes travel, not the numbers.
 #pragma once
 
 #include <bit>
+#include <concepts>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -25,6 +26,8 @@ concept HasTrainingState = HasParameters<X> && requires(const X& trainer) {
   typename X::T;
   trainer.step();
   trainer.state();
+  trainer.segment();
+  { trainer.sharded() } -> std::same_as<bool>;
   trainer.communicator();
 };
 
@@ -56,7 +59,8 @@ std::vector<double> all_ranks(const C& communicator, double own) {
 }  // namespace detail
 
 /// All ranks call it. Throws std::runtime_error, on all ranks, that names the ranks that differ from rank 0,
-/// and the first parameter or array of the state that does. Reads all of them once.
+/// and the first parameter or array of the state that does. Reads all of them once, but no state in shards,
+/// of which there is no second copy.
 template <detail::HasTrainingState TrainerType>
 void check_replicas(const TrainerType& trainer) {
   using T = typename TrainerType::T;
@@ -75,7 +79,9 @@ void check_replicas(const TrainerType& trainer) {
     }
   };
   add(trainer.values(), "");
-  for (const auto& array : trainer.state()) add(array.values, array.name + '.');
+  if (!trainer.sharded()) {
+    for (const auto& array : trainer.state()) add(array.values, array.name + '.');
+  }
 
   std::vector<std::uint64_t> of_root = hashes;
   communicator.broadcast(

@@ -43,24 +43,23 @@ class Trainer {
         parameters_(flow.parameters()),
         values_(flow.values()),
         options_(options),
-        communicator_(communicator),
         log_(exec_, Objective::terms) {
     detail::check_fit(flow, objective, coupling, options.batch);
-    expect(options.clip_norm >= 0, "clip_norm must be >= 0, got ", options.clip_norm);
-    expect(!uses_teacher<Objective> || options.ema_decay > 0,
-           "this objective asks the moving average: expected ema_decay > 0");
+    detail::check_options<Objective>(options);
     options_.launch =
         detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
+    shards_.emplace(communicator, detail::partition_of<Exec>(options.batch, options_.launch),
+                    parameters_.count(), options.shard_optimizer);
     if (options.ema_decay != 0) {
-      averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_.count());
-      copy_elements(exec_, average(), values_);  // again in run, after weights were loaded
+      averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, segment());
+      averaged_->fill(average_name, values_);  // again in run, after weights were loaded
     } else {
-      plain_.emplace(exec_, optimizer, parameters_.count());
+      plain_.emplace(exec_, optimizer, segment());
     }
     gradient_.emplace(flow, objective, coupling,
                       DrawAddress{.seed = options.seed, .step = StepNumber(log_.counter())},
-                      options.batch, options_.launch, averaged_ ? average().data() : nullptr,
-                      communicator);
+                      options_.launch, averaged_ ? averaged_->array(average_name).data() : nullptr,
+                      *shards_);
     if (communicator.is_root()) warn_of_scale<T>(exec_, coupling, options);
   }
 
@@ -68,19 +67,22 @@ class Trainer {
   const Exec& exec() const { return exec_; }
   /// As given, but for an automatic execution, which has become tiles or batch.
   const TrainerOptions& options() const { return options_; }
-  const Comm& communicator() const { return communicator_; }
+  const Comm& communicator() const { return shards_->communicator(); }
   const ParameterList& parameters() const { return parameters_; }
   const Array<T, Exec>& values() const { return values_; }
-  /// What a checkpoint holds besides the values: the optimizer's arrays, and the average's.
+  /// What a checkpoint holds besides the values: the optimizer's arrays, and the average's; of the
+  /// elements of segment() alone, which are all unless sharded().
   const std::vector<NamedArray<T, Exec>>& state() const {
     return averaged_ ? averaged_->state() : plain_->state();
   }
-  /// The moving average; empty unless ema_decay > 0.
+  const Segment& segment() const { return shards_->segment(); }
+  bool sharded() const { return shards_->divided(); }
+  /// All elements of an array of the state, on the host. If sharded(), all ranks call it.
+  auto whole(const Array<T, Exec>& own) const { return shards_->whole(exec_, own); }
+  /// The moving average; empty unless ema_decay > 0. If sharded(), a copy, and all ranks call it.
   Array<T, Exec> average() const {
-    for (const auto& array : state()) {
-      if (averaged_ && array.name == average_name) return array.values;
-    }
-    return {};
+    if (!averaged_) return {};
+    return shards_->gathered(exec_, averaged_->array(average_name));
   }
   /// Continues from `step` steps done, after the arrays above were filled (see checkpoint.hpp).
   void resume_at(std::int64_t step) {
@@ -96,13 +98,13 @@ class Trainer {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     narrow<std::uint32_t>(last_step, "the last step (a draw's address has 32 bits for it)");
     if (log_.reserve(math::minimum(report_every, last_step - step_))) graph_.forget();
-    if (step_ == 0 && averaged_) copy_elements(exec_, average(), values_);
+    if (step_ == 0 && averaged_) averaged_->fill(average_name, values_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_, last = math::minimum(last_step, first + report_every);
       log_.count_from(first);
       for (; step_ < last; ++step_) {
-        if (communicator_.size() == 1) {
+        if (communicator().size() == 1) {
           graph_.launch(exec_, [this] { enqueue_step(); });
         } else {
           enqueue_step();
@@ -123,21 +125,20 @@ class Trainer {
   /// Launches the step that the counter says.
   void enqueue_step() {
     gradient_->enqueue();
+    const auto update_by = [this](auto& update) {
+      update.enqueue(values_, gradient_->gradient(), gradient_->losses(), gradient_->row_weight(),
+                     gradient_->squares(), options_.clip_norm, log_.view());
+    };
     averaged_ ? update_by(*averaged_) : update_by(*plain_);
-  }
-
-  template <class Update>
-  void update_by(Update& update) {
-    update.enqueue(values_, gradient_->gradient(), gradient_->losses(), gradient_->row_weight(),
-                   gradient_->squares(), options_.clip_norm, log_.view());
+    shards_->gather(exec_, values_.data());
   }
 
   Exec exec_;
   ParameterList parameters_;
   Array<T, Exec> values_;
   TrainerOptions options_;
-  Comm communicator_;
   StepLog<Exec> log_;
+  std::optional<detail::Shards<Comm>> shards_;
   std::optional<ParameterUpdate<T, Exec, O>> plain_;
   std::optional<ParameterUpdate<T, Exec, Averaged<O>>> averaged_;
   std::optional<BatchGradient<FlowType, Objective, Pairing, Comm>> gradient_;

@@ -42,10 +42,9 @@ class HostParameters {
  public:
   template <ExecutionSpace Exec>
   HostParameters(const Exec& exec, const ParameterList& list, const Array<T, Exec>& values)
-      : list_(list), host_(Kokkos::create_mirror_view(Kokkos::HostSpace(), values)) {
-    copy_elements(exec, host_, values);
-    exec.fence();
-  }
+      : HostParameters(list, to_host(exec, values)) {}
+  HostParameters(const ParameterList& list, const Kokkos::View<T*, Kokkos::HostSpace>& host)
+      : list_(list), host_(host) {}
 
   void append_to(std::vector<Tensor>& tensors, std::string_view prefix) const {
     for (const auto& slot : list_.entries()) {

@@ -8,6 +8,7 @@
 #include <vrfm/models/condition.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/training/report.hpp>
+#include <vrfm/training/trainer_options.hpp>
 
 namespace vrfm::detail {
 
@@ -19,6 +20,16 @@ inline constexpr bool few_terms<O> = term_count<O> <= most_terms;
 
 /// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
 inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
+
+/// Throws std::invalid_argument naming the first setting that cannot be for this objective.
+template <class Objective>
+void check_options(const TrainerOptions& options) {
+  expect(options.clip_norm >= 0, "clip_norm must be >= 0, got ", options.clip_norm);
+  expect(!uses_teacher<Objective> || options.ema_decay > 0,
+         "this objective asks the moving average: expected ema_decay > 0");
+  expect(!uses_teacher<Objective> || !options.shard_optimizer,
+         "this objective asks the moving average of all parameters: expected no shard_optimizer");
+}
 
 /// `launch` with an automatic execution decided, for networks of so many bytes of parameters. Throws
 /// std::invalid_argument for networks that kernels cannot carry in tiles, and for a negative batch.

@@ -31,6 +31,13 @@ Partition tile_partition(int batch) {
   return Partition(batch, leaves);
 }
 
+/// How a batch is cut for a kind of launch.
+template <ExecutionSpace Exec>
+Partition partition_of(int batch, const Launch& launch) {
+  return launch.execution == Execution::tiles ? tile_partition<Exec>(batch)
+                                              : Partition::of_leaves(batch, launch.batch);
+}
+
 /// Row function: draws x0, x1 and c. Of a condition that is dropped, vector and field become 0, for what
 /// its writer may have left there would pass through a product with a gradient of 0 if it is NaN.
 template <class T, class Pairing>
