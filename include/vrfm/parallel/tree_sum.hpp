@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Additions along the tree of a Partition: which they are, tree_sum, the sum of one number for each leaf, and
-// sum_of_ranks, that of a few numbers for each leaf of which a rank has its own.
+// sum_of_ranks, that of a few numbers for each leaf of which a rank has its own. all_ranks gathers one
+// number of each rank.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include <vrfm/core/concepts.hpp>
 #include <vrfm/parallel/partition.hpp>
 
 namespace vrfm {
@@ -71,6 +73,19 @@ void sum_of_ranks(const Comm& communicator, const Partition& partition, const Le
   }
   communicator.sum(Kokkos::DefaultHostExecutionSpace(), partition, std::span<double* const>(roots),
                    result, numbers);
+}
+
+/// One number of each rank, of which each gives its own; all ranks call it together.
+template <class C>
+std::vector<double> all_ranks(const C& communicator, double own) {
+  const auto size = static_cast<std::size_t>(communicator.size());
+  std::vector<double> entries(size, 0.0);
+  entries[static_cast<std::size_t>(communicator.rank())] = own;
+  double* const root[] = {entries.data()};
+  communicator.sum(Kokkos::DefaultHostExecutionSpace(),
+                   Partition(communicator.size(), communicator.size()),
+                   std::span<double* const>(root), entries.data(), size);
+  return entries;
 }
 
 }  // namespace vrfm

@@ -8,8 +8,11 @@
 // power of two, as the digits of a binary counter of leaves (twice that for other ranges of leaves).
 #pragma once
 
+#include <string>
+
+#include <vrfm/core/copy.hpp>
 #include <vrfm/linalg/batch_context.hpp>
-#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/parallel/tree_sum.hpp>
 #include <vrfm/training/detail/add_leaves.hpp>
 #include <vrfm/training/detail/fit.hpp>
 #include <vrfm/training/detail/leaf_kernels.hpp>
@@ -60,12 +63,7 @@ class BatchGradient {
   /// Launches the evaluation of the step that the draws' address tells. The launches depend on nothing
   /// that changes.
   void enqueue() {
-    prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
-    if (tiled_) {
-      if constexpr (!host_only<Rows>) evaluate_in_tiles();
-    } else {
-      evaluate_in_turn();
-    }
+    evaluate();
     // Leaves that were evaluated in turn are added up but for the losses.
     LeafRange range = range_;
     if (!tiled_) range.count = 1;
@@ -86,7 +84,36 @@ class BatchGradient {
     }
   }
 
+  /// Which samples' losses are not finite at the step that the draws' address tells, as the end of a sentence.
+  /// Evaluates them once more. All ranks call it.
+  std::string bad_samples() {
+    evaluate();
+    const auto host = to_host(exec_, losses_);
+    int own = 0;  // 1 + the first leaf
+    for (int k = range_.count * terms - 1; k >= 0; --k) {
+      if (!math::is_finite(host(k))) own = 1 + range_.first + k / terms;
+    }
+    const auto ranks = all_ranks(shards_.communicator(), own);
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      if (ranks[r] == 0) continue;
+      const int leaf = static_cast<int>(ranks[r]) - 1;
+      return text(", first from the samples ", partition_.first_sample(leaf), " to ",
+                  partition_.first_sample(leaf + 1) - 1, " of the batch",
+                  ranks.size() > 1 ? text(", on rank ", r) : "");
+    }
+    return ", though each loss is finite";
+  }
+
  private:
+  void evaluate() {
+    prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
+    if (tiled_) {
+      if constexpr (!host_only<Rows>) evaluate_in_tiles();
+    } else {
+      evaluate_in_turn();
+    }
+  }
+
   void allocate() {
     // Buffers of gradients: of all leaves, or as many as are needed at a time.
     int buffers = range_.count;

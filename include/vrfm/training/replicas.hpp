@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <vrfm/core/copy.hpp>
-#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/parallel/tree_sum.hpp>
 #include <vrfm/training/weights.hpp>
 
 namespace vrfm {
@@ -41,19 +41,6 @@ std::uint64_t hash_of(const T* values, std::size_t count) {
     hash ^= hash >> 29;
   }
   return hash;
-}
-
-/// The entries of all ranks, of which each gives its own.
-template <class C>
-std::vector<double> all_ranks(const C& communicator, double own) {
-  const auto size = static_cast<std::size_t>(communicator.size());
-  std::vector<double> entries(size, 0.0);
-  entries[static_cast<std::size_t>(communicator.rank())] = own;
-  double* const root[] = {entries.data()};
-  communicator.sum(Kokkos::DefaultHostExecutionSpace(),
-                   Partition(communicator.size(), communicator.size()),
-                   std::span<double* const>(root), entries.data(), size);
-  return entries;
 }
 
 }  // namespace detail
@@ -93,7 +80,7 @@ void check_replicas(const TrainerType& trainer) {
   for (std::size_t k = 0; k < hashes.size() && own == 0; ++k) {
     if (hashes[k] != of_root[k]) own = k + 1;
   }
-  const auto all = detail::all_ranks(communicator, static_cast<double>(own));
+  const auto all = all_ranks(communicator, static_cast<double>(own));
   std::string ranks;
   std::size_t first = 0;
   for (std::size_t r = 0; r < all.size(); ++r) {

@@ -72,7 +72,7 @@ class StepLog {
   }
 
   /// Waits for the steps first ... last - 1, and returns their losses. Throws NotFiniteError naming the
-  /// first step that was not finite, having called bad(step).
+  /// first step that was not finite, having called bad(step), which returns where that began.
   template <class Bad>
   std::span<const StepLosses> collect(std::int64_t first, std::int64_t last, const Bad& bad) {
     copy_elements(exec_, host_bad_step_, bad_step_);
@@ -90,13 +90,14 @@ class StepLog {
     const std::int64_t step = host_bad_step_(0) - 1;
     const StepLosses& losses = losses_[static_cast<std::size_t>(step - first)];
     Kokkos::deep_copy(exec_, bad_step_, 0);
-    bad(step);
+    const std::string where = bad(step);
     std::string values;
     for (std::size_t k = 0; k < terms_.size(); ++k) {
       values += text(terms_[k], ' ', losses.terms[k], ", ");
     }
     throw NotFiniteError(text("vrfm: step ", step, " is not finite: ", values, "gradient norm ",
-                              losses.gradient_norm, "; the parameters are those before this step"));
+                              losses.gradient_norm, where,
+                              "; the parameters are those before this step"));
   }
 
  private:

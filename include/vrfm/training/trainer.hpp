@@ -61,6 +61,7 @@ class Trainer {
                       options_.launch, averaged_ ? averaged_->array(average_name).data() : nullptr,
                       *shards_);
     if (communicator.is_root()) warn_of_scale<T>(exec_, coupling, options);
+    detail::warn_of_idle_ranks(communicator, shards_->partition(), options);
   }
 
   std::int64_t step() const { return step_; }
@@ -104,13 +105,13 @@ class Trainer {
       const std::int64_t first = step_, last = math::minimum(last_step, first + report_every);
       log_.count_from(first);
       for (; step_ < last; ++step_) {
-        if (communicator().size() == 1) {
-          graph_.launch(exec_, [this] { enqueue_step(); });
-        } else {
-          enqueue_step();
-        }
+        communicator().size() == 1 ? graph_.launch(exec_, [this] { enqueue_step(); })
+                                   : enqueue_step();
       }
-      const auto losses = log_.collect(first, step_, [this](std::int64_t bad) { step_ = bad; });
+      const auto losses = log_.collect(first, step_, [this](std::int64_t bad) {
+        log_.count_from(step_ = bad);
+        return gradient_->bad_samples();
+      });
       if (!on_report) continue;
       TrainingReport report{step_,           last_step, Objective::terms, losses, means_of(losses),
                             total.seconds(), 0};

@@ -7,6 +7,7 @@
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
 #include <vrfm/objectives/objective.hpp>
+#include <vrfm/parallel/partition.hpp>
 #include <vrfm/training/report.hpp>
 #include <vrfm/training/trainer_options.hpp>
 
@@ -29,6 +30,18 @@ void check_options(const TrainerOptions& options) {
          "this objective asks the moving average: expected ema_decay > 0");
   expect(!uses_teacher<Objective> || !options.shard_optimizer,
          "this objective asks the moving average of all parameters: expected no shard_optimizer");
+}
+
+/// Tells options.warn, on the root, of ranks that own no leaf.
+template <class Comm>
+void warn_of_idle_ranks(const Comm& communicator, const Partition& partition,
+                        const TrainerOptions& options) {
+  const int ranks = communicator.size(), leaves = partition.leaves();
+  if (!options.warn || !communicator.is_root() || ranks <= leaves) return;
+  options.warn(text("a batch of ", partition.samples(), " samples is cut into ", leaves,
+                    leaves == 1 ? " leaf" : " leaves", ", which ", ranks,
+                    " ranks share: ", ranks - leaves,
+                    " of them have no work; a smaller launch.batch makes more leaves"));
 }
 
 /// `launch` with an automatic execution decided, for networks of so many bytes of parameters. Throws
