@@ -78,19 +78,22 @@ TEMPLATE_LIST_TEST_CASE("training lowers the loss", "[training][trainer]", Space
 TEST_CASE("the execution follows from the size of the network unless it is given",
           "[training][trainer]") {
   using Exec = Kokkos::DefaultExecutionSpace;
-  const auto chosen = [](int width, Execution given) {
+  const auto chosen = [](int width, Execution given, int batch = 1) {
     vrfm::FlowOptions options = tiny_flow(0);
     options.decoder_width = width;
     options.decoder_depth = 4;
     const vrfm::Flow<float, Exec> flow(Exec(), options, 1);
-    const vrfm::Trainer trainer(flow, vrfm::VelocityLoss{}, vrfm::AdamW{},
-                                tiny_coupling<float>(Exec()),
-                                vrfm::TrainerOptions{.batch = 1, .launch = {.execution = given}});
+    const vrfm::Trainer trainer(
+        flow, vrfm::VelocityLoss{}, vrfm::AdamW{}, tiny_coupling<float>(Exec()),
+        vrfm::TrainerOptions{.batch = batch, .launch = {.execution = given}});
     return trainer.options().launch.execution;
   };
   CHECK(chosen(8, Execution::automatic) == Execution::tiles);
   CHECK(chosen(2200, Execution::automatic) == Execution::batch);
   CHECK(chosen(8, Execution::batch) == Execution::batch);
+  // One network, whose gradients are few, or too many to keep.
+  CHECK(chosen(1'100, Execution::automatic) == Execution::tiles);
+  CHECK(chosen(1'100, Execution::automatic, 4'100) == Execution::batch);
   CHECK(chosen(2200, Execution::tiles) == Execution::tiles);
 }
 

@@ -47,7 +47,7 @@ class Trainer {
     detail::check_fit(flow, objective, coupling, options.batch);
     detail::check_options<Objective>(options);
     options_.launch =
-        detail::resolved<host_only<Networks>>(options.launch, parameters_.count() * sizeof(T));
+        detail::resolved<Exec, host_only<Networks>>(options, parameters_.count() * sizeof(T));
     shards_.emplace(communicator, detail::partition_of<Exec>(options.batch, options_.launch),
                     parameters_.count(), options.shard_optimizer);
     if (options.ema_decay != 0) {

@@ -8,6 +8,7 @@
 #include <vrfm/models/condition.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/parallel/partition.hpp>
+#include <vrfm/training/detail/leaf_kernels.hpp>
 #include <vrfm/training/report.hpp>
 #include <vrfm/training/trainer_options.hpp>
 
@@ -19,8 +20,10 @@ inline constexpr bool few_terms = true;
 template <HasTerms O>
 inline constexpr bool few_terms<O> = term_count<O> <= most_terms;
 
-/// Parameters up to which tiles are the faster, in bytes; see bench/README.md.
+/// Parameters up to which tiles are the faster, in bytes (see bench/README.md), and the most that
+/// automatic tiles take for gradients, one for each leaf.
 inline constexpr std::size_t most_tiled_bytes = std::size_t(16) << 20;
+inline constexpr std::size_t most_gradient_bytes = std::size_t(512) << 20;
 
 /// Throws std::invalid_argument naming the first setting that cannot be for this objective.
 template <class Objective>
@@ -44,16 +47,18 @@ void warn_of_idle_ranks(const Comm& communicator, const Partition& partition,
                     " of them have no work; a smaller launch.batch makes more leaves"));
 }
 
-/// `launch` with an automatic execution decided, for networks of so many bytes of parameters. Throws
-/// std::invalid_argument for networks that kernels cannot carry in tiles, and for a negative batch.
-template <bool host_only>
-Launch resolved(Launch launch, std::size_t bytes) {
+/// The launch of `options` with an automatic execution decided, for networks of so many bytes of parameters.
+/// Throws std::invalid_argument for networks that kernels cannot carry in tiles, and for a negative batch.
+template <ExecutionSpace Exec, bool host_only>
+Launch resolved(const TrainerOptions& options, std::size_t bytes) {
+  Launch launch = options.launch;
   expect(launch.batch >= 0, "launch.batch must be >= 0 (0: the whole batch), got ", launch.batch);
   expect(!host_only || launch.execution != Execution::tiles,
          "these networks are too large for tiles: expected Execution::batch");
   if (launch.execution == Execution::automatic) {
-    launch.execution =
-        !host_only && bytes <= most_tiled_bytes ? Execution::tiles : Execution::batch;
+    const auto leaves = static_cast<std::size_t>(tile_partition<Exec>(options.batch).leaves());
+    const bool small = bytes <= most_tiled_bytes && leaves * bytes <= most_gradient_bytes;
+    launch.execution = !host_only && small ? Execution::tiles : Execution::batch;
   }
   return launch;
 }
