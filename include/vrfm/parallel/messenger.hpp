@@ -107,14 +107,14 @@ std::vector<T> gather(const M& messenger, std::span<const T> mine) {
 /// Samples [first, first + count).
 struct Share {
   std::uint64_t first = 0;
-  std::size_t count = 0;
+  std::uint64_t count = 0;
 };
 
 /// What rank `rank` of `size` draws of `all` samples: consecutive ids, as many on each rank as possible.
 inline Share share_of(std::uint64_t all, int rank, int size) {
   const auto n = static_cast<std::uint64_t>(size), r = static_cast<std::uint64_t>(rank);
   const std::uint64_t each = all / n, rest = all % n;
-  return {r * each + math::minimum(r, rest), static_cast<std::size_t>(each + (r < rest ? 1 : 0))};
+  return {r * each + math::minimum(r, rest), each + (r < rest ? 1u : 0u)};
 }
 
 }  // namespace vrfm
