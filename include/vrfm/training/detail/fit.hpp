@@ -57,8 +57,8 @@ Launch resolved(const TrainerOptions& options, std::size_t bytes) {
          "these networks are too large for tiles: expected Execution::batch");
   if (launch.execution == Execution::automatic) {
     const auto leaves = static_cast<std::size_t>(tile_partition<Exec>(options.batch).leaves());
-    const bool small = bytes <= most_tiled_bytes && leaves * bytes <= most_gradient_bytes;
-    launch.execution = !host_only && small ? Execution::tiles : Execution::batch;
+    const bool fits = bytes <= most_tiled_bytes && leaves * bytes <= most_gradient_bytes;
+    launch.execution = !host_only && fits ? Execution::tiles : Execution::batch;
   }
   return launch;
 }
