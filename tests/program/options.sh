@@ -56,7 +56,7 @@ data="--data $dir/mnist"
   help "$mnist" train "--blocks INT:1 to 64"
   wrong "$mnist" "--encoder-input: expected names of x0, x1, x_t joined by +, found 't' in x1+t" train $data --encoder-input x1+t
   wrong "$mnist" "--seed: must be a whole number of at most 4294967295, got $large" train $data --seed $large
-  wrong "$mnist" "option --batch 4000000" train $data --recipe vrfm-small --iterations 1 --batch 4000000
+  wrong "$mnist" "option --batch 4000000" train $data --recipe vrfm-small --iterations 1 --batch 4000000 --micro-batch 0
   data="--data $dir/cifar10"
   wrong "$cifar10" "--encoder-input: expected at least one of x0, x1, x_t, got t" train $data --recipe vrfm-small --encoder-input t
   wrong "$cifar10" "multiples of 64, got 32 x 32; the networks' options are --latent 8" train $data --recipe vrfm-small --multipliers 1,1,1,1,1,1,1
