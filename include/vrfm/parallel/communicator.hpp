@@ -24,7 +24,7 @@
 //   all_gather(exec, partition, values, count, unit)
 //       values: `count` elements, of which each segment becomes that of the rank that owns it
 //
-// Where a rank cannot go on, it may throw RankError on the others: see mpi_communicator.hpp.
+// Where a rank cannot go on, it may throw RankError on the others: see mpi_messenger.hpp.
 #pragma once
 
 #include <concepts>

@@ -2,11 +2,12 @@
 //
 // tree_sum of ranks: the sum along a Partition's tree of what ranks hold in memories of their own, by
 // messages. A sum goes through two phases: reduce_scatter, after which each rank owns the sum of its segment
-// of the elements (see segment.hpp), added in the tree's order; then all_gather of the segments. Where each of 2^k ranks holds
-// one node of the same level, which is the usual case, ranks at distances 1, 2, 4, ... exchange halves, and
-// halves of halves (recursive halving and doubling, Thakur, Rabenseifner and Gropp 2005): log2 n messages
-// a phase, 2 (n - 1) / n elements sent a rank for each element of the sum. Otherwise each rank sends parts
-// of its nodes to their owners directly: n - 1 messages a node, as many elements if it holds one node.
+// of the elements (see segment.hpp), added in the tree's order; then all_gather of the segments. Where each
+// of 2^k ranks holds one node of the same level, which is the usual case, ranks at distances 1, 2, 4, ...
+// exchange halves, and halves of halves (recursive halving and doubling, Thakur, Rabenseifner and Gropp
+// 2005): log2 n messages a phase, 2 (n - 1) / n elements sent a rank for each element of the sum. Otherwise
+// each rank sends parts of its nodes to their owners directly: n - 1 messages a node, as many elements if
+// it holds one node.
 #pragma once
 
 #include <algorithm>
