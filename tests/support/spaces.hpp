@@ -41,7 +41,7 @@ struct Case {
 template <class List, class Places>
 struct WithReals;
 
-#if defined(VRFM_TEST_FEW_TYPES)
+#if defined(VRFM_TEST_BRIEFLY)
 // For the preset sanitize, where all takes many times as long. The spaces of hosts run one source.
 template <class... E, std::size_t... I>
 struct WithReals<std::tuple<E...>, std::index_sequence<I...>> {
