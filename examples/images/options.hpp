@@ -29,7 +29,7 @@ struct TrainOptions {
   std::string data, output;
   std::int64_t iterations = 0;
   bool iterations_given = false;  ///< else they are the recipe's
-  bool resume = false, overwrite = false;
+  bool resume = false, overwrite = false, shard_optimizer = false;
   std::int64_t checkpoint_every = 1'000;
   int keep = 3;
   std::int64_t sample_every = 10'000;

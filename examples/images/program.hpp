@@ -41,6 +41,11 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   command->add_option("--sample-every", o.sample_every, "steps between grids of samples; 0: none")
       ->check(steps_or_none_option())
       ->group(runs);
+  command
+      ->add_flag("--shard-optimizer", o.shard_optimizer,
+                 "each rank keeps a part of the optimizer's state and of the average: less memory, "
+                 "the same results")
+      ->group(runs);
   command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
   add_sampling(command, o.sampling);
   return command;

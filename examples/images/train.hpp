@@ -93,11 +93,12 @@ class Training {
     const vrfm::ImageDraws<Exec> target(vrfm::ImageSet<Exec>(exec, images_), settings_.batch,
                                         settings_.mirror);
     const auto source = vrfm::standard_normal<float>(exec, flow_.dimension());
-    vrfm::Trainer trainer(
-        flow, objective, settings_.optimizer(), vrfm::independent(source, target),
-        settings_.trainer_options(
-            settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch}),
-        common::communicator());
+    auto trainer_options = settings_.trainer_options(
+        settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch});
+    // Alone there is nothing to share, nor need a program without MPI know how.
+    trainer_options.shard_optimizer = options_.shard_optimizer && common::communicator().size() > 1;
+    vrfm::Trainer trainer(flow, objective, settings_.optimizer(), vrfm::independent(source, target),
+                          trainer_options, common::communicator());
     TrainingRun run(flow_, trainer, checkpoints_,
                     {.name = model_name(settings_),
                      .iterations = options_.iterations,

@@ -57,8 +57,10 @@ length="--iterations 12 --checkpoint-every 3 --sample-every 6"
 # shellcheck disable=SC2086
 "$synthetic" $circle --output "$dir/synthetic-1" >"$dir/out" 2>"$dir/err" || fail "synthetic: $(cat "$dir/err")"
 for ranks in 2 3; do
+  shards=
+  [ $ranks -ne 3 ] || shards=--shard-optimizer
   # shellcheck disable=SC2086
-  train $ranks mnist-$ranks $length || fail "mnist: $(cat "$dir/err")"
+  train $ranks mnist-$ranks $length $shards || fail "mnist: $(cat "$dir/err")"
   # shellcheck disable=SC2086
   OMP_NUM_THREADS=$((ranks - 1)) "$mpirun" "$flag" $ranks "$cifar10" $shapes --output "$dir/cifar10-$ranks" >"$dir/out" 2>"$dir/err" ||
     fail "cifar10: $(cat "$dir/err")"
@@ -90,8 +92,10 @@ rm -rf "$dir/killed"
 while [ $killed -lt "$kills" ]; do
   moment=$((moment * 1103 % 1009))
   rm -f "$PROCESSES"/*
+  shards=
+  [ $((moment / 2 % 2)) -eq 0 ] || shards=--shard-optimizer
   # shellcheck disable=SC2086
-  train $ranks killed $length --resume &
+  train $ranks killed $length $shards --resume &
   run=$!
   while [ ! -e "$PROCESSES/0" ] && kill -0 $run 2>/dev/null; do sleep 0.02; done
   sleep $((moment % 2)).$((100 + moment % 900))
