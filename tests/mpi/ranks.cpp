@@ -129,6 +129,20 @@ TEST_CASE("processes train to the bits of one", "[mpi]") {
   }
 }
 
+TEST_CASE("processes train in buckets to the bits of one", "[mpi]") {
+  const MpiCommunicator ranks(MPI_COMM_WORLD, {.bucket_bytes = 512});
+  static_assert(vrfm::OverlappingCommunicator<MpiCommunicator, Exec, float>);
+  for (const int leaf : {100, 30}) {
+    INFO("leaves of " << leaf);
+    const auto options = in_launch(tiny_options(), {Execution::batch, leaf});
+    auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
+    alone.run(4);
+    auto shared = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(), ranks);
+    shared.run(4);
+    CHECK((state_of(shared) == state_of(alone)));
+  }
+}
+
 TEST_CASE("processes own segments of the sum of one, and gather all", "[mpi]") {
   const std::size_t count = 1000, unit = 256;
   for (const auto reproducible :

@@ -4,16 +4,12 @@
 // the bits of one rank alone, and no more traffic than the formula says.
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <condition_variable>
 #include <cstdlib>
-#include <deque>
-#include <map>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include <tests/support/adverse_ranks.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/nodes.hpp>
 
@@ -22,70 +18,10 @@
 #if defined(KOKKOS_ENABLE_SERIAL)
 
 using vrfm::Partition;
+using vrfm::test::AdverseMessenger;
+using vrfm::test::Mail;
 
 namespace {
-
-/// Messages under way.
-struct Mail {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::map<std::pair<int, int>, std::deque<std::vector<char>>> boxes;  // by (from, to)
-};
-
-/// A rank's end of the mail. Messages to different ranks leave in a random order and after random times.
-class AdverseMessenger {
- public:
-  AdverseMessenger(Mail& mail, int rank, int size)
-      : mail_(&mail), rank_(rank), size_(size), random_(static_cast<unsigned>(rank) + 7) {}
-
-  int rank() const { return rank_; }
-  int size() const { return size_; }
-  std::size_t bytes() const { return bytes_; }
-  int messages() const { return messages_; }
-
-  void exchange(std::span<const vrfm::Outgoing> outgoing,
-                std::span<const vrfm::Incoming> incoming) const {
-    std::vector<std::size_t> order(outgoing.size());
-    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
-    std::shuffle(order.begin(), order.end(), random_);
-    // From one rank to another messages keep their order.
-    std::map<int, std::vector<std::size_t>> due;
-    for (std::size_t k = outgoing.size(); k > 0; --k) due[outgoing[k - 1].to].push_back(k - 1);
-    for (const std::size_t k : order) {
-      auto& next = due[outgoing[k].to];
-      const vrfm::Outgoing& out = outgoing[next.back()];
-      next.pop_back();
-      if (random_() % 8 == 0)
-        std::this_thread::sleep_for(std::chrono::microseconds(random_() % 50));
-      const auto* data = static_cast<const char*>(out.data);
-      const std::lock_guard lock(mail_->mutex);
-      mail_->boxes[{rank_, out.to}].emplace_back(data, data + out.bytes);
-      mail_->arrived.notify_all();
-      bytes_ += out.bytes;
-      ++messages_;
-    }
-    for (const vrfm::Incoming& in : incoming) {
-      std::unique_lock lock(mail_->mutex);
-      auto& box = mail_->boxes[{in.from, rank_}];
-      mail_->arrived.wait(lock, [&] { return !box.empty(); });
-      check_size(box.front().size(), in.bytes);
-      std::copy(box.front().begin(), box.front().end(), static_cast<char*>(in.data));
-      box.pop_front();
-    }
-  }
-
- private:
-  // Catch2's assertions are for one thread.
-  static void check_size(std::size_t found, std::size_t expected) {
-    if (found != expected) std::abort();
-  }
-
-  Mail* mail_;
-  int rank_, size_;
-  mutable std::mt19937 random_;
-  mutable std::size_t bytes_ = 0;
-  mutable int messages_ = 0;
-};
 
 std::vector<float> leaf_values(int leaf, std::size_t count) {
   std::mt19937 random(static_cast<unsigned>(leaf));
@@ -179,6 +115,37 @@ TEST_CASE("a sum of ranks sends what the formula says", "[parallel][ranks]") {
       const auto& result = results[static_cast<std::size_t>(rank)];
       CHECK(result.bytes == (nodes + 1) * others * (count / std::size_t(size)) * sizeof(float));
       CHECK(result.messages == static_cast<int>((nodes + 1) * others));
+    }
+  }
+}
+
+TEST_CASE("sums that are on their way while ranks do something else are those of one rank",
+          "[parallel][ranks]") {
+  constexpr std::size_t count = 100, sums = 3;
+  for (const int leaves : {3, 8, 11}) {
+    const Partition partition(leaves, leaves);
+    const auto alone = nodes_of(partition, {0, leaves}, sums * count)[0];
+    for (const int size : {1, 2, 3, 4, 6, 8}) {
+      INFO(leaves << " leaves, " << size << " ranks");
+      const auto n = static_cast<std::size_t>(size);
+      std::vector<std::vector<float>> results(n, std::vector<float>(sums * count));
+      on_ranks(size, [&](const AdverseMessenger& messenger) {
+        const auto rank = static_cast<std::size_t>(messenger.rank());
+        vrfm::MessageMemory memory;
+        auto nodes = nodes_of(partition, partition.owned(messenger.rank(), size), sums * count);
+        for (std::size_t part = 0; part < sums; ++part) {
+          std::vector<float*> roots;
+          for (auto& node : nodes) roots.push_back(node.data() + part * count);
+          vrfm::PendingSum<AdverseMessenger, Kokkos::Serial, float> sum(
+              messenger, Kokkos::Serial(), partition, roots, results[rank].data() + part * count,
+              count, memory);
+          // Some ranks look again and again, others wait.
+          while (rank % 2 == 0 && !sum.test()) std::this_thread::yield();
+          sum.wait();
+          if (!sum.test()) std::abort();
+        }
+      });
+      CHECK(results == std::vector<std::vector<float>>(n, alone));
     }
   }
 }

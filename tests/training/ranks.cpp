@@ -13,6 +13,7 @@
 
 #include <tests/extension/communicator.hpp>
 #include <tests/io/support.hpp>
+#include <tests/support/adverse_ranks.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/thrown.hpp>
 
@@ -63,41 +64,20 @@ class Ranks {
   std::vector<std::unique_ptr<RankTrainer>> trainers_;
 };
 
-/// Threads that can keep the optimizer in shards.
-class ShardingThreads : public ThreadCommunicator {
- public:
-  ShardingThreads(ThreadTeam& team, int rank) : ThreadCommunicator(team, rank), team_(&team) {}
-
-  vrfm::Segment segment(const vrfm::Partition& partition, std::size_t count,
-                        std::size_t unit) const {
-    return vrfm::segment_of(partition, rank(), size(), count, unit);
+/// Trains on `size` ranks that send messages; use(trainers) then.
+template <class Make, class Use>
+void on_messages(int size, std::size_t bucket_bytes, std::int64_t steps, const Make& make,
+                 const Use& use) {
+  Mail mail;
+  std::vector<decltype(make(std::declval<AdverseCommunicator>()))> trainers;
+  for (int rank = 0; rank < size; ++rank) {
+    trainers.push_back(make(AdverseCommunicator(mail, rank, size, bucket_bytes)));
   }
-  template <vrfm::ExecutionSpace E, class S>
-  void reduce_scatter(const E& exec, const vrfm::Partition& partition, std::span<S* const> roots,
-                      S* result, std::size_t count, std::size_t unit) const {
-    sum(exec, partition, roots, result, count);
-    const auto own = segment(partition, count, unit);
-    std::fill(result, result + own.begin, S(-7));  // lost
-    std::fill(result + own.end, result + count, S(-7));
-  }
-  template <vrfm::ExecutionSpace E, class S>
-  void all_gather(const E& exec, const vrfm::Partition& partition, S* values, std::size_t count,
-                  std::size_t unit) const {
-    exec.fence();
-    team_->roots[static_cast<std::size_t>(rank())].assign(1, values);
-    team_->barrier.arrive_and_wait();
-    for (int r = 0; r < size(); ++r) {
-      if (r == rank()) continue;
-      const auto theirs = vrfm::segment_of(partition, r, size(), count, unit);
-      const auto* from = static_cast<const S*>(team_->roots[static_cast<std::size_t>(r)][0]);
-      std::copy(from + theirs.begin, from + theirs.end, values + theirs.begin);
-    }
-    team_->barrier.arrive_and_wait();  // nobody reads any more
-  }
-
- private:
-  ThreadTeam* team_;
-};
+  std::vector<std::thread> threads;
+  for (auto& trainer : trainers) threads.emplace_back([&] { trainer.run(steps); });
+  for (auto& thread : threads) thread.join();
+  use(trainers);
+}
 
 struct AskingElbo : vrfm::Elbo {
   static constexpr bool uses_teacher = true;
@@ -115,7 +95,7 @@ TEST_CASE("any number of ranks makes the steps of one", "[training][ranks]") {
     const std::int64_t steps = launch.batch == 1 ? 2 : 8;
     auto alone = tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options);
     alone.run(steps);
-    for (const int size : {1, 2, 3, 4, 8, 16}) {
+    for (const int size : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16}) {
       INFO(size << " ranks, leaves of " << launch.batch);
       Ranks ranks(size, options, 1);
       ranks.each([&](RankTrainer& trainer) { trainer.run(steps); });
@@ -216,7 +196,7 @@ TEST_CASE("dropout does not depend on ranks, nor on who accumulates", "[training
 
 TEST_CASE("any number of ranks with the optimizer in shards makes the steps of one",
           "[training][ranks]") {
-  static_assert(vrfm::ShardingCommunicator<ShardingThreads>);
+  static_assert(vrfm::ShardingCommunicator<AdverseCommunicator>);
   for (const Launch& launch : {Launch{Execution::tiles, 0}, Launch{Execution::batch, 100}}) {
     auto options = in_launch(tiny_options(), launch);
     const auto make = [&](const auto& communicator) {
@@ -228,24 +208,50 @@ TEST_CASE("any number of ranks with the optimizer in shards makes the steps of o
     options.shard_optimizer = true;
     for (const int size : {1, 2, 3, 4, 8}) {
       INFO(size << " ranks, leaves of " << launch.batch);
-      ThreadTeam team(size);
-      std::vector<decltype(make(std::declval<ShardingThreads>()))> trainers;
-      std::vector<std::thread> threads;
-      for (int rank = 0; rank < size; ++rank) trainers.push_back(make(ShardingThreads(team, rank)));
-      for (auto& trainer : trainers) threads.emplace_back([&] { trainer.run(6); });
-      for (auto& thread : threads) thread.join();
-      // The segments of all ranks, in their places.
-      std::vector<std::vector<double>> arrays(alone.state().size(),
-                                              std::vector<double>(alone.values().size(), -1));
-      for (const auto& trainer : trainers) {
-        CHECK(host_numbers(trainer.values()) == host_numbers(alone.values()));
-        for (std::size_t k = 0; k < arrays.size(); ++k) {
-          const auto own = host_numbers(trainer.state()[k].values);
-          CHECK(own.size() == trainer.segment().count());
-          std::copy(own.begin(), own.end(), arrays[k].data() + trainer.segment().begin);
+      on_messages(size, 0, 6, make, [&](const auto& trainers) {
+        // The segments of all ranks, in their places.
+        std::vector<std::vector<double>> arrays(alone.state().size(),
+                                                std::vector<double>(alone.values().size(), -1));
+        for (const auto& trainer : trainers) {
+          CHECK(host_numbers(trainer.values()) == host_numbers(alone.values()));
+          for (std::size_t k = 0; k < arrays.size(); ++k) {
+            const auto own = host_numbers(trainer.state()[k].values);
+            CHECK(own.size() == trainer.segment().count());
+            std::copy(own.begin(), own.end(), arrays[k].data() + trainer.segment().begin);
+          }
         }
+        CHECK(arrays == state_of(alone).arrays);
+      });
+    }
+  }
+}
+
+TEST_CASE("buckets that leave during the backward pass make the steps of one",
+          "[training][ranks]") {
+  static_assert(vrfm::OverlappingCommunicator<AdverseCommunicator, Exec, float>);
+  static_assert(!vrfm::OverlappingCommunicator<ThreadCommunicator, Exec, float>);
+  for (const int leaf : {100, 30}) {
+    const auto options = in_launch(tiny_options(), {Execution::batch, leaf});
+    const auto make = [&](const auto& communicator) {
+      return tiny_trainer(TinyFlow(Exec(), tiny_flow(), 1), options, tiny_optimizer(),
+                          communicator);
+    };
+    auto alone = make(vrfm::SelfCommunicator{});
+    alone.run(4);
+    const std::size_t bytes = alone.parameters().count() * sizeof(float);
+    for (const int size : {2, 3, 4, 7, 8}) {
+      for (const std::size_t bucket : {bytes / 5, bytes}) {
+        INFO(size << " ranks, leaves of " << leaf << ", buckets of " << bucket << " bytes");
+        on_messages(size, bucket, 4, make, [&](const auto& trainers) {
+          for (const auto& trainer : trainers) {
+            CHECK((state_of(trainer) == state_of(alone)));
+            const std::size_t numbers = bucket / sizeof(float), all = bytes / sizeof(float);
+            // One bucket leaves as a whole.
+            const std::size_t buckets = bucket == bytes ? 0 : (all - 1) / numbers + 1;
+            CHECK(trainer.communicator().begun() == static_cast<int>(4 * buckets));
+          }
+        });
       }
-      CHECK(arrays == state_of(alone).arrays);
     }
   }
 }

@@ -134,6 +134,9 @@ class Conv2d {
           outputs_, taps * inputs_,
           detail::StoreWeightGradient<T>{by_tap, inputs_, taps, g.values + weight_, g.accumulate});
       ctx.column_sum(dy, g.values + bias_, g.accumulate ? Update::accumulate : Update::overwrite);
+      g.done(weight_,
+             static_cast<std::size_t>(outputs_) * static_cast<std::size_t>(taps * inputs_));
+      g.done(bias_, static_cast<std::size_t>(outputs_));
       arena.rewind(mark);
     }
     if (!dx.empty()) {

@@ -163,6 +163,7 @@ class Dense {
     if (!g.ignored()) {
       ctx.template gemm<Op::transpose, Op::none>(
           dy, x, weight_gradient_of(g).col_range(first, x.cols), update_of(g));
+      g.done(weight_, bias() - weight_);
     }
     if (!dx.empty()) {
       ctx.template gemm<Op::none, Op::none>(dy, weight(p).col_range(first, dx.cols), dx,
@@ -227,6 +228,7 @@ class Dense {
     if (!g.ignored()) {
       weight_gradient(ctx, dsum, x, weight_gradient_of(g).col_range(first, x.cols),
                       g.values + bias(), update_of(g));
+      g.done(weight_, bias() - weight_ + static_cast<std::size_t>(outputs_));
     }
     if (!dx.empty()) {
       ctx.template gemm<Op::none, Op::none>(dsum, weight(p).col_range(first, dx.cols), dx,

@@ -108,6 +108,8 @@ class GroupNorm {
       const auto update = g.accumulate ? Update::accumulate : Update::overwrite;
       ctx.column_sum(dweight, g.values + weight_, update);
       ctx.column_sum(dbias, g.values + bias_, update);
+      g.done(weight_, static_cast<std::size_t>(channels_));
+      g.done(bias_, static_cast<std::size_t>(channels_));
     }
     arena.rewind(mark);
   }

@@ -91,6 +91,7 @@ class LabelEmbedding {
     const Matrix<T> table(g.values + weight_, classes_ + 1, width_, width_);
     if (!g.accumulate) ctx.map(table.rows, table.cols, Fill<T>{table, T(0)});
     ctx.each_row(width_, detail::AddLabelGradient<T>{{label, dropped, classes_}, de, table.data});
+    g.done(weight_, static_cast<std::size_t>(table.rows) * static_cast<std::size_t>(width_));
   }
 
  private:

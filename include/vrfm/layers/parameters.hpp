@@ -15,13 +15,35 @@
 
 namespace vrfm {
 
+/// Is told on the host which part of a gradient is done: elements [offset, offset + count).
+class GradientWatch {
+ public:
+  virtual void done(std::size_t offset, std::size_t count) = 0;
+
+ protected:
+  ~GradientWatch() = default;
+};
+
 /// Where gradients go: added to `values`, in place of `values`, or nowhere (`values == nullptr`).
 template <class T>
 struct Gradient {
   T* values = nullptr;
   bool accumulate = false;
+  GradientWatch* watch = nullptr;  ///< may be null; of the host
 
   KOKKOS_INLINE_FUNCTION bool ignored() const { return values == nullptr; }
+
+  /// A layer says so once it has launched what writes these elements, each time that it does. Without
+  /// it ranks that share a batch wait for these elements until the backward pass has ended.
+  VRFM_UNCHECKED_HOST_DEVICE
+  KOKKOS_INLINE_FUNCTION void done(std::size_t offset, std::size_t count) const {
+#if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
+    static_cast<void>(offset);
+    static_cast<void>(count);
+#else
+    if (watch != nullptr) watch->done(offset, count);
+#endif
+  }
 };
 
 /// The distribution a slot starts from.

@@ -63,4 +63,12 @@ void flat_map(const Exec& exec, const std::string& label, std::int64_t count, co
                        detail::FlatElements<by_block, F>{count, f});
 }
 
+/// Flat element: into += from
+template <class T>
+struct AddArray {
+  T* into;
+  const T* from;
+  KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const { into[i] += from[i]; }
+};
+
 }  // namespace vrfm

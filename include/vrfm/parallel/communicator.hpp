@@ -24,6 +24,13 @@
 //   all_gather(exec, partition, values, count, unit)
 //       values: `count` elements, of which each segment becomes that of the rank that owns it
 //
+// An OverlappingCommunicator also sums while the caller goes on:
+//   bucket_bytes()              parts of a sum that are worth a sum of their own; 0: do not overlap
+//   begin_sum(exec, partition, roots, result, count)
+//       starts what sum does; what it returns has test(), which does what can be done without waiting and is
+//       true once the sum is there, and wait(). All ranks begin their sums in the same order, one
+//       after the other, and call nothing else in between
+//
 // Where a rank cannot go on, it may throw RankError on the others: see mpi_messenger.hpp.
 #pragma once
 
@@ -77,6 +84,17 @@ concept HasPhases = requires(const C& communicator, const Exec& exec, const Part
   communicator.all_gather(exec, partition, values, count, count);
 };
 
+template <class C, class Exec, class S>
+concept HasPendingSum =
+    requires(const C& communicator, const Exec& exec, const Partition& partition,
+             std::span<S* const> roots, S* values, std::size_t count) {
+      { communicator.bucket_bytes() } -> std::same_as<std::size_t>;
+      {
+        communicator.begin_sum(exec, partition, roots, values, count).test()
+      } -> std::same_as<bool>;
+      communicator.begin_sum(exec, partition, roots, values, count).wait();
+    };
+
 }  // namespace detail
 
 template <class C>
@@ -86,6 +104,10 @@ concept Communicator = detail::HasRank<C> && detail::HasTreeSum<C> && detail::Ha
 template <class C>
 concept ShardingCommunicator =
     Communicator<C> && detail::HasPhases<C, float> && detail::HasPhases<C, double>;
+
+/// With which a gradient of `Exec` may leave in buckets while the backward pass goes on.
+template <class C, class Exec, class S>
+concept OverlappingCommunicator = Communicator<C> && detail::HasPendingSum<C, Exec, S>;
 
 /// Says in one sentence what a communicator lacks.
 template <class C>

@@ -38,6 +38,17 @@ concept Messenger = requires(const M& messenger, std::span<const Outgoing> outgo
   messenger.exchange(outgoing, incoming);
 };
 
+/// With exchanges that do not block, one at a time: begin() starts one, whose data stay as they are until
+/// test() has returned true or wait() has returned.
+template <class M>
+concept PollingMessenger =
+    Messenger<M> && requires(const M& messenger, std::span<const Outgoing> outgoing,
+                             std::span<const Incoming> incoming) {
+      messenger.begin(outgoing, incoming);
+      { messenger.test() } -> std::same_as<bool>;
+      messenger.wait();
+    };
+
 /// True on all ranks if `flag` is true on one. After the round of distance d a rank knows of the 2d ranks
 /// that end with itself.
 template <Messenger M>

@@ -30,6 +30,9 @@ enum class Reproducible {
 struct MpiOptions {
   Reproducible reproducible = Reproducible::invariant;
   double patience = 3600;  ///< seconds that a rank waits for another before it gives up
+  /// A gradient of more bytes leaves in buckets of so many, while the backward pass goes on; 0: never. See
+  /// OverlappingCommunicator.
+  std::size_t bucket_bytes = 25'000'000;
 };
 
 class MpiCommunicator {
@@ -79,6 +82,26 @@ class MpiCommunicator {
     memory_->stage.gather(exec, values, count, segment(partition, count, unit), [&](S* own) {
       vrfm::all_gather(*this, shape_of(partition), own, count, unit, memory_->messages);
     });
+  }
+
+  /// See OverlappingCommunicator. None of MPI's own sum, which takes longer where it does not block.
+  std::size_t bucket_bytes() const {
+    return size() > 1 && options_.reproducible != Reproducible::fast ? options_.bucket_bytes : 0;
+  }
+  template <ExecutionSpace Exec, class S>
+    requires is_host_space<Exec>
+  PendingSum<MpiMessenger, Exec, S> begin_sum(const Exec& exec, const Partition& partition,
+                                              std::span<S* const> roots, S* result,
+                                              std::size_t count) const {
+    exec.fence();
+    const auto begin = [&](std::span<S* const> nodes) {
+      return PendingSum<MpiMessenger, Exec, S>(messenger_, exec, shape_of(partition), nodes, result,
+                                               count, memory_->messages);
+    };
+    if (options_.reproducible == Reproducible::invariant) return begin(roots);
+    add_own(exec, roots, result, count);
+    S* const root[] = {result};
+    return begin(root);
   }
 
   bool any(bool flag) const { return any_by_messages(*this, flag); }
@@ -164,8 +187,10 @@ class MpiCommunicator {
       std::copy(roots[0], roots[0] + count, result);
     }
     for (std::size_t k = 1; k < roots.size(); ++k) {
-      detail::add_message(exec, result, static_cast<const S*>(roots[k]), count);
+      flat_map(exec, "vrfm::MpiCommunicator::add_own", static_cast<std::int64_t>(count),
+               AddArray<S>{result, roots[k]});
     }
+    exec.fence();
   }
 
   template <class S>

@@ -92,6 +92,12 @@ class MpiMessenger {
   /// See Messenger.
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) const {
     if (size() == 1) return;
+    begin(outgoing, incoming);
+    wait();
+  }
+
+  /// See PollingMessenger.
+  void begin(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) const {
     auto& requests = state_->requests;
     requests.clear();
     for (const Incoming& in : incoming) {
@@ -102,7 +108,7 @@ class MpiMessenger {
                           "MPI_Irecv");
       });
     }
-    const std::size_t received = requests.size();
+    state_->received = requests.size();
     for (const Outgoing& out : outgoing) {
       each_part(out.bytes, [&](std::size_t first, int bytes) {
         requests.push_back(MPI_REQUEST_NULL);
@@ -111,7 +117,33 @@ class MpiMessenger {
                           "MPI_Isend");
       });
     }
-    wait(requests, received);
+  }
+
+  bool test() const {
+    if (done()) return true;
+    const std::string why = heard();
+    if (why.empty()) return false;
+    give_up();
+    throw RankError("vrfm: " + why);
+  }
+
+  void wait() const {
+    constexpr int polls_between_looks = 64;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int polls = 1;; ++polls) {
+      if (polls % polls_between_looks != 0) {
+        if (done()) return;
+        continue;
+      }
+      if (test()) return;
+      std::this_thread::yield();  // there may be more ranks than cores
+      const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
+      if (waited.count() <= patience_) continue;
+      const std::string own = text("waited ", patience_, " s for the other ranks");
+      fail(own);
+      give_up();
+      throw std::runtime_error("vrfm: " + own);
+    }
   }
 
   /// Tells all other ranks that this one cannot go on. Waits for nobody.
@@ -129,35 +161,13 @@ class MpiMessenger {
     }
   }
 
-  /// Until all requests are done, of which the first `received` receive.
-  void wait(std::span<MPI_Request> requests, std::size_t received = 0) const {
-    constexpr int polls_between_looks = 64;
-    const auto begin = std::chrono::steady_clock::now();
-    for (int polls = 1;; ++polls) {
-      int done = 0;
-      detail::check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
-                                    MPI_STATUSES_IGNORE),
-                        "MPI_Testall");
-      if (done != 0) return;
-      if (polls % polls_between_looks != 0) continue;
-      std::this_thread::yield();  // there may be more ranks than cores
-      const std::string why = heard();
-      const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
-      if (why.empty() && waited.count() <= patience_) continue;
-      const std::string own = text("waited ", patience_, " s for the other ranks");
-      if (why.empty()) fail(own);
-      give_up(requests.first(received));
-      if (!why.empty()) throw RankError("vrfm: " + why);
-      throw std::runtime_error("vrfm: " + own);
-    }
-  }
-
  private:
   /// What copies share.
   struct State {
     MPI_Comm comm = MPI_COMM_NULL, farewell = MPI_COMM_NULL;
     int rank = 0, size = 1;
-    std::vector<MPI_Request> requests;
+    std::vector<MPI_Request> requests;  // of which the first `received` receive
+    std::size_t received = 0;
     std::string last_words;  // outlives the requests that send it
     bool failed = false;
     MPI_Request all_failed = MPI_REQUEST_NULL;
@@ -199,19 +209,32 @@ class MpiMessenger {
     return text("rank ", status.MPI_SOURCE, ": ", reason);
   }
 
-  /// From now on this rank exchanges nothing.
+  std::span<MPI_Request> being_received() const {
+    return {state_->requests.data(), state_->received};
+  }
+
+  /// From now on this rank exchanges nothing, and what it was about to receive is not written.
   void say_farewell() const {
     if (std::exchange(state_->failed, true)) return;
+    for (MPI_Request& request : being_received()) {
+      if (request != MPI_REQUEST_NULL) MPI_Cancel(&request);
+    }
     MPI_Ibarrier(state_->farewell, &state_->all_failed);
+  }
+
+  bool done() const {
+    int done = 0;
+    detail::check_mpi(MPI_Testall(static_cast<int>(state_->requests.size()),
+                                  state_->requests.data(), &done, MPI_STATUSES_IGNORE),
+                      "MPI_Testall");
+    return done != 0;
   }
 
   /// What was to be received or sent is memory that the caller is about to free: a rank that has not heard yet
   /// may still read it, or write to it. So this waits until all have heard, but five seconds at most.
-  void give_up(std::span<MPI_Request> receives) const {
+  void give_up() const {
     say_farewell();
-    for (MPI_Request& request : receives) {
-      if (request != MPI_REQUEST_NULL) MPI_Cancel(&request);
-    }
+    const std::span<MPI_Request> receives = being_received();
     int cancelled = 0, heard = 0;
     const auto begin = std::chrono::steady_clock::now();
     while (cancelled == 0 || heard == 0) {

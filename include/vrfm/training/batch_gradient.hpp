@@ -5,15 +5,18 @@
 // rank evaluates its leaves at once, else one after the other, each a batch of at most launch.batch
 // samples. The leaves are added along the partition's tree: the same bits for any number of threads and
 // ranks. In tiles there is a gradient for each leaf; one after the other, at most log2(leaves) + 1 for a
-// power of two, as the digits of a binary counter of leaves (twice that for other ranges of leaves).
+// power of two, as the digits of a binary counter of leaves (twice that for other ranges of leaves). Of a
+// rank's last leaf in turn, buckets of the gradient may leave for the other ranks while it is evaluated.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <vrfm/core/copy.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 #include <vrfm/parallel/tree_sum.hpp>
 #include <vrfm/training/detail/add_leaves.hpp>
+#include <vrfm/training/detail/buckets.hpp>
 #include <vrfm/training/detail/fit.hpp>
 #include <vrfm/training/detail/leaf_kernels.hpp>
 #include <vrfm/training/detail/shards.hpp>
@@ -60,10 +63,10 @@ class BatchGradient {
   const Array<double, Exec>& squares() const { return squares_; }
   double row_weight() const { return rows_.row_weight; }
 
-  /// Launches the evaluation of the step that the draws' address tells. The launches depend on nothing
-  /// that changes.
+  /// Launches the evaluation of this rank's leaves at the step that the draws' address tells. The launches
+  /// depend on nothing that changes.
   void enqueue() {
-    evaluate();
+    evaluate(true);
     // Leaves that were evaluated in turn are added up but for the losses.
     LeafRange range = range_;
     if (!tiled_) range.count = 1;
@@ -72,22 +75,24 @@ class BatchGradient {
         gradients_.data(), stride_, range,  partition_.leaves(), one_node, count_,
         losses_.data(),    terms,   range_, squares_.data()};
     add_blocks("vrfm::BatchGradient::add_leaves", add, {0, static_cast<std::size_t>(count_)});
-    const Comm& communicator = shards_.communicator();
-    shards_.sum(exec_, std::span<T* const>(gradient_roots_), gradients_.data());
-    communicator.sum(exec_, partition_, std::span<double* const>(loss_roots_), losses_.data(),
-                     static_cast<std::size_t>(terms));
-    if (communicator.size() > 1) {
-      add.range = add.loss_range = {0, 1};
-      add.one_node = true;
-      add_blocks("vrfm::BatchGradient::sum_squares", add, shards_.segment());
-      shards_.gather_blocks(exec_, squares_.data());
-    }
+  }
+
+  /// Adds the ranks' leaves, behind enqueue. All ranks call it; one alone need not.
+  void sum() {
+    if (!buckets_) shards_.sum(exec_, std::span<T* const>(gradient_roots_), gradients_.data());
+    shards_.communicator().sum(exec_, partition_, std::span<double* const>(loss_roots_),
+                               losses_.data(), static_cast<std::size_t>(terms));
+    const detail::AddLeaves<T> square{
+        gradients_.data(), stride_, {0, 1}, partition_.leaves(), true, count_,
+        losses_.data(),    terms,   {0, 1}, squares_.data()};
+    add_blocks("vrfm::BatchGradient::sum_squares", square, shards_.segment());
+    shards_.gather_blocks(exec_, squares_.data());
   }
 
   /// Which samples' losses are not finite at the step that the draws' address tells, as the end of a sentence.
   /// Evaluates them once more. All ranks call it.
   std::string bad_samples() {
-    evaluate();
+    evaluate(false);
     const auto host = to_host(exec_, losses_);
     int own = 0;  // 1 + the first leaf
     for (int k = range_.count * terms - 1; k >= 0; --k) {
@@ -105,12 +110,13 @@ class BatchGradient {
   }
 
  private:
-  void evaluate() {
+  /// shared: the gradient is then summed over ranks, so buckets may leave.
+  void evaluate(bool shared) {
     prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
     if (tiled_) {
       if constexpr (!host_only<Rows>) evaluate_in_tiles();
     } else {
-      evaluate_in_turn();
+      evaluate_in_turn(shared);
     }
   }
 
@@ -133,8 +139,9 @@ class BatchGradient {
     Arena<T> measure = Arena<T>::measure();
     double unused[std::size_t(terms)];
     T* const some = const_cast<T*>(rows_.parameters);
+    detail::DoneList parts_done;
     rows_(BatchContext<Exec, FlowType::compute>::dry_run(exec_, tiled_ ? 1 : concurrent),
-          tile_rows_, 0, Gradient<T>{some, false}, unused, Update::overwrite, measure);
+          tile_rows_, 0, Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
     gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
                                 static_cast<std::size_t>(math::maximum(1, buffers)) * stride_);
@@ -150,6 +157,14 @@ class BatchGradient {
       gradient_roots_.push_back(gradients_.data() + (tiled_ ? leaf : k) * stride_);
       loss_roots_.push_back(losses_.data() + leaf * terms);
     }
+    if constexpr (overlaps) {
+      const Comm& communicator = shards_.communicator();
+      const std::size_t each = communicator.bucket_bytes() / sizeof(T);
+      const auto count = static_cast<std::size_t>(count_);
+      if (tiled_ || shards_.divided() || each == 0 || count <= each) return;
+      buckets_.emplace(exec_, communicator, partition_, parts_done.buckets(count, each),
+                       std::span<T* const>(gradient_roots_), gradients_.data());
+    }
   }
 
   void evaluate_in_tiles() {
@@ -161,21 +176,34 @@ class BatchGradient {
                                         memory_each_});
   }
 
-  void evaluate_in_turn() {
+  void evaluate_in_turn(bool shared) {
     stack_.clear();
     const BatchContext<Exec, FlowType::compute> ctx(exec_);
     for (int k = 0; k < range_.count; ++k) {
       const int leaf = range_.first + k;
       T* const buffer = gradients_.data() + stack_.size() * stride_;
+      int merges = partition_.push(stack_, {0, leaf});
+      Gradient<T> gradient{buffer, false};
+      if constexpr (overlaps) {
+        if (buckets_ && shared && k + 1 == range_.count) {
+          buckets_->begin({buffer, stride_, merges});
+          gradient.watch = &*buckets_;
+          merges = 0;
+        }
+      }
       Arena<T> arena(memory_.data(), memory_each_);
-      rows_(ctx, partition_.sample_count(leaf), partition_.first_sample(leaf),
-            Gradient<T>{buffer, false}, losses_.data() + k * terms, Update::overwrite, arena);
-      const T* from = buffer;
-      for (int merged = partition_.push(stack_, {0, leaf}); merged > 0; --merged) {
-        T* const into = const_cast<T*>(from) - stride_;
-        flat_map(exec_, "vrfm::BatchGradient::add_leaf", count_, detail::AddArray<T>{into, from});
+      rows_(ctx, partition_.sample_count(leaf), partition_.first_sample(leaf), gradient,
+            losses_.data() + k * terms, Update::overwrite, arena);
+      for (T* from = buffer; merges > 0; --merges) {
+        T* const into = from - stride_;
+        flat_map(exec_, "vrfm::BatchGradient::add_leaf", count_, AddArray<T>{into, from});
         from = into;
       }
+    }
+    if constexpr (overlaps) {
+      if (!buckets_ || !shared) return;
+      if (range_.count == 0) buckets_->begin({});
+      buckets_->finish();
     }
   }
 
@@ -192,6 +220,8 @@ class BatchGradient {
     }
   }
 
+  static constexpr bool overlaps = OverlappingCommunicator<Comm, Exec, T>;
+
   Exec exec_;
   detail::Shards<Comm> shards_;
   bool tiled_;
@@ -204,6 +234,7 @@ class BatchGradient {
   Array<double, Exec> losses_, squares_;
   std::vector<T*> gradient_roots_;
   std::vector<double*> loss_roots_;
+  std::optional<detail::BucketsOf<T, Exec, Comm>> buckets_;
   int workers_ = 1, tile_rows_ = 1;
   std::size_t stride_ = 0, memory_each_ = 0;
 };

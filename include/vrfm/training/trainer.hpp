@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Trainer: fits a flow to a coupling. A step evaluates the objective's gradient over the batch
-// (BatchGradient) and applies the optimizer (ParameterUpdate); it allocates nothing and waits for
-// nothing. What changes from step to step is in the execution space's memory, so on CUDA a step is
-// recorded once and replayed as a graph. The host looks at the results once a report.
+// Trainer: fits a flow to a coupling. A step evaluates the objective's gradient over the batch (BatchGradient)
+// and applies the optimizer (ParameterUpdate); it allocates nothing and waits for nothing but other ranks.
+// What changes from step to step is in the execution space's memory, so on CUDA a step, or of many ranks
+// what lies before and behind their sum, is recorded once and replayed as a graph.
 #pragma once
 
-#include <functional>
 #include <optional>
 
 #include <vrfm/core/copy.hpp>
@@ -26,13 +25,7 @@ class Trainer {
   using T = typename FlowType::value_type;
   using Exec = typename FlowType::execution_space;
   using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
-  static_assert(RequireObjective<Objective, Networks>::ok);
-  static_assert(RequireOptimizer<O, T>::ok);
-  static_assert(!Optimizer<O, T> || Optimizer<Averaged<O>, T>,
-                "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
-  static_assert(RequireCoupling<Pairing, T>::ok);
-  static_assert(RequireCommunicator<Comm>::ok);
-  static_assert(detail::few_terms<Objective>, "vrfm: an objective has at most 8 terms");
+  static_assert(detail::RequireParts<T, Networks, Objective, O, Pairing, Comm>::ok);
 
   /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, state and working
   /// memory. Throws std::invalid_argument naming the first setting that does not fit.
@@ -98,40 +91,47 @@ class Trainer {
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
     narrow<std::uint32_t>(last_step, "the last step (a draw's address has 32 bits for it)");
-    if (log_.reserve(math::minimum(report_every, last_step - step_))) graph_.forget();
+    if (log_.reserve(math::minimum(report_every, last_step - step_))) {
+      for (auto& graph : graphs_) graph.forget();
+    }
     if (step_ == 0 && averaged_) averaged_->fill(average_name, values_);
     Kokkos::Timer total, window;
     while (step_ < last_step) {
       const std::int64_t first = step_, last = math::minimum(last_step, first + report_every);
       log_.count_from(first);
-      for (; step_ < last; ++step_) {
-        communicator().size() == 1 ? graph_.launch(exec_, [this] { enqueue_step(); })
-                                   : enqueue_step();
-      }
+      for (; step_ < last; ++step_) make_step();
       const auto losses = log_.collect(first, step_, [this](std::int64_t bad) {
         log_.count_from(step_ = bad);
         return gradient_->bad_samples();
       });
       if (!on_report) continue;
-      TrainingReport report{step_,           last_step, Objective::terms, losses, means_of(losses),
-                            total.seconds(), 0};
-      report.samples_per_second =
-          static_cast<double>(last - first) * options_.batch / window.seconds();
+      const double rate = static_cast<double>(last - first) * options_.batch / window.seconds();
       window.reset();
-      on_report(report);
+      on_report(
+          {step_, last_step, Objective::terms, losses, means_of(losses), total.seconds(), rate});
     }
   }
 
  private:
-  /// Launches the step that the counter says.
-  void enqueue_step() {
-    gradient_->enqueue();
+  /// Launches the step that the counter says, in one piece, or up to the ranks' sum and behind it.
+  void make_step() {
+    const bool alone = communicator().size() == 1;
+    graphs_[0].launch(exec_, [&] {
+      gradient_->enqueue();
+      if (alone) enqueue_update();
+    });
+    if (alone) return;
+    gradient_->sum();
+    graphs_[1].launch(exec_, [this] { enqueue_update(); });
+    shards_->gather(exec_, values_.data());
+  }
+
+  void enqueue_update() {
     const auto update_by = [this](auto& update) {
       update.enqueue(values_, gradient_->gradient(), gradient_->losses(), gradient_->row_weight(),
                      gradient_->squares(), options_.clip_norm, log_.view());
     };
     averaged_ ? update_by(*averaged_) : update_by(*plain_);
-    shards_->gather(exec_, values_.data());
   }
 
   Exec exec_;
@@ -143,7 +143,7 @@ class Trainer {
   std::optional<ParameterUpdate<T, Exec, O>> plain_;
   std::optional<ParameterUpdate<T, Exec, Averaged<O>>> averaged_;
   std::optional<BatchGradient<FlowType, Objective, Pairing, Comm>> gradient_;
-  detail::StepGraph<Exec> graph_;
+  detail::StepGraph<Exec> graphs_[2];
   std::int64_t step_ = 0;
 };
 

@@ -107,6 +107,7 @@ class ConditionEmbedding {
       if (!g.ignored()) {
         ctx.map(de.rows, width_, detail::WhereDropped<T>{de, condition.dropped, true, d});
         ctx.column_sum(d, g.values + null_, g.accumulate ? Update::accumulate : Update::overwrite);
+        g.done(null_, static_cast<std::size_t>(width_));
       }
       ctx.map(de.rows, width_, detail::WhereDropped<T>{de, condition.dropped, false, d});
       vector_.backward(ctx, p, g, condition.vector, d, dvector, saved.vector, arena);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Memory of devices on its way through the host: what ranks add or gather there is copied to the host before
-// and from it behind. Memory that the host can use stays where it is.
+// and from it behind, in the order of the execution space's work, and through memory that devices copy from
+// directly (pinned). Memory that the host can use stays where it is.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -69,13 +71,30 @@ class HostStage {
   using Device =
       Kokkos::View<S*, typename Exec::memory_space, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
+#if defined(KOKKOS_ENABLE_CUDA)
+  using Space = Kokkos::CudaHostPinnedSpace;
+#else
+  using Space = Kokkos::HostSpace;
+#endif
+  using Bytes = Kokkos::View<char*, Space>;
+
   template <class S>
   S* take(std::size_t count) {
-    if (bytes_.size() < count * sizeof(S)) bytes_.resize(count * sizeof(S));
-    return reinterpret_cast<S*>(bytes_.data());
+    const std::size_t needed = count * sizeof(S);
+    if (bytes_ == nullptr) {
+      bytes_ = std::make_shared<Bytes>();
+      // A communicator may live longer than Kokkos, its views may not.
+      Kokkos::push_finalize_hook([weak = std::weak_ptr<Bytes>(bytes_)] {
+        if (const auto bytes = weak.lock()) *bytes = Bytes();
+      });
+    }
+    if (bytes_->size() < needed) {
+      *bytes_ = Bytes(Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::HostStage"), needed);
+    }
+    return reinterpret_cast<S*>(bytes_->data());
   }
 
-  std::vector<std::byte> bytes_;
+  std::shared_ptr<Bytes> bytes_;
   std::tuple<std::vector<float*>, std::vector<double*>> roots_;
 };
 

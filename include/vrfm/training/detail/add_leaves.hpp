@@ -181,12 +181,4 @@ struct AddLeaves {
   }
 };
 
-/// Flat element: into += from
-template <class T>
-struct AddArray {
-  T* into;
-  const T* from;
-  KOKKOS_INLINE_FUNCTION void operator()(std::int64_t i) const { into[i] += from[i]; }
-};
-
 }  // namespace vrfm::detail

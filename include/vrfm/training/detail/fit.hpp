@@ -7,7 +7,8 @@
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
 #include <vrfm/objectives/objective.hpp>
-#include <vrfm/parallel/partition.hpp>
+#include <vrfm/parallel/communicator.hpp>
+#include <vrfm/training/average.hpp>
 #include <vrfm/training/detail/leaf_kernels.hpp>
 #include <vrfm/training/report.hpp>
 #include <vrfm/training/trainer_options.hpp>
@@ -19,6 +20,19 @@ template <class O>
 inline constexpr bool few_terms = true;
 template <HasTerms O>
 inline constexpr bool few_terms<O> = term_count<O> <= most_terms;
+
+/// Says in one sentence which part of a training is none.
+template <class T, class Networks, class Objective, class O, class Pairing, class Comm>
+struct RequireParts {
+  static_assert(RequireObjective<Objective, Networks>::ok);
+  static_assert(RequireOptimizer<O, T>::ok);
+  static_assert(!Optimizer<O, T> || Optimizer<Averaged<O>, T>,
+                "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
+  static_assert(RequireCoupling<Pairing, T>::ok);
+  static_assert(RequireCommunicator<Comm>::ok);
+  static_assert(few_terms<Objective>, "vrfm: an objective has at most 8 terms");
+  static constexpr bool ok = true;
+};
 
 /// Parameters up to which tiles are the faster, in bytes (see bench/README.md), and the most that
 /// automatic tiles take for gradients, one for each leaf.
