@@ -24,9 +24,9 @@ using namespace vrfm::test;
 
 namespace {
 
-using Exec = Kokkos::DefaultExecutionSpace;
-using Ctx = BatchContext<Exec>;
-using Rows = Padded<double, Exec>;
+using Space = Kokkos::DefaultExecutionSpace;
+using Ctx = BatchContext<Space>;
+using Rows = Padded<double, Space>;
 
 /// The tensors of one layer.
 class Golden {
@@ -98,7 +98,7 @@ void check(const std::string& name, const L& layer, const ParameterList& list) {
   Rows p(1, n, golden.parameters(list)), x = golden.rows("x", layer.inputs()),
                                          dy = golden.rows("dy", layer.outputs());
   Rows y(dy.matrix().rows, layer.outputs()), dx(x.matrix().rows, layer.inputs()), g(1, n);
-  const Ctx ctx{Exec()};
+  const Ctx ctx{Space()};
   Memory memory(20000);
   typename L::template Saved<double> saved{};
   layer.forward(ctx, p.data(), x.matrix(), y.matrix(), &saved, memory.arena);
@@ -123,7 +123,7 @@ TEST_CASE("adaptive group norm agrees with PyTorch", "[layers][golden]") {
   Rows p(1, 8, golden.parameters(list)), x = golden.rows("x", 4), dy = golden.rows("dy", 4),
                                          modulation = golden.rows("modulation", 8);
   Rows y(18, 4), dx(18, 4), dmodulation(2, 8), g(1, 8);
-  const Ctx ctx{Exec()};
+  const Ctx ctx{Space()};
   Memory memory(20000);
   GroupNorm<Silu>::Saved<double> saved{};
   norm.forward(ctx, p.data(), x.matrix(), modulation.matrix(), y.matrix(), &saved, memory.arena);

@@ -16,12 +16,12 @@ using namespace vrfm::test;
 
 namespace {
 
-using Exec = Kokkos::DefaultExecutionSpace;
+using Space = Kokkos::DefaultExecutionSpace;
 constexpr auto everything =
     EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
 
 template <class T>
-Table<T, Exec> empty() {
+Table<T, Space> empty() {
   return {};
 }
 
@@ -29,19 +29,19 @@ Table<T, Exec> empty() {
 
 TEMPLATE_TEST_CASE("encode tells the posterior and draws from it", "[sampling]", float, double) {
   using T = TestType;
-  const auto flow = small_flow<T, Exec>({.latent = 2, .encoder_input = everything, .classes = 3});
+  const auto flow = small_flow<T, Space>({.latent = 2, .encoder_input = everything, .classes = 3});
   const auto from = Numbers(1).take(10), to = Numbers(2).take(10);
-  const auto x0 = table<T, Exec>(5, 2, from), x1 = table<T, Exec>(5, 2, to);
-  const auto labels = labels_of<Exec>({0, 2, 1, 3, 2});
+  const auto x0 = table<T, Space>(5, 2, from), x1 = table<T, Space>(5, 2, to);
+  const auto labels = labels_of<Space>({0, 2, 1, 3, 2});
   const auto code =
       encode(flow, x0, x1, {.condition = {.labels = labels}, .t = 0.25, .seed = 8, .first_id = 3});
 
   std::vector<double> middle;
   for (std::size_t i = 0; i < 10; ++i) middle.push_back(0.75 * from[i] + 0.25 * to[i]);
-  const auto x_t = table<T, Exec>(5, 2, middle);
-  const auto t = table<T, Exec>(5, 1, std::vector<double>(5, 0.25));
-  const Table<T, Exec> moments("moments", 5, 4);
-  const Array<T, Exec> memory("memory", 100000);
+  const auto x_t = table<T, Space>(5, 2, middle);
+  const auto t = table<T, Space>(5, 1, std::vector<double>(5, 0.25));
+  const Table<T, Space> moments("moments", 5, 4);
+  const Array<T, Space> memory("memory", 100000);
   Arena<T> arena(memory.data(), memory.extent(0));
   LatentInputs<T> inputs{};
   inputs.x0 = matrix(x0);
@@ -50,7 +50,7 @@ TEMPLATE_TEST_CASE("encode tells the posterior and draws from it", "[sampling]",
   inputs.t = matrix(t);
   inputs.condition.label = Matrix<const std::int32_t>(labels.data(), 5, 1, 1);
   flow.networks().posterior.moments(
-      BatchContext<Exec>{Exec()}, static_cast<const T*>(flow.values().data()), inputs,
+      BatchContext<Space>{Space()}, static_cast<const T*>(flow.values().data()), inputs,
       matrix(moments), static_cast<MlpPosterior<Gelu>::Saved<T>*>(nullptr), arena);
   const auto told = numbers_of(moments), mean = numbers_of(code.mean);
   const auto s = numbers_of(code.log_variance), z = numbers_of(code.z);
@@ -89,26 +89,28 @@ TEMPLATE_TEST_CASE("encode tells the posterior and draws from it", "[sampling]",
     CHECK(run(8, {Execution::batch, 2}) == z);
     CHECK(run(9, {}) != z);
     const auto rows = std::make_pair(2, 5);
-    const auto part = encode(
-        flow, Table<T, Exec>(Kokkos::subview(x0, rows, Kokkos::ALL)),
-        Table<T, Exec>(Kokkos::subview(x1, rows, Kokkos::ALL)),
-        {.condition = {.labels = labels_of<Exec>({1, 3, 2})}, .t = 0.25, .seed = 8, .first_id = 5});
+    const auto part = encode(flow, Table<T, Space>(Kokkos::subview(x0, rows, Kokkos::ALL)),
+                             Table<T, Space>(Kokkos::subview(x1, rows, Kokkos::ALL)),
+                             {.condition = {.labels = labels_of<Space>({1, 3, 2})},
+                              .t = 0.25,
+                              .seed = 8,
+                              .first_id = 5});
     CHECK(numbers_of(part.z) == rows_of(z, 2, 2, 3));
   }
 }
 
 TEST_CASE("a reconstruction is the flow under the posterior's z", "[sampling]") {
   using T = double;
-  const auto flow = small_flow<T, Exec>(
+  const auto flow = small_flow<T, Space>(
       {.latent = 2, .encoder_input = EncoderInput::x0 | EncoderInput::x1, .classes = 2});
-  const auto x0 = table<T, Exec>(7, 2, Numbers(1).take(14));
-  const auto x1 = table<T, Exec>(7, 2, Numbers(2).take(14));
-  const ConditionTables<T, Exec> condition{.labels = labels_of<Exec>({1, 0})};
+  const auto x0 = table<T, Space>(7, 2, Numbers(1).take(14));
+  const auto x1 = table<T, Space>(7, 2, Numbers(2).take(14));
+  const ConditionTables<T, Space> condition{.labels = labels_of<Space>({1, 0})};
   const auto code = encode(flow, x0, x1, {.condition = condition, .seed = 4});
-  const auto x = table<T, Exec>(7, 2, numbers_of(x0));
+  const auto x = table<T, Space>(7, 2, numbers_of(x0));
   const auto field =
       velocity_of(flow, {.latents = code.z, .condition = condition, .guidance = 1.5});
-  CHECK(integrate_all(Exec(), field, x, Heun{3}).finished());
+  CHECK(integrate_all(Space(), field, x, Heun{3}).finished());
   const auto before = numbers_of(x0);
   const auto found =
       reconstruct(flow, x0, x1, Heun{3}, {.condition = condition, .guidance = 1.5, .seed = 4});
@@ -122,26 +124,26 @@ TEST_CASE("a reconstruction is the flow under the posterior's z", "[sampling]") 
 }
 
 TEST_CASE("draws from the prior are those of sampling", "[sampling]") {
-  const auto flow = small_flow<float, Exec>(3);
+  const auto flow = small_flow<float, Space>(3);
   const auto all = numbers_of(draw_latents(flow, 60, {.seed = 2}));
   CHECK(numbers_of(draw_latents(flow, 7, {.seed = 2, .first_id = 31})) == rows_of(all, 3, 31, 7));
   CHECK(numbers_of(draw_latents(flow, 60, {.seed = 2, .launch = {Execution::batch, 13}})) == all);
   CHECK(numbers_of(draw_latents(flow, 60, {.seed = 3})) != all);
   const auto samples = sample(flow, NormalSource{2}, Heun{2}, {.count = 60, .seed = 2});
   const auto given = velocity_of(flow, {.latents = draw_latents(flow, 60, {.seed = 2})});
-  CHECK(numbers_of(sample(Exec(), given, NormalSource{2}, Heun{2}, {.count = 60, .seed = 2})) ==
+  CHECK(numbers_of(sample(Space(), given, NormalSource{2}, Heun{2}, {.count = 60, .seed = 2})) ==
         numbers_of(samples));
 }
 
 TEST_CASE("what the posterior sees must be given, and nothing else", "[sampling]") {
   using T = float;
-  const auto x0 = table<T, Exec>(3, 2, Numbers(1).take(6));
-  const auto x1 = table<T, Exec>(3, 2, Numbers(2).take(6));
+  const auto x0 = table<T, Space>(3, 2, Numbers(1).take(6));
+  const auto x1 = table<T, Space>(3, 2, Numbers(2).take(6));
   const auto seeing = [](EncoderInput input) {
-    return small_flow<T, Exec>({.latent = 2, .encoder_input = input});
+    return small_flow<T, Space>({.latent = 2, .encoder_input = input});
   };
-  const auto refused = [&](const Flow<T, Exec>& flow, const Table<T, Exec>& a,
-                           const Table<T, Exec>& b, const EncodeOptions<T, Exec>& options) {
+  const auto refused = [&](const Flow<T, Space>& flow, const Table<T, Space>& a,
+                           const Table<T, Space>& b, const EncodeOptions<T, Space>& options) {
     return thrown<std::invalid_argument>([&] { (void)encode(flow, a, b, options); });
   };
   const auto ends = seeing(EncoderInput::x0 | EncoderInput::x1);
@@ -149,9 +151,9 @@ TEST_CASE("what the posterior sees must be given, and nothing else", "[sampling]
   const auto time = seeing(EncoderInput::x1 | EncoderInput::t);
   CHECK(contains(refused(ends, empty<T>(), x1, {}), "the posterior sees x0, which was not given"));
   CHECK(contains(refused(ends, x0, empty<T>(), {}), "the posterior sees x1, which was not given"));
-  CHECK(contains(refused(ends, x0, table<T, Exec>(2, 2, {0, 0, 0, 0}), {}),
+  CHECK(contains(refused(ends, x0, table<T, Space>(2, 2, {0, 0, 0, 0}), {}),
                  "x1 has 2 rows but the call has 3 rows"));
-  CHECK(contains(refused(ends, x0, table<T, Exec>(3, 1, {0, 0, 0}), {}),
+  CHECK(contains(refused(ends, x0, table<T, Space>(3, 1, {0, 0, 0}), {}),
                  "x1 has 1 columns but the flow has 2 columns"));
   CHECK(contains(refused(ends, x0, x1, {.t = 0.5}),
                  "t was given, but the posterior does not see it"));
@@ -161,9 +163,9 @@ TEST_CASE("what the posterior sees must be given, and nothing else", "[sampling]
   CHECK(contains(refused(path, x0, empty<T>(), {.t = 0.5}), "sees x1, which was not given"));
   CHECK(contains(refused(path, x0, x1, {.t = 0.5, .x_t = x0}), "t was given, but"));
   CHECK(contains(refused(time, x0, x1, {}), "the posterior sees t, which was not given"));
-  CHECK(contains(refused(ends, x0, x1, {.condition = {.labels = labels_of<Exec>({1})}}),
+  CHECK(contains(refused(ends, x0, x1, {.condition = {.labels = labels_of<Space>({1})}}),
                  "condition.labels was given, but the posterior takes none"));
-  CHECK(contains(refused(small_flow<T, Exec>(0), x0, x1, {}), "this one has none"));
+  CHECK(contains(refused(small_flow<T, Space>(0), x0, x1, {}), "this one has none"));
   CHECK(contains(thrown<std::invalid_argument>([&] { draw_latents(ends, 3, {.x0 = x0}); }),
                  "x0 was given, but the prior does not see it"));
   CHECK(

@@ -17,26 +17,26 @@
 
 namespace vrfm::test {
 
-using Exec = Kokkos::DefaultExecutionSpace;
+using Space = Kokkos::DefaultExecutionSpace;
 
 /// A flow that takes everything.
 template <class T>
-Flow<T, Exec> conditional_flow() {
-  return small_flow<T, Exec>({.latent = 2, .classes = 3, .condition_columns = 2});
+Flow<T, Space> conditional_flow() {
+  return small_flow<T, Space>({.latent = 2, .classes = 3, .condition_columns = 2});
 }
 
 /// Labels for five samples, and vectors that are used round and round.
 template <class T>
-ConditionTables<T, Exec> some_condition() {
-  return {.labels = labels_of<Exec>({0, 2, 1, 3, 2}),
-          .vector = table<T, Exec>(2, 2, {0.5, -1, 1.5, 0.25})};
+ConditionTables<T, Space> some_condition() {
+  return {.labels = labels_of<Space>({0, 2, 1, 3, 2}),
+          .vector = table<T, Space>(2, 2, {0.5, -1, 1.5, 0.25})};
 }
 
 /// What one Euler step from `start` adds.
 template <class T, class Field>
 std::vector<double> velocity_at(const Field& field, const std::vector<double>& start) {
-  const auto x = table<T, Exec>(start.size() / 2, 2, start);
-  CHECK(integrate_all(Exec(), field, x, Euler{1}, {.seed = 4}).finished());
+  const auto x = table<T, Space>(start.size() / 2, 2, start);
+  CHECK(integrate_all(Space(), field, x, Euler{1}, {.seed = 4}).finished());
   auto v = numbers_of(x);
   for (std::size_t i = 0; i < v.size(); ++i) v[i] -= start[i];
   return v;
@@ -44,7 +44,7 @@ std::vector<double> velocity_at(const Field& field, const std::vector<double>& s
 
 /// x0 of the samples that NormalSource draws under `seed`.
 template <class T>
-Table<T, Exec> drawn_source(std::size_t count, std::uint32_t seed, std::uint64_t first_id) {
+Table<T, Space> drawn_source(std::size_t count, std::uint32_t seed, std::uint64_t first_id) {
   std::vector<double> x0;
   const RandomStream stream(seed, purpose_of(Use::sampling, Purpose::source));
   for (std::uint64_t id = first_id; id < first_id + count; ++id) {
@@ -52,20 +52,20 @@ Table<T, Exec> drawn_source(std::size_t count, std::uint32_t seed, std::uint64_t
     stream.normal(id, 0, 0, 2, pair);
     x0.insert(x0.end(), pair, pair + 2);
   }
-  return table<T, Exec>(count, 2, x0);
+  return table<T, Space>(count, 2, x0);
 }
 
 /// The network's own v(x, 0 | z), by prepare and forward.
 template <class T>
-std::vector<double> network_velocity(const Flow<T, Exec>& flow, const Table<T, Exec>& x,
-                                     const Table<T, Exec>& z) {
+std::vector<double> network_velocity(const Flow<T, Space>& flow, const Table<T, Space>& x,
+                                     const Table<T, Space>& z) {
   const int rows = static_cast<int>(x.extent(0));
   const auto& network = flow.networks().velocity;
-  const auto t = table<T, Exec>(x.extent(0), 1, std::vector<double>(x.extent(0), 0));
-  const Table<T, Exec> v("v", x.extent(0), 2);
-  const Array<T, Exec> memory("memory", 100000);
+  const auto t = table<T, Space>(x.extent(0), 1, std::vector<double>(x.extent(0), 0));
+  const Table<T, Space> v("v", x.extent(0), 2);
+  const Array<T, Space> memory("memory", 100000);
   Arena<T> arena(memory.data(), memory.extent(0));
-  const BatchContext<Exec> ctx{Exec()};
+  const BatchContext<Space> ctx{Space()};
   const T* const p = flow.values().data();
   const Matrix<T> prepared = arena.take(rows, network.prepared_cols());
   Condition<T> condition{};
@@ -118,7 +118,7 @@ using namespace vrfm::test;
 
 TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[sampling]", float, double) {
   using T = TestType;
-  const auto flow = small_flow<T, Exec>(2);
+  const auto flow = small_flow<T, Space>(2);
   // One Euler step is x0 + v(x0, 0, z), with z where the prior's stream has it.
   const auto found =
       numbers_of(sample(flow, NormalSource{2}, Euler{1}, {.count = 3, .seed = 9, .first_id = 40}));
@@ -129,7 +129,7 @@ TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[sampling]"
     stream.normal(id, 0, 0, 2, pair);
     z.insert(z.end(), pair, pair + 2);
   }
-  const auto x0 = drawn_source<T>(3, 9, 40), latents = table<T, Exec>(3, 2, z);
+  const auto x0 = drawn_source<T>(3, 9, 40), latents = table<T, Space>(3, 2, z);
   CHECK(numbers_of(draw_latents(flow, 3, {.seed = 9, .first_id = 40})) == numbers_of(latents));
   const auto start = numbers_of(x0);
   auto expected = network_velocity<T>(flow, x0, latents);
@@ -137,14 +137,14 @@ TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[sampling]"
   CHECK(difference(found, expected, close<T>(500)) == "");
 
   SECTION("given latents are used instead, one for all or round and round") {
-    const auto with = [&](const Table<T, Exec>& given) {
-      const auto x = table<T, Exec>(3, 2, start);
-      CHECK(integrate_all(Exec(), velocity_of(flow, {.latents = given}), x, Euler{1}).finished());
+    const auto with = [&](const Table<T, Space>& given) {
+      const auto x = table<T, Space>(3, 2, start);
+      CHECK(integrate_all(Space(), velocity_of(flow, {.latents = given}), x, Euler{1}).finished());
       return numbers_of(x);
     };
     CHECK(with(latents) == found);
-    const auto one = table<T, Exec>(1, 2, {z[0], z[1]});
-    const auto two = table<T, Exec>(2, 2, {z[0], z[1], z[2], z[3]});
+    const auto one = table<T, Space>(1, 2, {z[0], z[1]});
+    const auto two = table<T, Space>(2, 2, {z[0], z[1], z[2], z[3]});
     CHECK(rows_of(with(one), 2, 0, 1) == rows_of(found, 2, 0, 1));
     CHECK(rows_of(with(one), 2, 1, 1) != rows_of(found, 2, 1, 1));
     CHECK(rows_of(with(two), 2, 0, 2) == rows_of(found, 2, 0, 2));
@@ -154,11 +154,12 @@ TEMPLATE_TEST_CASE("the velocity of a trajectory is the network's", "[sampling]"
 
 TEST_CASE("a flow map is integrated as u(x, t, t)", "[sampling]") {
   using T = double;
-  const auto flow = small_flow<T, Exec>({.latent = 2, .second_time = true});
-  const auto z = table<T, Exec>(3, 2, Numbers(1).take(6));
+  const auto flow = small_flow<T, Space>({.latent = 2, .second_time = true});
+  const auto z = table<T, Space>(3, 2, Numbers(1).take(6));
   const auto start = Numbers(2).take(6);
   CHECK(difference(velocity_at<T>(velocity_of(flow, {.latents = z}), start),
-                   network_velocity<T>(flow, table<T, Exec>(3, 2, start), z), close<T>(500)) == "");
+                   network_velocity<T>(flow, table<T, Space>(3, 2, start), z),
+                   close<T>(500)) == "");
 }
 
 TEMPLATE_TEST_CASE("guidance leads away from the field without the condition", "[sampling]", float,
@@ -166,7 +167,7 @@ TEMPLATE_TEST_CASE("guidance leads away from the field without the condition", "
   using T = TestType;
   const auto flow = conditional_flow<T>();
   const auto condition = some_condition<T>();
-  const auto z = table<T, Exec>(5, 2, Numbers(1).take(10));
+  const auto z = table<T, Space>(5, 2, Numbers(1).take(10));
   const auto start = Numbers(2).take(10);
   const auto with = [&](double guidance) {
     return velocity_of(flow, {.latents = z, .condition = condition, .guidance = guidance});
@@ -188,15 +189,15 @@ TEMPLATE_TEST_CASE("guidance leads away from the field without the condition", "
       const std::size_t row = 2 * (i % 2);
       const auto field = velocity_of(
           flow, {.latents = Kokkos::subview(z, std::make_pair(i, i + 1), Kokkos::ALL),
-                 .condition = {.labels = labels_of<Exec>({labels[i]}),
-                               .vector = table<T, Exec>(1, 2, {vectors[row], vectors[row + 1]})}});
+                 .condition = {.labels = labels_of<Space>({labels[i]}),
+                               .vector = table<T, Space>(1, 2, {vectors[row], vectors[row + 1]})}});
       CHECK(velocity_at<T>(field, rows_of(start, 2, i, 1)) == rows_of(given, 2, i, 1));
     }
   }
   SECTION("the null class is no condition") {
-    const auto labelled = small_flow<T, Exec>({.latent = 2, .classes = 3});
+    const auto labelled = small_flow<T, Space>({.latent = 2, .classes = 3});
     CHECK(velocity_at<T>(
-              velocity_of(labelled, {.latents = z, .condition = {.labels = labels_of<Exec>({3})}}),
+              velocity_of(labelled, {.latents = z, .condition = {.labels = labels_of<Space>({3})}}),
               start) ==
           velocity_at<T>(velocity_of(labelled, {.latents = z, .guidance = 0}), start));
   }
@@ -215,16 +216,16 @@ TEMPLATE_TEST_CASE("guidance leads away from the field without the condition", "
 
 TEST_CASE("guided samples depend on seed, id and condition alone", "[sampling]") {
   const auto flow = conditional_flow<float>();
-  const ConditionTables<float, Exec> condition{.labels = labels_of<Exec>({1}),
-                                               .vector = table<float, Exec>(1, 2, {0.5, -1})};
+  const ConditionTables<float, Space> condition{.labels = labels_of<Space>({1}),
+                                                .vector = table<float, Space>(1, 2, {0.5, -1})};
   const auto field = velocity_of(flow, {.condition = condition, .guidance = 1.5});
   const auto check = [&](const auto& solver) {
     const auto all =
-        numbers_of(sample(Exec(), field, NormalSource{2}, solver, {.count = 90, .seed = 5}));
+        numbers_of(sample(Space(), field, NormalSource{2}, solver, {.count = 90, .seed = 5}));
     const auto part =
-        sample(Exec(), field, NormalSource{2}, solver, {.count = 50, .seed = 5, .first_id = 31});
+        sample(Space(), field, NormalSource{2}, solver, {.count = 50, .seed = 5, .first_id = 31});
     CHECK(numbers_of(part) == rows_of(all, 2, 31, 50));
-    const auto batches = sample(Exec(), field, NormalSource{2}, solver,
+    const auto batches = sample(Space(), field, NormalSource{2}, solver,
                                 {.count = 90, .seed = 5, .launch = {Execution::batch, 40}});
     CHECK(numbers_of(batches) == all);
   };
@@ -240,8 +241,8 @@ TEST_CASE("a guided field has a likelihood", "[sampling][likelihood]") {
   const auto field =
       velocity_of(flow, {.latents = z, .condition = some_condition<double>(), .guidance = 2});
   const auto s =
-      sample_with_density(Exec(), field, NormalSource{2}, solver, {.count = 5, .seed = 3});
-  const auto back = log_density(Exec(), field, NormalSource{2}, s.x, solver);
+      sample_with_density(Space(), field, NormalSource{2}, solver, {.count = 5, .seed = 3});
+  const auto back = log_density(Space(), field, NormalSource{2}, s.x, solver);
   CHECK((s.result.finished() && back.result.finished()));
   const auto forward = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), s.log_density);
   const auto backward = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), back.log_density);
@@ -250,22 +251,22 @@ TEST_CASE("a guided field has a likelihood", "[sampling][likelihood]") {
 
 TEMPLATE_TEST_CASE("a learned prior sees where a trajectory begins", "[sampling]", float, double) {
   using T = TestType;
-  const auto flow = small_flow<T, Exec>({.latent = 2, .learned_prior = true, .classes = 3});
-  const ConditionTables<T, Exec> condition{.labels = labels_of<Exec>({0, 2, 1, 3})};
+  const auto flow = small_flow<T, Space>({.latent = 2, .learned_prior = true, .classes = 3});
+  const ConditionTables<T, Space> condition{.labels = labels_of<Space>({0, 2, 1, 3})};
   const auto field = velocity_of(flow, {.condition = condition});
   const auto x0 = drawn_source<T>(4, 7, 20);
   const auto z =
       draw_latents(flow, 4, {.seed = 7, .first_id = 20, .x0 = x0, .condition = condition});
 
   // mu + sigma e, with the moments that the prior tells.
-  const Table<T, Exec> moments("moments", 4, 4);
-  const Array<T, Exec> memory("memory", 100000);
+  const Table<T, Space> moments("moments", 4, 4);
+  const Array<T, Space> memory("memory", 100000);
   Arena<T> arena(memory.data(), memory.extent(0));
   LatentInputs<T> inputs{};
   inputs.x0 = matrix(x0);
   inputs.condition.label = Matrix<const std::int32_t>(condition.labels.data(), 4, 1, 1);
   using Prior = GaussianPrior<MlpPosterior<Gelu>>;
-  flow.networks().prior.moments(BatchContext<Exec>{Exec()},
+  flow.networks().prior.moments(BatchContext<Space>{Space()},
                                 static_cast<const T*>(flow.values().data()), inputs,
                                 matrix(moments), static_cast<Prior::Saved<T>*>(nullptr), arena);
   const auto told = numbers_of(moments);
@@ -285,22 +286,23 @@ TEMPLATE_TEST_CASE("a learned prior sees where a trajectory begins", "[sampling]
 
   // That is the z which sample() draws.
   const auto samples = numbers_of(
-      sample(Exec(), field, NormalSource{2}, Heun{2}, {.count = 4, .seed = 7, .first_id = 20}));
-  const auto x = table<T, Exec>(4, 2, numbers_of(x0));
+      sample(Space(), field, NormalSource{2}, Heun{2}, {.count = 4, .seed = 7, .first_id = 20}));
+  const auto x = table<T, Space>(4, 2, numbers_of(x0));
   const auto same = velocity_of(flow, {.latents = z, .condition = condition});
-  CHECK(integrate_all(Exec(), same, x, Heun{2}).finished());
+  CHECK(integrate_all(Space(), same, x, Heun{2}).finished());
   CHECK(numbers_of(x) == samples);
 
   SECTION("so there is no likelihood, unless z is given") {
     const auto refused = [&](const auto& call) { return thrown<std::invalid_argument>(call); };
-    CHECK(contains(refused([&] { (void)log_density(Exec(), field, NormalSource{2}, x, Euler{1}); }),
-                   "this field's z depends on x0, which is not known before the end"));
+    CHECK(
+        contains(refused([&] { (void)log_density(Space(), field, NormalSource{2}, x, Euler{1}); }),
+                 "this field's z depends on x0, which is not known before the end"));
     CHECK(contains(refused([&] {
-                     (void)sample_with_density(Exec(), field, NormalSource{2}, Euler{1},
+                     (void)sample_with_density(Space(), field, NormalSource{2}, Euler{1},
                                                {.count = 2});
                    }),
                    "needs a z that is independent of x0"));
-    CHECK(log_density(Exec(), same, NormalSource{2}, x, Euler{1}).result.finished());
+    CHECK(log_density(Space(), same, NormalSource{2}, x, Euler{1}).result.finished());
   }
   SECTION("draws need what the prior sees") {
     CHECK(contains(
@@ -316,11 +318,11 @@ TEMPLATE_TEST_CASE("a learned prior sees where a trajectory begins", "[sampling]
 
 TEST_CASE("a likelihood draws a z of its own", "[sampling][likelihood]") {
   // Under the same seed and id: with one draw and the z of sampling the densities would be equal.
-  const auto flow = small_flow<double, Exec>(2);
-  const auto x = table<double, Exec>(4, 2, Numbers(1).take(8));
+  const auto flow = small_flow<double, Space>(2);
+  const auto x = table<double, Space>(4, 2, Numbers(1).take(8));
   const auto sampling = velocity_of(flow, {.latents = draw_latents(flow, 4, {.seed = 6})});
   const auto density = [&](const auto& field) {
-    const auto found = log_density(Exec(), field, NormalSource{2}, x, Heun{4}, {.seed = 6});
+    const auto found = log_density(Space(), field, NormalSource{2}, x, Heun{4}, {.seed = 6});
     const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), found.log_density);
     return std::vector<double>(host.data(), host.data() + 4);
   };
@@ -333,22 +335,22 @@ TEST_CASE("a likelihood draws a z of its own", "[sampling][likelihood]") {
     RandomStream(6, purpose_of(Use::likelihood, Purpose::prior)).normal(id, 0, 0, 2, pair);
     z.insert(z.end(), pair, pair + 2);
   }
-  CHECK(density(velocity_of(flow, {.latents = table<double, Exec>(4, 2, z)})) == own);
+  CHECK(density(velocity_of(flow, {.latents = table<double, Space>(4, 2, z)})) == own);
 }
 
 TEST_CASE("a flow's field with noise", "[sampling][stochastic]") {
-  const auto flow = small_flow<float, Exec>({.latent = 2, .encoder_input = EncoderInput::x1});
+  const auto flow = small_flow<float, Space>({.latent = 2, .encoder_input = EncoderInput::x1});
   const StochasticVelocity noisy(velocity_of(flow), ScoreDiffusion<>{});
   const EulerMaruyama solver{.steps = 4, .last_step = 0.1};
-  const auto all = numbers_of(sample(Exec(), noisy, NormalSource{2}, solver, {.count = 40}));
+  const auto all = numbers_of(sample(Space(), noisy, NormalSource{2}, solver, {.count = 40}));
   const auto part =
-      numbers_of(sample(Exec(), noisy, NormalSource{2}, solver, {.count = 9, .first_id = 11}));
+      numbers_of(sample(Space(), noisy, NormalSource{2}, solver, {.count = 9, .first_id = 11}));
   CHECK(part == rows_of(all, 2, 11, 9));
 }
 
 TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampling][stochastic]") {
   const auto refused = [](EncoderInput input, bool learned_prior) {
-    const auto flow = small_flow<float, Exec>(
+    const auto flow = small_flow<float, Space>(
         {.latent = 2, .encoder_input = input, .learned_prior = learned_prior});
     return thrown<std::invalid_argument>(
         [&] { StochasticVelocity(velocity_of(flow), ScoreDiffusion<>{}); });
@@ -358,29 +360,29 @@ TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampl
   CHECK(contains(refused(EncoderInput::x_t, false), words));
   CHECK(contains(refused(EncoderInput::x1, true), words));
   // Noise that asks no score takes any z.
-  const auto flow = small_flow<float, Exec>(2);
+  const auto flow = small_flow<float, Space>(2);
   (void)StochasticVelocity(velocity_of(flow), AdditiveNoise<Constant>{});
 
-  const auto plain = small_flow<float, Exec>(0);
+  const auto plain = small_flow<float, Space>(0);
   const StochasticVelocity noisy(velocity_of(plain), ScoreDiffusion<>{});
-  const auto wide = GaussianMixture<float, Exec>(Exec(), 2, {0, 0}, {2});
+  const auto wide = GaussianMixture<float, Space>(Space(), 2, {0, 0}, {2});
   CHECK(contains(thrown<std::invalid_argument>(
-                     [&] { (void)sample(Exec(), noisy, wide, EulerMaruyama{2}, {.count = 3}); }),
+                     [&] { (void)sample(Space(), noisy, wide, EulerMaruyama{2}, {.count = 3}); }),
                  "the source is another mixture"));
-  (void)sample(Exec(), noisy, standard_normal<float>(Exec(), 2), EulerMaruyama{2}, {.count = 3});
+  (void)sample(Space(), noisy, standard_normal<float>(Space(), 2), EulerMaruyama{2}, {.count = 3});
 }
 
 TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {
-  const Flow<float, Exec, HostNetworks> host(Exec(), {.dimension = 2, .latent = 2}, 1);
-  const Flow<float, Exec> light(Exec(), {.dimension = 2, .latent = 2, .learned_prior = true}, 1);
+  const Flow<float, Space, HostNetworks> host(Space(), {.dimension = 2, .latent = 2}, 1);
+  const Flow<float, Space> light(Space(), {.dimension = 2, .latent = 2, .learned_prior = true}, 1);
   const auto check = [](const auto& flow, const auto& other) {
     const auto field = velocity_of(flow);
     const SampleOptions options{.count = 30, .seed = 2, .launch = {.batch = 7}};
-    const auto x = sample(Exec(), field, NormalSource{2}, Heun{2}, options);
+    const auto x = sample(Space(), field, NormalSource{2}, Heun{2}, options);
     CHECK(numbers_of(x) ==
-          numbers_of(sample(Exec(), velocity_of(other), NormalSource{2}, Heun{2}, options)));
+          numbers_of(sample(Space(), velocity_of(other), NormalSource{2}, Heun{2}, options)));
     const StochasticVelocity noisy(field, AdditiveNoise<Constant>{{0.5}});
-    CHECK(numbers_of(sample(Exec(), noisy, NormalSource{2}, StochasticHeun{2}, options)) !=
+    CHECK(numbers_of(sample(Space(), noisy, NormalSource{2}, StochasticHeun{2}, options)) !=
           numbers_of(x));
     CHECK(numbers_of(reconstruct(flow, x, x, Euler{2}, {.t = 0.5})) ==
           numbers_of(reconstruct(other, x, x, Euler{2}, {.t = 0.5})));
@@ -397,16 +399,16 @@ TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {
 TEST_CASE("fields of a flow refuse what does not fit", "[sampling]") {
   using T = float;
   const auto flow = conditional_flow<T>();
-  const auto plain = small_flow<T, Exec>(2);
+  const auto plain = small_flow<T, Space>(2);
   const auto condition = some_condition<T>();
-  const auto refused = [](const Flow<T, Exec>& f, const VelocityOptions<T, Exec>& options) {
+  const auto refused = [](const Flow<T, Space>& f, const VelocityOptions<T, Space>& options) {
     return thrown<std::invalid_argument>([&] { (void)velocity_of(f, options); });
   };
-  CHECK(contains(refused(plain, {.latents = table<T, Exec>(1, 3, {0, 0, 0})}),
+  CHECK(contains(refused(plain, {.latents = table<T, Space>(1, 3, {0, 0, 0})}),
                  "latents has 3 columns but the flow's z has 2 columns"));
-  CHECK(contains(refused(plain, {.latents = Table<T, Exec>("z", 0, 2)}),
+  CHECK(contains(refused(plain, {.latents = Table<T, Space>("z", 0, 2)}),
                  "the table of latents has no rows"));
-  CHECK(contains(refused(small_flow<T, Exec>(0), {.latents = table<T, Exec>(1, 2, {0, 0})}),
+  CHECK(contains(refused(small_flow<T, Space>(0), {.latents = table<T, Space>(1, 2, {0, 0})}),
                  "latents has 2 columns but the flow's z has 0 columns"));
   CHECK(contains(refused(plain, {.guidance = 2}),
                  "guidance is 2, but this flow takes no condition: expected 1"));
@@ -419,11 +421,11 @@ TEST_CASE("fields of a flow refuse what does not fit", "[sampling]") {
   CHECK(contains(refused(flow, {.condition = {.labels = condition.labels}}),
                  "the flow takes a condition, but condition.vector was not given"));
   CHECK(contains(refused(flow, {.condition = {.labels = condition.labels,
-                                              .vector = table<T, Exec>(1, 3, {0, 0, 0})}}),
+                                              .vector = table<T, Space>(1, 3, {0, 0, 0})}}),
                  "condition.vector has 3 columns but the flow has 2 columns"));
-  CHECK(contains(
-      refused(flow, {.condition = {.labels = labels_of<Exec>({0, 4}), .vector = condition.vector}}),
-      "condition.labels has 4 in row 1: expected 0 to 3, of which 3 is the null class"));
+  CHECK(contains(refused(flow, {.condition = {.labels = labels_of<Space>({0, 4}),
+                                              .vector = condition.vector}}),
+                 "condition.labels has 4 in row 1: expected 0 to 3, of which 3 is the null class"));
   CHECK(contains(
       thrown<std::invalid_argument>([&] { sample(flow, NormalSource{2}, Euler{1}, {.count = 1}); }),
       "the flow takes a condition, but condition.labels was not given"));
