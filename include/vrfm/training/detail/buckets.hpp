@@ -139,11 +139,11 @@ class Buckets final : public GradientWatch {
       std::declval<std::span<T* const>>(), std::declval<T*>(), std::size_t{}));
 
   void leave(const Segment& segment) {
-    T* from = merges_.leaf + segment.begin;
+    T* from = merges_.leaf;
     for (int k = 0; k < merges_.merges; ++k) {
       T* const into = from - merges_.stride;
       flat_map(exec_, "vrfm::Buckets::merge", static_cast<std::int64_t>(segment.count()),
-               AddArray<T>{into, from});
+               AddArray<T>{into + segment.begin, from + segment.begin});
       from = into;
     }
     for (std::size_t k = 0; k < roots_.size(); ++k) bucket_roots_[k] = roots_[k] + segment.begin;
