@@ -170,10 +170,12 @@ class MpiCommunicator {
       const Segment theirs = segment_of(shape_of(partition), owner, size(), count, unit);
       each_slice<S>(theirs, [&](std::size_t first, int slice) {
         S* const values = result + first;
-        const bool own = owner == rank();
-        detail::check_mpi(MPI_Reduce(own ? MPI_IN_PLACE : values, own ? values : nullptr, slice,
-                                     type_of<S>(), MPI_SUM, owner, messenger_.comm()),
-                          "MPI_Reduce");
+        // Not in place: of two ranks of MPICH 4.0.2 the second one crashes then.
+        S* const received = memory_->messages.template take<S>(static_cast<std::size_t>(slice));
+        detail::check_mpi(
+            MPI_Reduce(values, received, slice, type_of<S>(), MPI_SUM, owner, messenger_.comm()),
+            "MPI_Reduce");
+        if (owner == rank()) std::copy(received, received + slice, values);
       });
     }
   }
