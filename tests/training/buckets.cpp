@@ -10,9 +10,9 @@
 #include <tests/support/catch.hpp>
 
 #include "support.hpp"
+#include "tiny_unet.hpp"
 
 #include <vrfm/models/residual/networks.hpp>
-#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/detail/buckets.hpp>
 
 #if defined(KOKKOS_ENABLE_SERIAL)
@@ -67,18 +67,7 @@ bool say_all(const typename Networks::Options& options, int dimension) {
 
 TEST_CASE("all networks say what is done", "[training][ranks]") {
   CHECK(say_all<vrfm::MlpNetworks<>>(tiny_flow(), 2));
-  CHECK(say_all<vrfm::UnetNetworks>({.velocity = {.path = {.height = 4,
-                                                           .width = 4,
-                                                           .channels = 1,
-                                                           .base = 4,
-                                                           .multipliers = {1, 1},
-                                                           .blocks = 1,
-                                                           .attention_heights = {2},
-                                                           .head_channels = 4},
-                                                  .latent = 2,
-                                                  .latent_width = 4},
-                                     .posterior_base = 4},
-                                    16));
+  CHECK(say_all<vrfm::UnetNetworks>(tiny_unet(), 16));
   CHECK(say_all<vrfm::ResidualNetworks>(
       {.height = 6, .width = 6, .latent = 2, .features = 4, .blocks = 1, .posterior_features = 4},
       36));

@@ -18,8 +18,8 @@
 #include <tests/support/thrown.hpp>
 
 #include "support.hpp"
+#include "tiny_unet.hpp"
 
-#include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
 #include <vrfm/training/long_run.hpp>
 
@@ -158,24 +158,11 @@ TEST_CASE("a rank that has gone astray is found before a checkpoint", "[training
 }
 
 TEST_CASE("dropout does not depend on ranks, nor on who accumulates", "[training][ranks]") {
-  using Networks = vrfm::UnetNetworks;
-  using ImageFlow = vrfm::Flow<float, Exec, Networks>;
-  const Networks::Options options{.velocity = {.path = {.height = 4,
-                                                        .width = 4,
-                                                        .channels = 1,
-                                                        .base = 4,
-                                                        .multipliers = {1, 1},
-                                                        .blocks = 1,
-                                                        .attention_heights = {2},
-                                                        .head_channels = 4,
-                                                        .dropout = 0.3},
-                                               .latent = 2,
-                                               .latent_width = 4},
-                                  .posterior_base = 4};
+  using ImageFlow = vrfm::Flow<float, Exec, vrfm::UnetNetworks>;
   const auto noise = vrfm::standard_normal<float>(Exec(), 16);
   const auto make = [&](const auto& communicator) {
     return vrfm::Trainer(
-        ImageFlow(Exec(), options, 1), vrfm::Elbo{.beta = 0.1}, tiny_optimizer(),
+        ImageFlow(Exec(), tiny_unet(0.3), 1), vrfm::Elbo{.beta = 0.1}, tiny_optimizer(),
         vrfm::independent(noise, noise),
         {.batch = 5, .clip_norm = 0.5, .ema_decay = 0.9, .launch = {Execution::batch, 1}},
         communicator);
