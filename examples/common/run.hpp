@@ -113,6 +113,7 @@ struct RunOptions {
   std::string end = "--iterations";   ///< what says so,
   std::string advice = {};            ///< and what to do if that is too few
   std::int64_t checkpoint_every = 0;  ///< 0: at the end and when it is stopped only
+  std::int64_t compare_every = 0;     ///< steps between comparisons of ranks; 0: before checkpoints
   std::int64_t report_every = 1;  ///< steps between two looks at the results; no bits depend on it
   bool resume = false;            ///< continue from the newest checkpoint
   vrfm::Settings settings;        ///< what checkpoints compare and weights tell
@@ -187,8 +188,10 @@ class TrainingRun {
   /// weights. Returns whether it is the end.
   bool train(const vrfm::StopSignal& stop, std::vector<vrfm::PeriodicAction> actions = {}) {
     Progress progress(options_.name, trainer_.options().batch);
-    actions.insert(actions.begin(),
-                   vrfm::PeriodicAction{options_.checkpoint_every, [this] { save(); }});
+    actions.insert(
+        actions.begin(),
+        {vrfm::PeriodicAction{options_.compare_every, [this] { vrfm::check_replicas(trainer_); }},
+         vrfm::PeriodicAction{options_.checkpoint_every, [this] { save(); }}});
     const Kokkos::Timer timer;
     const bool done = vrfm::long_run(
         trainer_, options_.iterations,

@@ -31,6 +31,7 @@ struct TrainOptions {
   bool iterations_given = false;  ///< else they are the recipe's
   bool resume = false, overwrite = false, shard_optimizer = false;
   std::int64_t checkpoint_every = 1'000;
+  std::int64_t compare_every = 0;
   int keep = 3;
   std::int64_t sample_every = 10'000;
   int count = 64;

@@ -46,6 +46,11 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
                  "each rank keeps a part of the optimizer's state and of the average: less memory, "
                  "the same results")
       ->group(runs);
+  command
+      ->add_option("--compare-ranks", o.compare_every,
+                   "steps between comparisons of all ranks' weights; 0: before checkpoints only")
+      ->check(steps_or_none_option())
+      ->group(runs);
   command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
   add_sampling(command, o.sampling);
   return command;

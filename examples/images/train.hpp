@@ -105,6 +105,7 @@ class Training {
                      .end = options_.iterations_given ? "--iterations" : "the recipe's",
                      .advice = options_.iterations_given ? "" : "; --iterations says where it ends",
                      .checkpoint_every = options_.checkpoint_every,
+                     .compare_every = options_.compare_every,
                      .resume = options_.resume,
                      .settings = stored_,
                      .losses = output_ / losses_file,

@@ -69,6 +69,29 @@ TEST_CASE("a file is replaced as a whole", "[io]") {
   CHECK(folder.names() == Names{"a.txt"});
 }
 
+TEST_CASE("others write parts of a file", "[io]") {
+  const TemporaryFolder folder;
+  vrfm::AtomicFile file(folder / "a.txt");
+  file.write("head ");
+  {
+    vrfm::FilePart part(folder / "a.txt", file.temporary());
+    part.write_at(8, bytes_of("re"));
+    part.commit();
+  }
+  file.write_at(5, bytes_of("the"));
+  file.commit();
+  CHECK(slurp(folder / "a.txt") == "head there");
+
+  const auto error = thrown<std::runtime_error>(
+      [&] { vrfm::FilePart part(folder / "a.txt", file.temporary() + "x"); });
+  CHECK(has_all(error, {(folder / "x").string(), "that another process began", "No such file"}));
+  vrfm::AtomicFile small(folder / "b.txt");
+  vrfm::FilePart part(folder / "b.txt", small.temporary());
+  const FullDisk disk(4);
+  CHECK(has_all(thrown<std::runtime_error>([&] { part.write_at(2, bytes_of("four")); }),
+                {small.temporary(), "expected to store 4 bytes, stored 2", "File too large"}));
+}
+
 TEST_CASE("a name alone means the working folder, and may be as long as the system allows",
           "[io]") {
   const TemporaryFolder folder;

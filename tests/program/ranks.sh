@@ -140,6 +140,10 @@ ends "other data on rank 2" "rank 2: expected the settings of rank 0, found 'dat
 SPECIAL=0 BEFORE="ulimit -f 8"
 # shellcheck disable=SC2086
 ends "no space on the root" ".*File too large" 3 --resume --iterations 12 $every
+SPECIAL=2 BEFORE="ulimit -f 8"
+# shellcheck disable=SC2086
+ends "no space on a rank with a shard" "checkpoint of step 6: rank 2: .*File too large; .*step-000000003" 3 --resume --iterations 12 \
+  --shard-optimizer $every
 SPECIAL=none BEFORE=
 # shellcheck disable=SC2086
 train 3 bad $length --resume || fail "after: $(cat "$dir/err")"

@@ -213,6 +213,46 @@ TEST_CASE("any number of ranks with the optimizer in shards makes the steps of o
   }
 }
 
+TEST_CASE("a checkpoint of shards is the file of one rank", "[training][ranks]") {
+  const TemporaryFolder folder;
+  auto options = in_launch(tiny_options(), {Execution::batch, 100});
+  const auto make = [&](const auto& communicator) {
+    return tiny_trainer(TinyFlow(Exec(), wide_flow(), 1), options, tiny_optimizer(), communicator);
+  };
+  const vrfm::Settings settings{{"width", "wide"}};
+  auto alone = make(vrfm::SelfCommunicator{});
+  alone.run(2);
+  vrfm::save_checkpoint(folder / "alone", alone, settings);
+  options.shard_optimizer = true;
+  for (const int size : {2, 3, 4, 8}) {
+    INFO(size << " ranks");
+    on_messages(size, 0, 2, make, [&](const auto& trainers) {
+      const auto on_all = [&](const auto& save) {
+        std::vector<std::string> errors(trainers.size());
+        std::vector<std::thread> threads;
+        for (std::size_t rank = 0; rank < trainers.size(); ++rank) {
+          threads.emplace_back([&, rank] {
+            errors[rank] = thrown<std::runtime_error>([&] { save(trainers[rank]); });
+          });
+        }
+        for (auto& thread : threads) thread.join();
+        for (const auto& error : errors) CHECK(error == errors[0]);
+        return errors[0];
+      };
+      CHECK(on_all([&](const auto& trainer) {
+              vrfm::save_checkpoint(folder / "shards", trainer, settings);
+            }) == "(nothing thrown)");
+      CHECK((slurp(folder / "shards") == slurp(folder / "alone")));
+      CHECK(on_all([&](const auto& trainer) {
+              vrfm::save_checkpoint(folder / "none" / "shards", trainer, settings);
+            })
+                .starts_with("rank 0: " + (folder / "none" / "shards").string() +
+                             ": cannot write: expected a folder"));
+    });
+  }
+  CHECK(folder.names() == std::vector<std::string>{"alone", "shards"});
+}
+
 TEST_CASE("buckets that leave during the backward pass make the steps of one",
           "[training][ranks]") {
   static_assert(vrfm::OverlappingCommunicator<AdverseCommunicator, Exec, float>);

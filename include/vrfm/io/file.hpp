@@ -87,6 +87,13 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes) { detail::io::write_all(file_.get(), bytes, name_); }
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  /// The same `offset` bytes from the file's beginning on; where write() goes on stays.
+  void write_at(std::size_t offset, std::span<const std::byte> bytes) {
+    detail::io::write_all_at(file_.get(), offset, bytes, name_);
+  }
+
+  /// The temporary's name without its folder, for a FilePart of another process.
+  const std::string& temporary() const { return temporary_; }
 
   /// Syncs the contents and moves them to the target's name. To be called once.
   void commit() {
@@ -112,6 +119,38 @@ class AtomicFile {
 
   std::string name_, target_, temporary_;
   detail::io::Descriptor folder_, file_;
+};
+
+/// The hand of another process in an AtomicFile: writes parts of its temporary, which must be done before the
+/// file's commit(). Throws as AtomicFile does.
+class FilePart {
+ public:
+  /// Of the AtomicFile for `path` whose temporary() it is.
+  FilePart(const std::filesystem::path& path, const std::string& temporary)
+      : name_((path.parent_path() / temporary).string()),
+        file_(::open(name_.c_str(), O_WRONLY | O_CLOEXEC)) {
+    if (file_.get() >= 0) return;
+    const int error = errno;
+    detail::io::fail_errno(name_,
+                           "cannot write: expected the file that another process began, in a "
+                           "folder that all of them see",
+                           error);
+  }
+
+  void write_at(std::size_t offset, std::span<const std::byte> bytes) {
+    detail::io::write_all_at(file_.get(), offset, bytes, name_);
+  }
+
+  /// Syncs what was written. To be called once, at the end.
+  void commit() {
+    if (detail::io::sync(file_.get()) == 0 && file_.close() == 0) return;
+    const int error = errno;
+    detail::io::fail_errno(name_, "cannot write: expected the contents to reach the disk", error);
+  }
+
+ private:
+  std::string name_;
+  detail::io::Descriptor file_;
 };
 
 /// Replaces `path` with what `writer` writes: `writer(AtomicFile&)`. If it throws, the earlier file

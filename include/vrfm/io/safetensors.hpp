@@ -172,29 +172,42 @@ class SafetensorsFile {
   Metadata metadata_;
 };
 
-/// Hands the bytes of a safetensors file to `write`, piece by piece. The header lists the tensors
-/// as given and is padded with spaces to a multiple of 8 bytes; the data follow by falling element
-/// size, so that all are aligned. Throws std::invalid_argument before the first piece for a name
-/// that is repeated, reserved or no UTF-8, for data that do not fill their shape, and for a header
-/// above the limit.
-inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& metadata,
-                               const std::function<void(std::span<const std::byte>)>& write) {
+/// Where everything of a file lies: what is before the data, and each tensor's data, in bytes from the file's
+/// beginning.
+struct SafetensorsLayout {
+  std::string head;                 ///< the header's size, and the header
+  std::vector<std::size_t> begins;  ///< of each tensor, as given
+  std::vector<std::size_t> order;   ///< indices of the tensors as their data follow each other
+};
+
+/// The layout of a file of `tensors`, each with a name, dtype and shape. The header lists them as given and is
+/// padded with spaces to a multiple of 8 bytes; the data follow by falling element size, so that all are
+/// aligned. Throws std::invalid_argument for a name that is repeated, reserved or no UTF-8, for a shape whose
+/// bytes cannot be counted, and for a header above the limit.
+template <class Described>
+SafetensorsLayout safetensors_layout(std::span<const Described> tensors, const Metadata& metadata) {
   using namespace detail::io;
+  SafetensorsLayout layout;
   std::set<std::string_view> names{metadata_key};
-  std::vector<std::size_t> order;
-  for (const Tensor& tensor : tensors) {
-    check_filled(tensor);
+  std::vector<std::size_t> sizes;
+  for (const Described& tensor : tensors) {
     if (!names.insert(tensor.name).second)
       throw std::invalid_argument("tensor " + in_quotes(tensor.name) +
                                   ": expected a name of its own, found it taken");
-    order.push_back(order.size());
+    const auto bytes = byte_count(tensor.shape, tensor.dtype);
+    if (!bytes)
+      throw std::invalid_argument("tensor " + in_quotes(tensor.name) +
+                                  ": expected fewer than 2^64 whole bytes for " +
+                                  describe(tensor.dtype, tensor.shape));
+    sizes.push_back(*bytes);
+    layout.order.push_back(layout.order.size());
   }
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+  std::stable_sort(layout.order.begin(), layout.order.end(), [&](std::size_t a, std::size_t b) {
     return row(tensors[a].dtype).bits > row(tensors[b].dtype).bits;
   });
-  std::vector<std::size_t> begins(tensors.size());
+  layout.begins.resize(tensors.size());
   std::size_t offset = 0;
-  for (const std::size_t i : order) offset = (begins[i] = offset) + tensors[i].data.size();
+  for (const std::size_t i : layout.order) offset = (layout.begins[i] = offset) + sizes[i];
 
   std::string header = "{";
   try {
@@ -204,8 +217,8 @@ inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& 
       header += nlohmann::json(tensors[i].name).dump() + ":{\"dtype\":\"" +
                 std::string(row(tensors[i].dtype).safetensors) +
                 "\",\"shape\":" + nlohmann::json(tensors[i].shape).dump() + ",\"data_offsets\":[" +
-                std::to_string(begins[i]) + "," +
-                std::to_string(begins[i] + tensors[i].data.size()) + "]},";
+                std::to_string(layout.begins[i]) + "," +
+                std::to_string(layout.begins[i] + sizes[i]) + "]},";
   } catch (const nlohmann::json::exception& error) {
     throw std::invalid_argument(std::string("safetensors: expected names and metadata in UTF-8: ") +
                                 error.what());
@@ -219,9 +232,20 @@ inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& 
                                 std::to_string(header.size()));
 
   const std::uint64_t header_size = header.size();
-  write(std::as_bytes(std::span(&header_size, 1)));
-  write(std::as_bytes(std::span(header)));
-  for (const std::size_t i : order) write(tensors[i].data);
+  layout.head.assign(reinterpret_cast<const char*>(&header_size), sizeof header_size);
+  layout.head += header;
+  for (std::size_t& begin : layout.begins) begin += layout.head.size();
+  return layout;
+}
+
+/// Hands the bytes of a safetensors file to `write`, piece by piece. Throws std::invalid_argument before the
+/// first piece, as safetensors_layout and for data that do not fill their shape.
+inline void encode_safetensors(std::span<const Tensor> tensors, const Metadata& metadata,
+                               const std::function<void(std::span<const std::byte>)>& write) {
+  for (const Tensor& tensor : tensors) detail::io::check_filled(tensor);
+  const SafetensorsLayout layout = safetensors_layout(tensors, metadata);
+  write(std::as_bytes(std::span(layout.head)));
+  for (const std::size_t i : layout.order) write(tensors[i].data);
 }
 
 /// Writes one file, atomically (see AtomicFile). Throws as encode_safetensors and AtomicFile do.

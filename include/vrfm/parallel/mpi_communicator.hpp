@@ -143,14 +143,17 @@ class MpiCommunicator {
       tree_sum(*this, exec, shape_of(partition), nodes, result, count, memory_->messages);
     };
     if (options_.reproducible == Reproducible::invariant) return add(roots);
-    add_own(exec, roots, result, count);
+    const bool one_root = options_.reproducible == Reproducible::fast && roots.size() == 1 &&
+                          roots[0] != result;  // MPI reads it where it is
+    if (!one_root) add_own(exec, roots, result, count);
     S* const root[] = {result};
     if (options_.reproducible == Reproducible::fixed) return add(root);
     meet();
     each_slice<S>({0, count}, [&](std::size_t first, int slice) {
-      detail::check_mpi(MPI_Allreduce(MPI_IN_PLACE, result + first, slice, type_of<S>(), MPI_SUM,
-                                      messenger_.comm()),
-                        "MPI_Allreduce");
+      const void* own = one_root ? roots[0] + first : MPI_IN_PLACE;
+      detail::check_mpi(
+          MPI_Allreduce(own, result + first, slice, type_of<S>(), MPI_SUM, messenger_.comm()),
+          "MPI_Allreduce");
     });
   }
 

@@ -10,8 +10,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
+#include <span>
 #include <string_view>
 
+#include <vrfm/parallel/together.hpp>
 #include <vrfm/training/replicas.hpp>
 #include <vrfm/training/trainer.hpp>
 #include <vrfm/training/weights.hpp>
@@ -69,55 +72,117 @@ inline Settings checkpoint_settings(const SafetensorsFile& file) {
 
 namespace detail {
 
-/// What a checkpoint holds, on the host: the parameters and the arrays of the state; on the root, and nothing
-/// on other ranks. All ranks call it: where the state is in shards, each holds one whole array at a time.
-template <HasTrainingState TrainerType>
-auto checkpoint_arrays(const TrainerType& trainer) {
-  using T = typename TrainerType::T;
-  const bool is_root = trainer.communicator().is_root();
-  std::vector<HostParameters<T>> arrays;
-  arrays.reserve(trainer.state().size() + 1);
-  if (is_root) arrays.emplace_back(trainer.exec(), trainer.parameters(), trainer.values());
-  for (const auto& array : trainer.state()) {
-    if (!is_root && !trainer.sharded()) continue;
-    const auto whole = trainer.whole(array.values);
-    if (is_root) arrays.emplace_back(trainer.parameters(), whole);
-  }
-  return arrays;
-}
+/// A tensor that is yet to be written.
+struct TensorPlace {
+  std::string name;
+  DType dtype;
+  std::vector<std::size_t> shape;
+};
 
-/// Writes the whole state of a run, atomically, of which `arrays` are checkpoint_arrays.
+/// Where a checkpoint's numbers lie in its file, the same on all ranks.
 template <HasTrainingState TrainerType>
-void write_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
-                      const std::vector<HostParameters<typename TrainerType::T>>& arrays,
-                      const Settings& settings) {
-  std::vector<Tensor> tensors;
-  arrays[0].append_to(tensors, "");
+SafetensorsLayout checkpoint_layout(const TrainerType& trainer, const Settings& settings) {
+  std::vector<TensorPlace> places;
+  const auto add = [&](const std::string& prefix) {
+    for (const auto& slot : trainer.parameters().entries()) {
+      places.push_back({prefix + slot.name, dtype_of<typename TrainerType::T>(), slot.shape});
+    }
+  };
+  add("");
   std::string names;
-  for (std::size_t k = 0; k < trainer.state().size(); ++k) {
-    const std::string& name = trainer.state()[k].name;
-    arrays[k + 1].append_to(tensors, name + '.');
-    names += (names.empty() ? "" : ",") + name;
+  for (const auto& array : trainer.state()) {
+    add(array.name + '.');
+    names += (names.empty() ? "" : ",") + array.name;
   }
   Metadata metadata{{step_key, std::to_string(trainer.step())}, {state_key, names}};
   for (const auto& [name, value] : settings) {
     metadata[std::string(setting_prefix) + name] = value;
   }
   add_notes(metadata, trainer.parameters());
-  write_safetensors(path, tensors, metadata);
+  return safetensors_layout(std::span<const TensorPlace>(places), metadata);
+}
+
+/// Calls write(offset, bytes) for the elements `own` of a flat array, which `values` are; begins[k]: where the
+/// file has slot k of the list.
+template <class T, class Write>
+void write_segment(const ParameterList& list, std::span<const std::size_t> begins,
+                   const Segment& own, const T* values, const Write& write) {
+  for (std::size_t k = 0; k < list.entries().size(); ++k) {
+    const auto& slot = list.entries()[k];
+    const std::size_t first = (std::max)(slot.offset, own.begin);
+    const std::size_t end = (std::min)(slot.offset + slot.count, own.end);
+    if (first >= end) continue;
+    write(begins[k] + (first - slot.offset) * sizeof(T),
+          std::as_bytes(std::span(values + (first - own.begin), end - first)));
+  }
+}
+
+/// Calls write(offset, bytes) for all that this rank writes: the root the parameters, and of the state each
+/// rank its segment, or the root all if it is not in shards.
+template <HasTrainingState TrainerType, class Write>
+void write_own(const TrainerType& trainer, const SafetensorsLayout& layout, const Write& write) {
+  const ParameterList& list = trainer.parameters();
+  const std::size_t slots = list.entries().size();
+  const auto add = [&](std::size_t array, const Segment& own, const auto& values) {
+    const auto host = to_host(trainer.exec(), values);
+    trainer.exec().fence();
+    write_segment(list, std::span(layout.begins).subspan(array * slots, slots), own, host.data(),
+                  write);
+  };
+  const bool is_root = trainer.communicator().is_root();
+  if (is_root) add(0, Segment{0, list.count()}, trainer.values());
+  if (!is_root && !trainer.sharded()) return;
+  for (std::size_t k = 0; k < trainer.state().size(); ++k) {
+    add(k + 1, trainer.segment(), trainer.state()[k].values);
+  }
+}
+
+/// Writes the whole state of a run, atomically. All ranks call it; throws on all or on none.
+template <HasTrainingState TrainerType>
+void write_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
+                      const Settings& settings) {
+  const auto& communicator = trainer.communicator();
+  const bool is_root = communicator.is_root();
+  std::optional<SafetensorsLayout> layout;
+  std::optional<AtomicFile> file;  // the root's
+  together(communicator, [&] {
+    layout = checkpoint_layout(trainer, settings);
+    if (!is_root) return;
+    file.emplace(path);
+    file->write(layout->head);
+  });
+  std::string temporary;
+  if (trainer.sharded()) temporary = text_of_rank(communicator, 0, file ? file->temporary() : "");
+  together(communicator, [&] {
+    const auto write_into = [&](auto& into) {
+      write_own(trainer, *layout, [&](std::size_t offset, std::span<const std::byte> bytes) {
+        into.write_at(offset, bytes);
+      });
+    };
+    if (is_root) {
+      write_into(*file);
+    } else if (trainer.sharded()) {
+      FilePart part(path, temporary);
+      write_into(part);
+      part.commit();
+    }
+  });
+  together(communicator, [&] {
+    if (is_root) file->commit();
+  });
 }
 
 }  // namespace detail
 
 /// Writes the whole state of a run, atomically, in one file that any number of ranks can read, with shards or
-/// without. All ranks call it, and the communicator's root writes.
-/// Throws as check_replicas does.
+/// without. All ranks call it. The communicator's root writes, and shards are written by the ranks that have
+/// them, into the root's file: in a folder that all of them see.
+/// Throws as check_replicas does, and std::runtime_error on all ranks if one of them cannot write.
 template <detail::HasTrainingState TrainerType>
 void save_checkpoint(const std::filesystem::path& path, const TrainerType& trainer,
                      const Settings& settings) {
   check_replicas(trainer);
-  const auto arrays = detail::checkpoint_arrays(trainer);
-  if (trainer.communicator().is_root()) detail::write_checkpoint(path, trainer, arrays, settings);
+  detail::write_checkpoint(path, trainer, settings);
 }
 
 /// Restores the state of a run; the next step is the one after the checkpoint's.

@@ -41,7 +41,7 @@ class CheckpointFolder {
   }
 
   /// Writes a checkpoint of the trainer's step, making the folder if need be, and removes what is
-  /// too old; returns its path. All ranks call it and the root writes. Throws std::runtime_error, on
+  /// too old; returns its path. All ranks call it, as save_checkpoint. Throws std::runtime_error, on
   /// all ranks, that says why it cannot be written and which checkpoint remains; none is removed then.
   template <class TrainerType>
   std::filesystem::path save(const TrainerType& trainer, const Settings& settings) const {
@@ -49,22 +49,22 @@ class CheckpointFolder {
     digits.insert(0, digits.size() < width ? width - digits.size() : 0, '0');
     const auto target = folder_ / (std::string(prefix) + digits + std::string(suffix));
     check_replicas(trainer);
-    const auto arrays = detail::checkpoint_arrays(trainer);
-    std::string failure;
-    if (trainer.communicator().is_root()) {
-      try {
-        write(target, trainer, arrays, settings);
-      } catch (const std::exception& error) {
-        failure = error.what();  // whatever it is: the other ranks wait for the root's word
-      }
+    const auto& communicator = trainer.communicator();
+    try {
+      together(communicator, [&] {
+        if (!communicator.is_root()) return;
+        std::filesystem::create_directories(folder_);
+        // What a killed process left would fill the disk in the end.
+        AtomicFile::remove_temporaries(folder_);
+      });
+      detail::write_checkpoint(target, trainer, settings);
+    } catch (const RankError&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw failure(trainer.step(), error.what());
     }
-    if (!trainer.communicator().any(!failure.empty())) return target;
-    const auto before = files();
-    throw std::runtime_error(
-        text("checkpoint of step ", trainer.step(), ": ",
-             failure.empty() ? "the root could not write it" : failure, "; ",
-             before.empty() ? "there is no earlier one"
-                            : "the earlier ones are intact, the newest is " + before[0].string()));
+    if (communicator.is_root()) remove_old(target);
+    return target;
   }
 
   /// Restores the newest checkpoint that can be read, and returns its path; nothing if the folder
@@ -91,13 +91,15 @@ class CheckpointFolder {
   }
 
  private:
-  template <class TrainerType, class Arrays>
-  void write(const std::filesystem::path& target, const TrainerType& trainer, const Arrays& arrays,
-             const Settings& settings) const {
-    std::filesystem::create_directories(folder_);
-    // What a killed process left would fill the disk in the end.
-    AtomicFile::remove_temporaries(folder_);
-    detail::write_checkpoint(target, trainer, arrays, settings);
+  std::runtime_error failure(std::int64_t step, const char* why) const {
+    const auto before = files();
+    return std::runtime_error(
+        text("checkpoint of step ", step, ": ", why, "; ",
+             before.empty() ? "there is no earlier one"
+                            : "the earlier ones are intact, the newest is " + before[0].string()));
+  }
+
+  void remove_old(const std::filesystem::path& target) const {
     const auto all = files();
     for (std::size_t k = keep_; k < all.size(); ++k) {
       // That of an earlier step than those of another run here stays, too.

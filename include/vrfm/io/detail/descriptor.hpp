@@ -49,10 +49,12 @@ class Descriptor {
 // Some systems refuse a single transfer of 2 GiB or more.
 inline constexpr std::size_t largest_transfer = std::size_t{1} << 30;
 
-inline void write_all(int fd, std::span<const std::byte> bytes, const std::string& name) {
+/// Calls write(bytes), which returns how many of them it stored or sets errno, until all are.
+template <class Write>
+void write_by(Write write, std::span<const std::byte> bytes, const std::string& name) {
   const std::size_t total = bytes.size();
   while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), (std::min)(bytes.size(), largest_transfer));
+    const ssize_t count = write(bytes.first((std::min)(bytes.size(), largest_transfer)));
     if (count >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     } else if (errno != EINTR) {
@@ -63,6 +65,22 @@ inline void write_all(int fd, std::span<const std::byte> bytes, const std::strin
                  error);
     }
   }
+}
+
+/// At the file's position.
+inline void write_all(int fd, std::span<const std::byte> bytes, const std::string& name) {
+  write_by([fd](auto part) { return ::write(fd, part.data(), part.size()); }, bytes, name);
+}
+
+/// `offset` bytes from the file's beginning on; its position stays.
+inline void write_all_at(int fd, std::size_t offset, std::span<const std::byte> bytes,
+                         const std::string& name) {
+  const auto write = [fd, offset](auto part) mutable {
+    const ssize_t count = ::pwrite(fd, part.data(), part.size(), static_cast<off_t>(offset));
+    if (count > 0) offset += static_cast<std::size_t>(count);
+    return count;
+  };
+  write_by(write, bytes, name);
 }
 
 inline int sync(int fd) {
