@@ -13,7 +13,7 @@
 #include <tests/support/spaces.hpp>
 
 #include <vrfm/linalg/detail/column_sums.hpp>
-#include <vrfm/linalg/detail/tiled_gemm.hpp>
+#include <vrfm/linalg/engines/tiled.hpp>
 
 namespace vrfm::test {
 

@@ -154,7 +154,7 @@ TEMPLATE_TEST_CASE("a product of patches has the same bits on one thread and on 
 }
 #endif
 
-#if defined(VRFM_CONVOLUTIONS_BY_CUDNN)
+#if defined(VRFM_ENGINE_CUDNN)
 template <Compute compute>
 int products_by_cudnn() {
   const int rows = 4 * 8 * 8, channels = 32, columns = 9 * channels;
@@ -164,16 +164,16 @@ int products_by_cudnn() {
   const Patches<float> patches{x.matrix(), window}, adjoint{output, window, true};
   const Kokkos::Cuda exec;
   const BatchContext<Kokkos::Cuda, compute> ctx(exec);
-  const detail::Launched launched[] = {
-      detail::cudnn_gemm<Op::none, Op::transpose, compute>(ctx, exec, patches, weights, y.matrix(),
-                                                           Update::overwrite),
-      detail::cudnn_gemm<Op::none, Op::transpose, compute>(ctx, exec, adjoint, weights, x.matrix(),
-                                                           Update::overwrite),
-      detail::cudnn_gemm<Op::transpose, Op::none, compute>(ctx, exec, output, patches, w.matrix(),
-                                                           Update::overwrite)};
+  const Launched launched[] = {
+      CuDnnEngine::gemm<Op::none, Op::transpose>(ctx, patches, weights, y.matrix(),
+                                                 Update::overwrite, NoEpilogue{}),
+      CuDnnEngine::gemm<Op::none, Op::transpose>(ctx, adjoint, weights, x.matrix(),
+                                                 Update::overwrite, NoEpilogue{}),
+      CuDnnEngine::gemm<Op::transpose, Op::none>(ctx, output, patches, w.matrix(),
+                                                 Update::overwrite, NoEpilogue{})};
   Kokkos::fence();
   int count = 0;
-  for (const detail::Launched one : launched) count += one == detail::Launched::product;
+  for (const Launched one : launched) count += one == Launched::product;
   return count;
 }
 

@@ -85,8 +85,9 @@ std::vector<bool> by_library(const Problem& problem, int gap) {
       adjoint(inputs, window.taps() * outputs, 0);
   const Patches<float> patches{x.matrix(), window}, transposed{y.matrix(), window, true};
   const auto launched = [](auto ops, const auto& a, const auto& b, Matrix<float> c) {
-    return detail::onednn_gemm<decltype(ops)::a, decltype(ops)::b>(
-               Exec(), a, b, c, Update::overwrite, NoEpilogue{}) != detail::Launched::nothing;
+    return OneDnnEngine::gemm<decltype(ops)::a, decltype(ops)::b>(
+               BatchContext<Exec>(Exec()), a, b, c, Update::overwrite, NoEpilogue{}) !=
+           Launched::nothing;
   };
   using Const = Matrix<const float>;
   return {launched(Ops<Op::none, Op::transpose>(), patches, Const(weights.matrix()), y.matrix()),

@@ -111,7 +111,7 @@ class StochasticVelocity {
  public:
   static constexpr bool stochastic = true;
   static constexpr bool host_only = vrfm::host_only<Field>;
-  static constexpr Compute compute = compute_of<Field>;
+  using products = products_of<Field>;
   using value_type = typename Field::value_type;
 
   /// Throws std::invalid_argument for a system that uses the score of a field whose z tells of x0.

@@ -1,85 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // BatchContext: the verbs of linalg/context.hpp as launches over the whole batch on one
-// execution-space instance, in order and without fences. On host spaces a gemm is cut into tiles of
-// C, and its epilogue runs while a tile is in cache. On CUDA, cuBLASLt multiplies where CMake found
-// it, and patches are gathered for it in chunks; elsewhere a portable product gives each tile of C
-// to a team. In programs that link oneDNN or cuDNN, that library multiplies the patches that it
-// can.
+// execution-space instance, in order and without fences. Who multiplies is a list of engines
+// (engines/list.hpp), which are asked one after the other.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
-#include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/column_sums.hpp>
-#include <vrfm/linalg/detail/cublaslt.hpp>
-#include <vrfm/linalg/detail/cudnn.hpp>
-#include <vrfm/linalg/detail/gathered_gemm.hpp>
-#include <vrfm/linalg/detail/host_gemm.hpp>
-#include <vrfm/linalg/detail/onednn.hpp>
-#include <vrfm/linalg/detail/tiled_gemm.hpp>
+#include <vrfm/linalg/engines/cublaslt.hpp>
+#include <vrfm/linalg/engines/cudnn.hpp>
+#include <vrfm/linalg/engines/element.hpp>
+#include <vrfm/linalg/engines/host.hpp>
+#include <vrfm/linalg/engines/onednn.hpp>
+#include <vrfm/linalg/engines/tiled.hpp>
+#include <vrfm/linalg/execution.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
 namespace vrfm {
 
 namespace detail {
-
-/// Part `part` of `parts` of [0, extent), cut between multiples of `unit`; the last has the rest.
-struct Piece {
-  int first, count;
-  KOKKOS_INLINE_FUNCTION Piece(int extent, int unit, int parts, int part) {
-    const std::int64_t units = extent / unit;
-    first = static_cast<int>(units * part / parts) * unit;
-    const int end = static_cast<int>(units * (part + 1) / parts) * unit;
-    count = (part + 1 == parts ? extent : end) - first;
-  }
-};
-
-/// A host product cut into row_parts x col_parts tiles of C. The cut does not change an element's
-/// bits, so it may depend on the number of threads.
-template <Op OpA, Op OpB, class T, class Epilogue, class A, class B>
-struct HostGemmTile {
-  A a;
-  B b;
-  Matrix<T> c;
-  Update update;
-  Epilogue epilogue;
-  int row_parts, col_parts;
-
-  /// Chooses parts that keep `threads` threads busy. They are as square as possible, because each
-  /// part reads and packs its A and its B anew; columns are cut first, because a transposed A is
-  /// dearer to pack; and no part is higher than what an epilogue still finds in cache.
-  void cut(int threads) {
-    const int most_row_parts = math::maximum(1, c.rows / (8 * block_rows));
-    const int most_col_parts = math::maximum(1, c.cols / block_cols<T>);
-    row_parts = col_parts = 1;
-    std::int64_t least = 0;
-    for (int cols = 1; cols <= threads; ++cols) {
-      if (threads % cols != 0 || cols > most_col_parts) continue;
-      const int rows = math::minimum(threads / cols, most_row_parts);
-      const std::int64_t cost = std::int64_t(rows) * c.cols + std::int64_t(cols) * c.rows;
-      const int busy = rows * cols - row_parts * col_parts;
-      if (busy > 0 || (busy == 0 && cost <= least)) {
-        row_parts = rows;
-        col_parts = cols;
-        least = cost;
-      }
-    }
-    if (!std::is_same_v<Epilogue, NoEpilogue>) {
-      row_parts *= math::maximum(1, c.rows / (row_parts * 2 * near_rows));
-    }
-  }
-
-  VRFM_UNCHECKED_HOST_DEVICE
-  KOKKOS_FUNCTION void operator()(int tile) const {
-    const Piece rows(c.rows, block_rows, row_parts, tile / col_parts);
-    const Piece cols(c.cols, block_cols<T>, col_parts, tile % col_parts);
-    host_gemm<OpA, OpB, T>(a, b, c, {rows.first, rows.count, cols.first, cols.count}, update);
-    for (int i = rows.first; i < rows.first + rows.count; ++i) {
-      VRFM_INDEPENDENT_ITERATIONS
-      for (int j = cols.first; j < cols.first + cols.count; ++j) epilogue(i, j);
-    }
-  }
-};
 
 /// On hosts f runs on one row (a vector loop inside), on devices on one element.
 template <bool by_row, class F>
@@ -123,16 +62,15 @@ struct EachTile {
 
 }  // namespace detail
 
-/// `compute`: the precision of products of float matrices.
-template <ExecutionSpace Exec, Compute compute = Compute::float32>
+/// `precision`: of products of float matrices.
+template <ExecutionSpace Exec, Compute precision = Compute::float32, class List = DefaultEngines>
 class BatchContext {
  public:
-  explicit BatchContext(const Exec& exec) : exec_(exec) {
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-    // Allocates what the stream needs now, not in the first product.
-    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) detail::CublasLt::of(exec);
-#endif
-  }
+  static constexpr Compute compute = precision;
+
+  explicit BatchContext(const Exec& exec) : exec_(exec) { prepare(List()); }
+
+  const Exec& exec() const { return exec_; }
 
   /// The context of a dry run (core/arena.hpp): its verbs launch nothing. `workers`: as in
   /// MeasureContext, which would measure the same but be a third version of the whole program to compile.
@@ -146,7 +84,7 @@ class BatchContext {
   template <Op OpA, Op OpB, Real T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
   }
 
   /// The product of bfloat16 operands, at a device's full rate; sums are in float, C is float or
@@ -156,34 +94,30 @@ class BatchContext {
     requires(std::is_same_v<T, float> || std::is_same_v<T, BFloat16>)
   KOKKOS_FUNCTION void gemm(Matrix<const BFloat16> a, Matrix<const BFloat16> b, Matrix<T> c,
                             Update update, const Epilogue& epilogue = {}) const {
-    if (!dry()) launch_on_device<OpA, OpB, BFloat16>(a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) launch_gemm<OpA, OpB>(a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
   }
 
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-  /// See linalg/weight_gradient.hpp. False, and nothing is launched, if the library cannot.
+  /// See linalg/weight_gradient.hpp. False, and nothing is launched, if no engine can.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class T>
-    requires std::is_same_v<Exec, Kokkos::Cuda>
   KOKKOS_FUNCTION bool fused_weight_gradient(ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dw,
                                              T* db, Update update) const {
-    return !dry() && update == Update::overwrite &&
-           detail::cublaslt_weight_gradient<compute, T>(exec_, dy, x, dw, db);
+    return !dry() && update == Update::overwrite && weight_gradient(List(), dy, x, dw, db);
   }
-#endif
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class F>
@@ -248,75 +182,45 @@ class BatchContext {
     return value;
   }
 
-  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
-  void launch_gemm(const A& a, const B& b, Matrix<T> c, Update update,
-                   const Epilogue& epilogue) const {
-    if constexpr (is_host_space<Exec>) {
-#if defined(VRFM_CONVOLUTIONS_BY_ONEDNN)
-      if constexpr (std::is_same_v<Exec, Kokkos::OpenMP> && std::is_same_v<T, float> &&
-                    (detail::is_patches<A> || detail::is_patches<B>)) {
-        if (finish(detail::onednn_gemm<OpA, OpB>(exec_, a, b, c, update, epilogue), c, epilogue)) {
-          return;
-        }
-      }
-#endif
-      detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B> tile{a, b, c, update, epilogue, 1, 1};
-      tile.cut(static_cast<int>(exec_.concurrency()));
-      Kokkos::parallel_for("vrfm::BatchContext::gemm", range<int>(tile.row_parts * tile.col_parts),
-                           tile);
-    } else if constexpr (detail::is_patches<A> || detail::is_patches<B>) {
-      launch_on_patches<OpA, OpB>(a, b, c, update, epilogue);
+  template <class... Engine>
+  void prepare(Engines<Engine...>) const {
+    (prepare_one<Engine>(), ...);
+  }
+  template <class Engine>
+  void prepare_one() const {
+    if constexpr (requires { Engine::prepare(exec_); }) Engine::prepare(exec_);
+  }
+
+  /// The first engine that can.
+  template <Op OpA, Op OpB, class First, class... Rest, class A, class B, class T, class Epilogue>
+  void ask(Engines<First, Rest...>, const A& a, const B& b, Matrix<T> c, Update update,
+           const Epilogue& epilogue) const {
+    if constexpr (!First::template takes<Exec, A, B>) {
+      ask<OpA, OpB>(Engines<Rest...>(), a, b, c, update, epilogue);
+    } else if constexpr (First::complete) {
+      First::template gemm<OpA, OpB>(*this, a, b, c, update, epilogue);
     } else {
-      launch_on_device<OpA, OpB, T>(a, b, c, update, epilogue);
-    }
-  }
-
-  /// By a library on gathered patches if there is one; in bfloat16 the gathered operands are of
-  /// that type.
-  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue>
-  void launch_on_patches(const A& a, const B& b, Matrix<T> c, Update update,
-                         const Epilogue& epilogue) const {
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
-#if defined(VRFM_CONVOLUTIONS_BY_CUDNN)
-      if constexpr (std::is_same_v<T, float>) {
-        const auto launched = detail::cudnn_gemm<OpA, OpB, compute>(*this, exec_, a, b, c, update);
-        if (finish(launched, c, epilogue)) return;
-      }
-#endif
-      constexpr bool rounded = compute == Compute::bfloat16 && std::is_same_v<T, float>;
-      using Operand = std::conditional_t<rounded, BFloat16, T>;
-      const auto buffer = detail::CublasLt::of(exec_).template operand_buffer<Operand>();
-      if (detail::gathered_gemm<OpA, OpB>(*this, buffer, a, b, c, update, epilogue)) return;
-    }
-#endif
-    detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
-  }
-
-  /// By a library if it can; A and B are matrices of `Operand`.
-  template <Op OpA, Op OpB, class Operand, class T, class Epilogue>
-  void launch_on_device(Matrix<const Operand> a, Matrix<const Operand> b, Matrix<T> c,
-                        Update update, const Epilogue& epilogue) const {
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-    if constexpr (std::is_same_v<Exec, Kokkos::Cuda>) {
-      if (finish(
-              detail::cublaslt_gemm<OpA, OpB, compute, Operand>(exec_, a, b, c, update, epilogue),
-              c, epilogue)) {
-        return;
+      const Launched launched = First::template gemm<OpA, OpB>(*this, a, b, c, update, epilogue);
+      if (launched == Launched::nothing) {
+        ask<OpA, OpB>(Engines<Rest...>(), a, b, c, update, epilogue);
+      } else if (launched == Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
+        launch_map(c.rows, c.cols, epilogue);
       }
     }
-#endif
-    detail::launch_tiled_gemm<compute, OpA, OpB>(exec_, a, b, c, update, epilogue);
   }
 
-  /// Launches the epilogue unless the library did it; returns whether the library launched a
-  /// product.
-  template <class T, class Epilogue>
-  bool finish(detail::Launched launched, Matrix<T> c, const Epilogue& epilogue) const {
-    if (launched == detail::Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
-      launch_map(c.rows, c.cols, epilogue);
+  template <class... Engine, class T>
+  bool weight_gradient(Engines<Engine...>, ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dw,
+                       T* db) const {
+    return (weight_gradient_by<Engine>(dy, x, dw, db) || ...);
+  }
+  template <class Engine, class T>
+  bool weight_gradient_by(ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dw, T* db) const {
+    if constexpr (requires { Engine::weight_gradient(*this, dy, x, dw, db); }) {
+      return Engine::weight_gradient(*this, dy, x, dw, db);
+    } else {
+      return false;
     }
-    return launched != detail::Launched::nothing;
   }
 
   template <class F>
@@ -330,5 +234,10 @@ class BatchContext {
   Exec exec_;
   int dry_workers_ = 0;  // 0: verbs are launched
 };
+
+/// The context of a whole batch for the products of a flow or a field.
+template <class Exec, class F>
+using BatchContextOf =
+    BatchContext<Exec, products_of<F>::compute, typename products_of<F>::engines>;
 
 }  // namespace vrfm

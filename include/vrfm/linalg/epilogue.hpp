@@ -30,11 +30,4 @@ concept HasBuiltIn = requires(const E& epilogue) {
   { epilogue.built_in() } -> std::same_as<BuiltIn<T>>;
 };
 
-namespace detail {
-
-/// How much of a gemm a library has launched.
-enum class Launched { nothing, product, product_and_epilogue };
-
-}  // namespace detail
-
 }  // namespace vrfm

@@ -3,7 +3,7 @@
 // Execution: in which context a step or a trajectory runs, chosen at run time.
 #pragma once
 
-#include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/engines/list.hpp>
 
 namespace vrfm {
 
@@ -29,22 +29,30 @@ inline constexpr bool host_only = requires { requires F::host_only; };
 template <class F>
 concept KernelValue = host_only<F> || std::is_trivially_copyable_v<F>;
 
+/// How a flow or a field multiplies: in what precision, and by which engines.
+template <Compute precision, class List = DefaultEngines>
+struct Products {
+  static constexpr Compute compute = precision;
+  using engines = List;
+};
+
 namespace detail {
 
 template <class F>
-constexpr Compute compute_of_type() {
-  if constexpr (requires { F::compute; }) {
-    return F::compute;
-  } else {
-    return Compute::float32;
-  }
-}
+struct ProductsOf {
+  using type = Products<Compute::float32, CoreEngines>;
+};
+template <class F>
+  requires requires { typename F::products; }
+struct ProductsOf<F> {
+  using type = typename F::products;
+};
 
 }  // namespace detail
 
-/// The precision in which a flow or a field wants its products: its `static constexpr Compute
-/// compute`, or float32 if it has none.
+/// The member type `products` of a flow or a field; if it has none, float32 by the engines that all source files
+/// have.
 template <class F>
-inline constexpr Compute compute_of = detail::compute_of_type<F>();
+using products_of = typename detail::ProductsOf<F>::type;
 
 }  // namespace vrfm

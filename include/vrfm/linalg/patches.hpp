@@ -135,4 +135,15 @@ struct Patches {
   }
 };
 
+namespace detail {
+
+template <class X>
+inline constexpr bool is_patches = false;
+template <class T>
+inline constexpr bool is_patches<Patches<T>> = true;
+template <class T, class X>
+inline constexpr bool is_patches_of = std::is_same_v<X, Patches<T>>;
+
+}  // namespace detail
+
 }  // namespace vrfm

@@ -71,7 +71,7 @@ FeatureStatistics feature_statistics(const Exec& exec, const View& features) {
   constexpr int most = 1024;
   const int blocks = (x.rows - 1) / most + 1;
   const auto block_rows = [&](int block) { return math::minimum(most, x.rows - block * most); };
-  const BatchContext<Exec> ctx(exec);
+  const BatchContext<Exec, Compute::float32, CoreEngines> ctx(exec);
   const auto columns = static_cast<std::size_t>(x.cols);
   const Table<double, Exec> sums(Kokkos::view_alloc("vrfm::metrics::sums", exec),
                                  static_cast<std::size_t>(blocks), columns);

@@ -76,7 +76,8 @@ InceptionScore inception_score(const Exec& exec, const View& logits, int splits 
     const double information = detail::metrics::fixed_sum(
         exec, "vrfm::metrics::softmax", rows,
         detail::metrics::SoftmaxRow<T>{x.row_range(begin(split), rows), part});
-    BatchContext<Exec>(exec).column_sum(part, marginal.data(), Update::overwrite);
+    BatchContext<Exec, Compute::float32, CoreEngines>(exec).column_sum(part, marginal.data(),
+                                                                       Update::overwrite);
     double divergence = information / rows;
     for (const double total : detail::metrics::host_numbers(exec, marginal))
       if (total > 0) divergence -= total / rows * std::log(total / rows);

@@ -29,9 +29,11 @@ template <class N>
 concept FlowNetworks = detail::HasNetworks<N> && VelocityModel<VelocityOf<N>> &&
                        LatentModel<PosteriorOf<N>> && PriorModel<PriorOf<N>>;
 
-/// `products`: the precision in which devices multiply its matrices (linalg/context.hpp).
+/// `precision`: that in which devices multiply its matrices (linalg/context.hpp); List: by which engines
+/// (linalg/engines/list.hpp).
 template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
-          class Networks = MlpNetworks<>, Compute products = Compute::float32>
+          class Networks = MlpNetworks<>, Compute precision = Compute::float32,
+          class List = DefaultEngines>
 class Flow {
   static_assert(detail::HasNetworks<Networks>,
                 "vrfm: networks need members velocity, posterior and prior, a type Options, and a "
@@ -42,7 +44,8 @@ class Flow {
                 "vrfm: a prior needs what a posterior needs, and standard() -> bool");
 
  public:
-  static constexpr Compute compute = products;
+  static constexpr Compute compute = precision;
+  using products = Products<precision, List>;
   using value_type = T;
   using execution_space = Exec;
   using Options = typename Networks::Options;
@@ -57,7 +60,7 @@ class Flow {
 
   /// The same networks on the same values, which are shared, with products in another precision.
   template <Compute other>
-  explicit Flow(const Flow<T, Exec, Networks, other>& flow)
+  explicit Flow(const Flow<T, Exec, Networks, other, List>& flow)
       : exec_(flow.exec()),
         list_(flow.parameters()),
         networks_(flow.networks()),

@@ -112,7 +112,7 @@ template <VelocityField Field>
 class DivergenceVelocity {
  public:
   static constexpr bool host_only = vrfm::host_only<Field>;
-  static constexpr Compute compute = compute_of<Field>;
+  using products = products_of<Field>;
   using value_type = typename Field::value_type;
 
   /// Throws std::invalid_argument unless probes >= 1 where there are probes.

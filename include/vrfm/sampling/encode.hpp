@@ -55,8 +55,8 @@ struct ReconstructOptions {
 /// The posterior of the pairs (x0, x1), pairs x flow.dimension() each, and one draw of z for each of
 /// them. A table that the posterior does not see may be empty. Waits for the end. Throws
 /// std::invalid_argument if something that it sees was not given, or the other way round.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products>
-Encoding<T, Exec> encode(const Flow<T, Exec, Networks, products>& flow,
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List>
+Encoding<T, Exec> encode(const Flow<T, Exec, Networks, precision, List>& flow,
                          const std::type_identity_t<Table<const T, Exec>>& x0,
                          const std::type_identity_t<Table<const T, Exec>>& x1,
                          const EncodeOptions<T, Exec>& options = {}) {
@@ -90,7 +90,7 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, products>& flow,
   const Encoding<T, Exec> out{Table<T, Exec>("vrfm::encode::mean", rows, latent),
                               Table<T, Exec>("vrfm::encode::log_variance", rows, latent),
                               Table<T, Exec>("vrfm::encode::z", rows, latent)};
-  const detail::EncodePairs<T, PosteriorOf<Networks>, products> program{
+  const detail::EncodePairs<T, PosteriorOf<Networks>, Products<precision, List>> program{
       posterior,
       flow.values().data(),
       detail::rows_of(options.condition),
@@ -109,8 +109,8 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, products>& flow,
 
 /// z of `count` samples from the flow's prior: count x latent. Waits for the end. Throws
 /// std::invalid_argument if something that the prior sees was not given, or the other way round.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products>
-Table<T, Exec> draw_latents(const Flow<T, Exec, Networks, products>& flow, std::size_t count,
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List>
+Table<T, Exec> draw_latents(const Flow<T, Exec, Networks, precision, List>& flow, std::size_t count,
                             const LatentOptions<T, Exec>& options = {}) {
   expect(flow.latent() > 0,
          "draw_latents needs a flow with a latent variable, but this one has none");
@@ -122,7 +122,7 @@ Table<T, Exec> draw_latents(const Flow<T, Exec, Networks, products>& flow, std::
   if (sees_x0) detail::check_rows(options.x0, "x0", count, flow.dimension());
   detail::check_condition(flow.exec(), options.condition, prior.inputs(), "the prior");
   const Table<T, Exec> z("vrfm::draw_latents", count, static_cast<std::size_t>(flow.latent()));
-  const detail::DrawLatents<T, PriorOf<Networks>, products> program{
+  const detail::DrawLatents<T, PriorOf<Networks>, Products<precision, List>> program{
       prior, flow.values().data(), detail::rows_of(options.condition), detail::rows_of(options.x0),
       matrix(z)};
   detail::run_blocks<T>(flow.exec(), "vrfm::draw_latents", program,
@@ -133,8 +133,8 @@ Table<T, Exec> draw_latents(const Flow<T, Exec, Networks, products>& flow, std::
 
 /// x0 moved to the end of the grid under a z of the posterior of (x0, x1), that of encode. Throws
 /// std::invalid_argument as encode does, std::runtime_error if a trajectory did not finish.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products, class Solver>
-Table<T, Exec> reconstruct(const Flow<T, Exec, Networks, products>& flow,
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List, class Solver>
+Table<T, Exec> reconstruct(const Flow<T, Exec, Networks, precision, List>& flow,
                            const std::type_identity_t<Table<const T, Exec>>& x0,
                            const std::type_identity_t<Table<const T, Exec>>& x1,
                            const Solver& solver, const ReconstructOptions<T, Exec>& options = {}) {

@@ -120,17 +120,17 @@ struct VelocityOptions {
 };
 
 /// The field of a flow. It shares the flow's parameters and the tables.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products>
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List>
 class ModelVelocity {
  public:
   using value_type = T;
   using Model = VelocityOf<Networks>;
   using Prior = PriorOf<Networks>;
-  static constexpr Compute compute = products;
+  using products = Products<precision, List>;
   static constexpr bool host_only = vrfm::host_only<Model> || vrfm::host_only<Prior>;
 
   /// Throws std::invalid_argument unless the options give what the networks take, and nothing else.
-  ModelVelocity(const Flow<T, Exec, Networks, products>& flow,
+  ModelVelocity(const Flow<T, Exec, Networks, precision, List>& flow,
                 const VelocityOptions<T, Exec>& options)
       : model_(flow.networks().velocity),
         prior_(flow.networks().prior),
@@ -221,9 +221,10 @@ class ModelVelocity {
 };
 
 /// The velocity field of `flow`. Throws std::invalid_argument as ModelVelocity does.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products>
-ModelVelocity<T, Exec, Networks, products> velocity_of(
-    const Flow<T, Exec, Networks, products>& flow, const VelocityOptions<T, Exec>& options = {}) {
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List>
+ModelVelocity<T, Exec, Networks, precision, List> velocity_of(
+    const Flow<T, Exec, Networks, precision, List>& flow,
+    const VelocityOptions<T, Exec>& options = {}) {
   return {flow, options};
 }
 

@@ -123,8 +123,9 @@ Table<FieldValue<Field>, Exec> sample(const Exec& exec, const Field& field, cons
 }
 
 /// Samples of a flow without a condition; each draws its own z.
-template <Real T, ExecutionSpace Exec, class Networks, Compute products, class Source, class Solver>
-Table<T, Exec> sample(const Flow<T, Exec, Networks, products>& flow, const Source& source,
+template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List, class Source,
+          class Solver>
+Table<T, Exec> sample(const Flow<T, Exec, Networks, precision, List>& flow, const Source& source,
                       const Solver& solver, const SampleOptions& options) {
   return sample(flow.exec(), velocity_of(flow), source, solver, options);
 }

@@ -140,8 +140,8 @@ class BatchGradient {
     double unused[std::size_t(terms)];
     T* const some = const_cast<T*>(rows_.parameters);
     detail::DoneList parts_done;
-    rows_(BatchContext<Exec, FlowType::compute>::dry_run(exec_, tiled_ ? 1 : concurrent),
-          tile_rows_, 0, Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
+    rows_(BatchContextOf<Exec, FlowType>::dry_run(exec_, tiled_ ? 1 : concurrent), tile_rows_, 0,
+          Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
     gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
                                 static_cast<std::size_t>(math::maximum(1, buffers)) * stride_);
@@ -178,7 +178,7 @@ class BatchGradient {
 
   void evaluate_in_turn(bool shared) {
     stack_.clear();
-    const BatchContext<Exec, FlowType::compute> ctx(exec_);
+    const BatchContextOf<Exec, FlowType> ctx(exec_);
     for (int k = 0; k < range_.count; ++k) {
       const int leaf = range_.first + k;
       T* const buffer = gradients_.data() + stack_.size() * stride_;

@@ -79,7 +79,7 @@ std::string scale_warning(const Exec& exec, const C& coupling, std::uint32_t see
     draw.x1 = of_step(matrix(x1));
     draw.draws.step = StepNumber(static_cast<std::uint32_t>(step));
     prepare_coupling(exec, coupling, draw.draws, batch);
-    BatchContext<Exec>(exec).each_row(rows, draw);
+    BatchContext<Exec, Compute::float32, CoreEngines>(exec).each_row(rows, draw);
   }
   const auto source = to_host(exec, x0), target = to_host(exec, x1);
   const std::string before = detail::scale_sentence<T>("the source", matrix(source));

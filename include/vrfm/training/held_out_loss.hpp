@@ -56,7 +56,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
 
   Arena<T> measured = Arena<T>::measure();
   double unused[Rows::terms];
-  rows(BatchContext<Exec, FlowType::compute>::dry_run(exec, tile_concurrency(exec)),
+  rows(BatchContextOf<Exec, FlowType>::dry_run(exec, tile_concurrency(exec)),
        partition.largest_leaf(), 0, Gradient<T>{}, unused, Update::overwrite, measured);
   const Array<T, Exec> memory(
       Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::held_out_losses::memory"),
@@ -65,7 +65,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   constexpr auto terms = static_cast<std::size_t>(Rows::terms);
   const Table<double, Exec> sums("vrfm::held_out_losses::sums",
                                  static_cast<std::size_t>(range.count), terms);
-  const BatchContext<Exec, FlowType::compute> ctx(exec);
+  const BatchContextOf<Exec, FlowType> ctx(exec);
   for (int k = 0; k < range.count; ++k) {
     const int leaf = range.first + k;
     Arena<T> arena(memory.data(), measured.peak());

@@ -30,11 +30,6 @@ inline constexpr int narrow_cols = 4;
 /// the processor has at hand.
 inline constexpr std::size_t near_bytes = 256 * 1024;
 
-template <class X>
-inline constexpr bool is_patches = false;
-template <class T>
-inline constexpr bool is_patches<Patches<T>> = true;
-
 template <class T>
 bool is_near(int rows, int stride) {
   const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(stride);

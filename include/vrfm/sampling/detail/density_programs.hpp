@@ -78,7 +78,7 @@ struct FinishDensity {
 template <class Field, class Base, class Solver, class T>
 struct EvaluateDensities {
   static constexpr bool host_only = vrfm::host_only<Field>;
-  static constexpr Compute compute = compute_of<Field>;
+  using products = products_of<Field>;
 
   DivergenceVelocity<Field> field;
   Base base;
@@ -141,7 +141,7 @@ struct FinishSample {
 template <class Field, class Source, class Solver, class T>
 struct SampleDensities {
   static constexpr bool host_only = vrfm::host_only<Field>;
-  static constexpr Compute compute = compute_of<Field>;
+  using products = products_of<Field>;
 
   DivergenceVelocity<Field> field;
   Source source;

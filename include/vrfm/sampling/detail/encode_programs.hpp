@@ -30,10 +30,10 @@ struct SplitMoments {
 
 /// The program of run_blocks that tells the posterior of pairs and draws from it. Tables that are
 /// empty were not given.
-template <class T, class Posterior, Compute products>
+template <class T, class Posterior, class Products>
 struct EncodePairs {
   static constexpr bool host_only = vrfm::host_only<Posterior>;
-  static constexpr Compute compute = products;
+  using products = Products;
 
   Posterior posterior;
   const T* parameters;
@@ -79,10 +79,10 @@ struct EncodePairs {
 };
 
 /// The program of run_blocks that draws from the prior.
-template <class T, class Prior, Compute products>
+template <class T, class Prior, class Products>
 struct DrawLatents {
   static constexpr bool host_only = vrfm::host_only<Prior>;
-  static constexpr Compute compute = products;
+  using products = Products;
 
   Prior prior;
   const T* parameters;

@@ -82,8 +82,7 @@ void run_blocks(const Exec& exec, const std::string& label, const Program& progr
                                                            : count);
   const int workers = tiled ? math::minimum((count + rows - 1) / rows, concurrent) : 1;
 
-  constexpr Compute compute = compute_of<Program>;
-  using Batch = BatchContext<Exec, compute>;
+  using Batch = BatchContextOf<Exec, Program>;
   Arena<T> measured = Arena<T>::measure();
   program(Batch::dry_run(exec, tiled ? 1 : tile_concurrency(exec)), all.part(0, rows), measured);
   const std::size_t memory_each = measured.peak();
@@ -92,7 +91,7 @@ void run_blocks(const Exec& exec, const std::string& label, const Program& progr
   const RunBlocks<T, Program> blocks{program, all, rows, workers, memory.data(), memory_each};
   if (!tiled) blocks(Batch(exec), 0);
   if constexpr (!host_only<Program>) {
-    if (tiled) launch_tiles<compute>(exec, label, workers, blocks);
+    if (tiled) launch_tiles<Batch::compute>(exec, label, workers, blocks);
   }
   exec.fence();
 }

@@ -55,7 +55,7 @@ struct BeginAtTable {
 template <class Field, class Begin, class Solver, class S, class T>
 struct TransportSamples {
   static constexpr bool host_only = vrfm::host_only<Field>;
-  static constexpr Compute compute = compute_of<Field>;
+  using products = products_of<Field>;
 
   Field field;
   Begin begin;

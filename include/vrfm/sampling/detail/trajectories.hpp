@@ -13,7 +13,7 @@ namespace vrfm::detail {
 template <class Program>
 struct WithStatus {
   static constexpr bool host_only = vrfm::host_only<Program>;
-  static constexpr Compute compute = compute_of<Program>;
+  using products = products_of<Program>;
 
   Program program;
   TrajectoryStatus* status;  // of all samples

@@ -5,15 +5,14 @@
 // asks the library's heuristic for an algorithm that gives the same bits every time and sums the
 // products as they are; later ones allocate nothing here. Gathered patches do the rest: bfloat16
 // operands with float results, which this interface of the library lacks, and images with gaps
-// between pixels. Working memory is the operand buffer of linalg/detail/cublaslt.hpp, in the
+// between pixels. Working memory is the operand buffer of linalg/engines/cublaslt.hpp, in the
 // stream's order.
 #pragma once
 
 #include <vrfm/linalg/detail/convolution.hpp>
-#include <vrfm/linalg/detail/cublaslt.hpp>
+#include <vrfm/linalg/engines/cublaslt.hpp>
 
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT) && defined(VRFM_HAS_CUDNN)
-#define VRFM_CONVOLUTIONS_BY_CUDNN
+#if defined(VRFM_ENGINE_CUDNN)
 
 #include <algorithm>
 
@@ -195,43 +194,63 @@ struct WeightsOfAdjoint {
   }
 };
 
-/// Launches the part of a product of patches that cuDNN can do, without the epilogue.
-template <Op OpA, Op OpB, Compute compute, class Ctx, class A, class B>
-Launched cudnn_gemm(const Ctx& ctx, const Kokkos::Cuda& exec, const A& a, const B& b,
-                    Matrix<float> c, Update update) {
-  if constexpr (compute == Compute::bfloat16 || OpA == OpB) return Launched::nothing;
-  const Convolution<float> convolution = convolution_of(a, b, c);
-  const bool adjoint = convolution.adjoint;
-  const auto is_dense = [](const auto& x) {
-    return x.stride == x.cols && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
-  };
-  if (convolution.samples == 0 || !is_dense(convolution.input) || !is_dense(convolution.output) ||
-      (adjoint ? convolution.sought == Sought::weights : !is_dense(convolution.weights))) {
-    return Launched::nothing;
-  }
-  Arena<float> buffer = CublasLt::of(exec).template operand_buffer<float>();
-  const int outputs = convolution.output.cols, inputs = convolution.input.cols;
-  const int columns = convolution.window.taps() * inputs;
-  Matrix<float> copy;
-  if (adjoint) {
-    if (buffer.left() / std::size_t(columns) <= std::size_t(outputs)) return Launched::nothing;
-    copy = buffer.take(outputs, columns);
-  }
-  constexpr std::size_t border = 256 / sizeof(float);
-  buffer.take(1, static_cast<int>((border - buffer.used() % border) % border));
-  const std::size_t bytes = buffer.left() * sizeof(float);
-  const Matrix<float> memory = buffer.take(1, static_cast<int>(buffer.left()));
-  CuDnn& library = CuDnn::of(exec);
-  constexpr bool tf32 = compute == Compute::tf32;
-  if (!library.has(convolution, tf32, bytes)) return Launched::nothing;
-  if (adjoint) {
-    ctx.map(outputs, columns, WeightsOfAdjoint{convolution.weights, inputs, outputs, copy});
-  }
-  const float* weights = adjoint ? copy.data : convolution.weights.data;
-  const bool launched = library.launch(convolution, tf32, update, weights, memory.data, bytes);
-  return launched ? Launched::product : Launched::nothing;
-}
-
 }  // namespace vrfm::detail
+
+namespace vrfm {
+
+struct CuDnnEngine {
+  template <class Exec, class A, class B>
+  static constexpr bool takes =
+      std::is_same_v<Exec, Kokkos::Cuda> &&
+      (detail::is_patches_of<float, A> || detail::is_patches_of<float, B>);
+  static constexpr bool complete = false;
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
+  static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue&) {
+    if constexpr (Ctx::compute == Compute::bfloat16 || OpA == OpB) {
+      return Launched::nothing;
+    } else {
+      return convolve<Ctx::compute == Compute::tf32>(ctx, detail::convolution_of(a, b, c), update);
+    }
+  }
+
+ private:
+  template <bool tf32, class Ctx>
+  static Launched convolve(const Ctx& ctx, const detail::Convolution<float>& convolution,
+                           Update update) {
+    using namespace detail;
+    const bool adjoint = convolution.adjoint;
+    const auto is_dense = [](const auto& x) {
+      return x.stride == x.cols && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
+    };
+    if (convolution.samples == 0 || !is_dense(convolution.input) || !is_dense(convolution.output) ||
+        (adjoint ? convolution.sought == Sought::weights : !is_dense(convolution.weights))) {
+      return Launched::nothing;
+    }
+    Arena<float> buffer = CublasLt::of(ctx.exec()).template operand_buffer<float>();
+    const int outputs = convolution.output.cols, inputs = convolution.input.cols;
+    const int columns = convolution.window.taps() * inputs;
+    Matrix<float> copy;
+    if (adjoint) {
+      if (buffer.left() / std::size_t(columns) <= std::size_t(outputs)) return Launched::nothing;
+      copy = buffer.take(outputs, columns);
+    }
+    constexpr std::size_t border = 256 / sizeof(float);
+    buffer.take(1, static_cast<int>((border - buffer.used() % border) % border));
+    const std::size_t bytes = buffer.left() * sizeof(float);
+    const Matrix<float> memory = buffer.take(1, static_cast<int>(buffer.left()));
+    CuDnn& library = CuDnn::of(ctx.exec());
+    if (!library.has(convolution, tf32, bytes)) return Launched::nothing;
+    if (adjoint) {
+      ctx.map(outputs, columns, WeightsOfAdjoint{convolution.weights, inputs, outputs, copy});
+    }
+    const float* weights = adjoint ? copy.data : convolution.weights.data;
+    const bool launched = library.launch(convolution, tf32, update, weights, memory.data, bytes);
+    return launched ? Launched::product : Launched::nothing;
+  }
+};
+
+}  // namespace vrfm
 
 #endif

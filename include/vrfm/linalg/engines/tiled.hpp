@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The matrix product of a whole batch for any device where no vendor's library multiplies: one team
-// for each tile of C (team_gemm.hpp). The number of teams does not change an element's bits. On
-// NVIDIA's tensor cores where `compute` asks for them and the device has them.
+// Products on any device where no vendor's library multiplies: one team for each tile of C (team_gemm.hpp).
+// The number of teams does not change an element's bits. On NVIDIA's tensor cores where the context's precision
+// asks for them and the device has them.
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/detail/team_launch.hpp>
 #include <vrfm/linalg/detail/tensor_core.hpp>
+#include <vrfm/linalg/engines/engine.hpp>
 
 namespace vrfm::detail {
 
@@ -66,35 +67,28 @@ struct GemmTiles {
   }
 };
 
-/// Whether a vendor's library multiplies on Exec.
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
-template <class Exec>
-inline constexpr bool has_library = std::is_same_v<Exec, Kokkos::Cuda>;
-#else
-template <class Exec>
-inline constexpr bool has_library = false;
-#endif
-
-/// C = op(A) op(B) or C += ..., then the epilogue; an operand may be Patches. One thread for each
-/// element where C is so narrow or low that most of a team would have no work; also on hosts and
-/// beside a library, which leave little to this function.
-template <Compute compute, Op OpA, Op OpB, class Exec, class A, class B, class T, class Epilogue>
-void launch_tiled_gemm(const Exec& exec, const A& a, const B& b, Matrix<T> c, Update update,
-                       const Epilogue& epilogue) {
-  const char* label = "vrfm::BatchContext::gemm";
-  if constexpr (!is_host_space<Exec> && !has_library<Exec>) {
-    constexpr bool is_bfloat16 = std::is_same_v<A, Matrix<const BFloat16>>;
-    using Tiles = GemmTiles<is_bfloat16 ? Compute::bfloat16 : compute, OpA, OpB, A, B, T, Epilogue>;
-    // Whether operands are rounded must not depend on the number of rows.
-    if (c.cols > 4 && (c.rows > 2 || Tiles::rounds)) {
-      const Tiles tiles{a, b, c, update, epilogue};
-      launch_teams(exec, label, tiles.tiles(), Tiles::scratch_bytes + 16, tiles);
-      return;
-    }
-  }
-  using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
-  Kokkos::parallel_for(label, Policy(exec, 0, std::int64_t(c.rows) * c.cols),
-                       GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
-}
-
 }  // namespace vrfm::detail
+
+namespace vrfm {
+
+struct TiledEngine {
+  template <class Exec, class A, class B>
+  static constexpr bool takes = !is_host_space<Exec>;
+  static constexpr bool complete = false;
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
+  static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue& epilogue) {
+    constexpr Compute compute =
+        std::is_same_v<A, Matrix<const BFloat16>> ? Compute::bfloat16 : Ctx::compute;
+    using Tiles = detail::GemmTiles<compute, OpA, OpB, A, B, T, Epilogue>;
+    // Most of a team would have no work. Whether operands are rounded must not depend on the number of rows.
+    if (c.cols <= 4 || (c.rows <= 2 && !Tiles::rounds)) return Launched::nothing;
+    const Tiles tiles{a, b, c, update, epilogue};
+    detail::launch_teams(ctx.exec(), "vrfm::BatchContext::gemm", tiles.tiles(),
+                         Tiles::scratch_bytes + 16, tiles);
+    return Launched::product_and_epilogue;
+  }
+};
+
+}  // namespace vrfm

@@ -11,11 +11,9 @@
 #pragma once
 
 #include <vrfm/linalg/detail/convolution.hpp>
-#include <vrfm/linalg/epilogue.hpp>
+#include <vrfm/linalg/engines/engine.hpp>
 
-// nvcc 13 ends with an internal error in what follows.
-#if defined(KOKKOS_ENABLE_OPENMP) && defined(VRFM_HAS_ONEDNN) && !defined(__CUDACC__)
-#define VRFM_CONVOLUTIONS_BY_ONEDNN
+#if defined(VRFM_ENGINE_ONEDNN)
 
 #include <array>
 #include <map>
@@ -218,28 +216,40 @@ class OneDnn {
   std::vector<Line> buffer_;
 };
 
-/// Launches the part of a product of patches and its epilogue that oneDNN can do.
-template <Op OpA, Op OpB, class A, class B, class Epilogue>
-Launched onednn_gemm(const Kokkos::OpenMP& exec, const A& a, const B& b, Matrix<float> c,
-                     Update update, const Epilogue& epilogue) {
-  // The library knows OpenMP's own number of threads only.
-  const bool all_threads = exec.concurrency() == omp_get_max_threads() && omp_in_parallel() == 0;
-  if constexpr (OpA == Op::none && OpB == Op::none) {
-    return Launched::nothing;  // its weights are transposed
-  } else {
-    const Convolution<float> convolution = convolution_of(a, b, c);
-    if (!all_threads || convolution.samples == 0) return Launched::nothing;
-    const float* bias = nullptr;
-    if constexpr (HasBuiltIn<Epilogue, float>) {
-      const BuiltIn<float> built_in = epilogue.built_in();
-      const bool is_bias = built_in.kind == BuiltInKind::bias;
-      if (convolution.sought == Sought::output && is_bias) bias = built_in.bias;
-    }
-    if (!OneDnn::here().compute(convolution, bias, update)) return Launched::nothing;
-    return bias != nullptr ? Launched::product_and_epilogue : Launched::product;
-  }
-}
-
 }  // namespace vrfm::detail
+
+namespace vrfm {
+
+struct OneDnnEngine {
+  template <class Exec, class A, class B>
+  static constexpr bool takes =
+      std::is_same_v<Exec, Kokkos::OpenMP> &&
+      (detail::is_patches_of<float, A> || detail::is_patches_of<float, B>);
+  static constexpr bool complete = false;
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
+  static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue& epilogue) {
+    if constexpr (OpA == Op::none && OpB == Op::none) {
+      return Launched::nothing;  // its weights are transposed
+    } else {
+      // The library knows OpenMP's own number of threads only.
+      const bool all_threads =
+          ctx.exec().concurrency() == omp_get_max_threads() && omp_in_parallel() == 0;
+      const detail::Convolution<float> convolution = detail::convolution_of(a, b, c);
+      if (!all_threads || convolution.samples == 0) return Launched::nothing;
+      const float* bias = nullptr;
+      if constexpr (HasBuiltIn<Epilogue, float>) {
+        const BuiltIn<float> built_in = epilogue.built_in();
+        const bool is_bias = built_in.kind == BuiltInKind::bias;
+        if (convolution.sought == detail::Sought::output && is_bias) bias = built_in.bias;
+      }
+      if (!detail::OneDnn::here().compute(convolution, bias, update)) return Launched::nothing;
+      return bias != nullptr ? Launched::product_and_epilogue : Launched::product;
+    }
+  }
+};
+
+}  // namespace vrfm
 
 #endif

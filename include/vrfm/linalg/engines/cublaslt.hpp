@@ -9,10 +9,10 @@
 #include <vrfm/core/arena.hpp>
 #include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/check.hpp>
-#include <vrfm/linalg/context.hpp>
-#include <vrfm/linalg/epilogue.hpp>
+#include <vrfm/linalg/detail/gathered_gemm.hpp>
+#include <vrfm/linalg/engines/engine.hpp>
 
-#if defined(KOKKOS_ENABLE_CUDA) && defined(VRFM_HAS_CUBLASLT)
+#if defined(VRFM_ENGINE_CUBLASLT)
 
 #include <array>
 #include <map>
@@ -287,33 +287,61 @@ bool set_epilogue(CublasLt::Product& product, const BuiltIn<T>& epilogue) {
   return true;
 }
 
-/// Launches what cuBLASLt can do of C = op(A) op(B), or C += ..., and its epilogue.
-template <Op OpA, Op OpB, Compute compute, class Operand, class T, class Epilogue>
-Launched cublaslt_gemm(const Kokkos::Cuda& exec, Matrix<const Operand> a, Matrix<const Operand> b,
-                       Matrix<T> c, Update update, const Epilogue& epilogue) {
-  const auto product = cublaslt_product<OpA, OpB, compute>(a, b, c, update);
-  if (!is_product(product)) return Launched::nothing;
-  CublasLt& library = CublasLt::of(exec);
-  if constexpr (HasBuiltIn<Epilogue, T>) {
-    auto whole = product;
-    if (set_epilogue<compute>(whole, epilogue.built_in()) && library.multiply(whole)) {
-      return Launched::product_and_epilogue;
+}  // namespace vrfm::detail
+
+namespace vrfm {
+
+/// Products of patches are of gathered ones; in bfloat16 the gathered operands are of that type.
+struct CublasLtEngine {
+  template <class Exec, class A, class B>
+  static constexpr bool takes = std::is_same_v<Exec, Kokkos::Cuda>;
+  static constexpr bool complete = false;
+
+  static void prepare(const Kokkos::Cuda& exec) { detail::CublasLt::of(exec); }
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
+  static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
+                       const Epilogue& epilogue) {
+    if constexpr (detail::is_patches<A> || detail::is_patches<B>) {
+      constexpr bool rounded = Ctx::compute == Compute::bfloat16 && std::is_same_v<T, float>;
+      using Operand = std::conditional_t<rounded, BFloat16, T>;
+      const auto buffer = detail::CublasLt::of(ctx.exec()).template operand_buffer<Operand>();
+      const bool all = detail::gathered_gemm<OpA, OpB>(ctx, buffer, a, b, c, update, epilogue);
+      return all ? Launched::product_and_epilogue : Launched::nothing;
+    } else {
+      return multiply<OpA, OpB>(ctx, a, b, c, update, epilogue);
     }
   }
-  return library.multiply(product) ? Launched::product : Launched::nothing;
-}
 
-/// dW = dy^T x with db, the sums of dy's columns over the product's depth. Returns false, and
-/// launches nothing, if the library cannot.
-template <Compute compute, class T>
-bool cublaslt_weight_gradient(const Kokkos::Cuda& exec, Matrix<const T> dy, Matrix<const T> x,
-                              Matrix<T> dw, T* db) {
-  auto product = cublaslt_product<Op::transpose, Op::none, compute>(dy, x, dw, Update::overwrite);
-  product.epilogue = CUBLASLT_EPILOGUE_BGRADB;  // of its second operand, our first
-  product.bias = db;
-  return is_product(product) && CublasLt::of(exec).multiply(product);
-}
+  template <class Ctx, class T>
+    requires(std::is_same_v<decltype(std::declval<Ctx>().exec()), const Kokkos::Cuda&>)
+  static bool weight_gradient(const Ctx& ctx, Matrix<const T> dy, Matrix<const T> x, Matrix<T> dw,
+                              T* db) {
+    auto product = detail::cublaslt_product<Op::transpose, Op::none, Ctx::compute>(
+        dy, x, dw, Update::overwrite);
+    product.epilogue = CUBLASLT_EPILOGUE_BGRADB;  // of its second operand, our first
+    product.bias = db;
+    return detail::is_product(product) && detail::CublasLt::of(ctx.exec()).multiply(product);
+  }
 
-}  // namespace vrfm::detail
+ private:
+  template <Op OpA, Op OpB, class Ctx, class Operand, class T, class Epilogue>
+  static Launched multiply(const Ctx& ctx, Matrix<const Operand> a, Matrix<const Operand> b,
+                           Matrix<T> c, Update update, const Epilogue& epilogue) {
+    const auto product = detail::cublaslt_product<OpA, OpB, Ctx::compute>(a, b, c, update);
+    if (!detail::is_product(product)) return Launched::nothing;
+    detail::CublasLt& library = detail::CublasLt::of(ctx.exec());
+    if constexpr (HasBuiltIn<Epilogue, T>) {
+      auto whole = product;
+      if (detail::set_epilogue<Ctx::compute>(whole, epilogue.built_in()) &&
+          library.multiply(whole)) {
+        return Launched::product_and_epilogue;
+      }
+    }
+    return library.multiply(product) ? Launched::product : Launched::nothing;
+  }
+};
+
+}  // namespace vrfm
 
 #endif
