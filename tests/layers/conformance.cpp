@@ -8,6 +8,7 @@
 #include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/group_norm.hpp>
+#include <vrfm/layers/layer_norm.hpp>
 #include <vrfm/layers/resample.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/models/blocks/mlp.hpp>
@@ -57,6 +58,52 @@ struct AdaptiveNorm {
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>& arena) const {
     norm.tangent(ctx, p, image(dx), modulation(dx), dy, saved, arena);
+  }
+};
+
+/// LayerNorm with modulation as a layer of x alone: rows of two tokens, of which the first also holds shift and
+/// scale in further columns.
+struct ModulatedNorm {
+  static constexpr bool has_parameters = true;
+  LayerNorm norm;
+  template <class T>
+  using Saved = LayerNorm::Saved<T>;
+
+  KOKKOS_FUNCTION int inputs() const { return 3 * norm.outputs(); }
+  KOKKOS_FUNCTION int outputs() const { return norm.outputs(); }
+  KOKKOS_FUNCTION int input_pixels() const { return 2; }
+  KOKKOS_FUNCTION int output_pixels() const { return 2; }
+
+  template <class T>
+  KOKKOS_FUNCTION Matrix<T> tokens(const Matrix<T>& x) const {
+    return x.col_range(0, outputs());
+  }
+  template <class T>
+  KOKKOS_FUNCTION Modulation<T> modulation(const Matrix<T>& x) const {
+    const Matrix<T> first(x.data, x.rows / 2, x.cols, 2 * x.stride);
+    return {first.col_range(outputs(), outputs()), first.col_range(2 * outputs(), outputs()), 2};
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+                               Saved<T>* saved, Arena<T>& arena) const {
+    norm.forward(ctx, p, tokens(x), modulation(x), y, saved, arena);
+  }
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+                                Arena<T>& arena) const {
+    if (dx.empty()) {
+      norm.backward(ctx, p, g, tokens(x), dy, dx, saved, arena);
+      return;
+    }
+    ctx.map(dx.rows, dx.cols, Fill<T>{dx, T(0)});
+    norm.backward(ctx, p, g, tokens(x), dy, tokens(dx), modulation(dx), saved, arena);
+  }
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    norm.tangent(ctx, p, tokens(dx), modulation(dx), dy, saved, arena);
   }
 };
 
@@ -128,9 +175,20 @@ TEMPLATE_LIST_TEST_CASE("adaptive group norms conform", "[layers]", test::Spaces
   adaptive(Silu{}, 33, 4, 1);
 }
 
+TEMPLATE_LIST_TEST_CASE("layer norms conform", "[layers]", test::Spaces) {
+  using E = TestType;
+  using List = ParameterList;
+  check<E>("plain", [](List&) { return LayerNorm(7, 0.1); });
+  check<E>("with weight and bias", [](List& l) { return LayerNorm(l, "norm", 35, 0.1); });
+  check<E>("modulated", [](List&) { return test::ModulatedNorm{LayerNorm(5, 0.1)}; });
+  check<E>("both", [](List& l) { return test::ModulatedNorm{LayerNorm(l, "norm", 6, 0.1)}; });
+}
+
 TEMPLATE_LIST_TEST_CASE("attention conforms", "[layers]", test::Spaces) {
   using E = TestType;
   using List = ParameterList;
+  constexpr auto by_part = AttentionColumns::by_part;
+  check<E>("by part", [](List&) { return MultiHeadAttention(5, 6, 2, by_part); });
   check<E>("one head", [](List&) { return MultiHeadAttention(7, 3, 1); });
   check<E>("two heads", [](List&) { return MultiHeadAttention(4, 6, 2); });
   check<E>("one channel a head", [](List&) { return MultiHeadAttention(35, 2, 2); });

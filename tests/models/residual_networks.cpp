@@ -46,7 +46,7 @@ TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual
   const auto check = [](EncoderInput input) {
     ParameterList list;
     const ResidualPosterior network(list, "posterior", small_posterior(input));
-    conform_latent<TestType>(network, list.count(), 30, 64);
+    conform_latent<TestType>(network, list.count(), 30, {.roughness = 64});
   };
   SECTION("one image") { check(EncoderInput::x1); }
   SECTION("three images") { check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t); }

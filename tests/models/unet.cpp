@@ -10,10 +10,9 @@
 #include <string>
 #include <vector>
 
-#include <zlib.h>
-
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
+#include <tests/support/golden_numbers.hpp>
 #include <tests/support/model_conformance.hpp>
 #include <tests/support/numbers.hpp>
 #include <tests/support/padded.hpp>
@@ -204,7 +203,8 @@ TEST_CASE("posteriors of images conform", "[models][unet]") {
     const int dimension = 16 * options.path.channels;
     ParameterList list;
     const UnetPosterior posterior(list, "posterior", options);
-    conform_latent<Kokkos::DefaultExecutionSpace>(posterior, list.count(), dimension, 1024);
+    conform_latent<Kokkos::DefaultExecutionSpace>(posterior, list.count(), dimension,
+                                                  {.roughness = 1024});
   };
   UnetPosteriorOptions options{
       .path = small_unet(Conditioning::none, 0, Fusion::adaptive_norm).path,
@@ -299,18 +299,6 @@ TEST_CASE("posteriors of any width tell images apart", "[models][unet]") {
 }
 
 namespace {
-
-/// The numbers of make_unet.py.
-std::vector<double> golden_numbers(const std::string& name, std::size_t count) {
-  const auto start = static_cast<std::uint32_t>(
-      crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())));
-  std::vector<double> values(count);
-  for (std::size_t k = 0; k < count; ++k) {
-    const auto word = static_cast<std::uint32_t>(k * 2654435761u) + start;
-    values[k] = static_cast<double>(word >> 8) / 8388608.0 - 1;
-  }
-  return values;
-}
 
 std::vector<float> golden_weight(const std::string& name, const std::vector<std::size_t>& shape) {
   std::size_t count = 1;

@@ -118,22 +118,34 @@ class DoneValues final : public GradientWatch {
 
 enum class GradientMode { ignore, overwrite, accumulate };
 
+struct ConformanceOptions {
+  Columns differentiable = {};  ///< the columns of x that dx is about
+  Columns tangent = {};         ///< those that tangent moves, among them
+  Columns fixed = {};  ///< parameters whose gradient is 0, because no training changes them
+  /// How much larger than its values the fifth derivatives of a deep network may be, in which finite differences
+  /// err.
+  double roughness = 1;
+  double weights = 1;  ///< the largest parameter
+};
+
 template <class L>
 class Conformance {
  public:
-  Conformance(const L& layer, std::size_t parameters, Columns differentiable, Columns tangent,
-              double roughness)
+  Conformance(const L& layer, std::size_t parameters, const ConformanceOptions& options)
       : layer_(layer),
         parameters_(parameters),
-        differentiable_(differentiable),
-        tangent_(tangent),
-        roughness_(roughness) {}
+        differentiable_(options.differentiable),
+        tangent_(options.tangent),
+        fixed_(options.fixed),
+        roughness_(options.roughness),
+        weights_(options.weights) {}
 
   /// Derivatives on the host, in double.
   void derivatives() const {
     const LayerData data = make_data(3, 31);
     const LayerResult result = on_host(data);
-    const double h = std::pow(epsilon<double>, 0.2);
+    // Where the truncation, h^4 times a fifth derivative, is as large as the rounding, epsilon / h.
+    const double h = std::pow(epsilon<double> / roughness_, 0.2);
     const double tolerance = 64 * roughness_ * std::pow(epsilon<double>, 0.8) *
                              (1 + largest(result.y) + largest(result.g));
 
@@ -153,7 +165,11 @@ class Conformance {
       return quotient;
     };
     std::vector<double> dp, dx;
-    for (double& parameter : at.p) dp.push_back(slope(parameter));
+    for (std::size_t k = 0; k < at.p.size(); ++k) {
+      const int before = static_cast<int>(k) - fixed_.first;
+      const bool fixed = before >= 0 && before < fixed_.count;
+      dp.push_back(fixed ? 0 : slope(at.p[k]));
+    }
     for (std::size_t k = 0; k < at.x.size(); ++k) {
       if (within(k, differentiable_)) dx.push_back(slope(at.x[k]));
     }
@@ -249,6 +265,7 @@ class Conformance {
                    {},
                    {},
                    {}};
+    for (double& parameter : data.p) parameter *= weights_;
     data.x = numbers.take(count(data.x_rows, layer_.inputs()));
     data.dy = numbers.take(count(data.y_rows, layer_.outputs()));
     data.tangent_x = numbers.take(count(data.x_rows, tangent_.count));
@@ -366,18 +383,15 @@ class Conformance {
 
   L layer_;
   std::size_t parameters_;
-  Columns differentiable_, tangent_;
-  double roughness_;
+  Columns differentiable_, tangent_, fixed_;
+  double roughness_, weights_;
 };
 
-/// Checks a layer with `parameters` parameters on Exec. `differentiable`: the columns of x that dx
-/// is about; `tangent`: those that tangent moves, among them. `roughness`: how much larger than its
-/// values the fifth derivatives of a deep network may be, in which finite differences err.
+/// Checks a layer with `parameters` parameters on Exec.
 template <class Exec, class L>
-void conform(const L& layer, std::size_t parameters, Columns differentiable, Columns tangent,
-             double roughness = 1) {
+void conform(const L& layer, std::size_t parameters, const ConformanceOptions& options) {
   static_assert(RequireLayer<L>::ok);
-  const Conformance<L> conformance(layer, parameters, differentiable, tangent, roughness);
+  const Conformance<L> conformance(layer, parameters, options);
   // Sanitizers look at memory, which each mode below touches; thousands of differences in a build without
   // optimisation take most of an hour.
 #if !defined(VRFM_TEST_BRIEFLY)
@@ -391,7 +405,7 @@ void conform(const L& layer, std::size_t parameters, Columns differentiable, Col
 template <class Exec, class L>
 void conform(const L& layer, std::size_t parameters) {
   const Columns all{0, layer.inputs()};
-  conform<Exec>(layer, parameters, all, all);
+  conform<Exec>(layer, parameters, {.differentiable = all, .tangent = all});
 }
 
 }  // namespace vrfm::test

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -323,30 +324,48 @@ class VelocityWishes {
   int n_;
 };
 
-struct VelocityConformance {
-  double roughness = 1;  ///< see conform
-  bool draws = false;    ///< whether dropout is drawn
+struct ModelConformance {
+  double roughness = 1, weights = 1;  ///< see ConformanceOptions
+  Columns fixed = {};
+  bool draws = false;  ///< whether dropout is drawn
 };
+
+/// The parameters of a slot.
+inline Columns slot_of(const ParameterList& list, const std::string& name) {
+  for (const auto& slot : list.entries()) {
+    if (slot.name == name) return {static_cast<int>(slot.offset), static_cast<int>(slot.count)};
+  }
+  throw std::runtime_error("no parameter " + name);
+}
 
 /// Checks a velocity model with `parameters` parameters on Exec: differentiable in all that it takes,
 /// and in forward mode in t, x and s.
 template <class Exec, VelocityModel Model>
 void conform_velocity(const Model& model, std::size_t parameters,
-                      const VelocityConformance& options = {}) {
+                      const ModelConformance& options = {}) {
   const VelocityLayer<Model> layer{HeldModel<Model>(model), options.draws};
   const Columns tangent{0, DifferentiableModel<Model> ? layer.query_cols() : 0};
   VelocityWishes<Model>(model, parameters).check();
-  conform<Exec>(layer, parameters, Columns{0, layer.inputs()}, tangent, options.roughness);
+  conform<Exec>(layer, parameters,
+                {.differentiable = {0, layer.inputs()},
+                 .tangent = tangent,
+                 .fixed = options.fixed,
+                 .roughness = options.roughness,
+                 .weights = options.weights});
 }
 
 /// Checks a posterior or prior of inputs of `dimension` columns: differentiable in the vector and the
 /// field.
 template <class Exec, LatentModel Model>
 void conform_latent(const Model& model, std::size_t parameters, int dimension,
-                    double roughness = 1) {
+                    const ModelConformance& options = {}) {
   const LatentLayer<Model> layer{HeldModel<Model>(model), dimension};
   const Columns told{layer.seen_cols(), layer.inputs() - layer.seen_cols()};
-  conform<Exec>(layer, parameters, told, Columns{}, roughness);
+  conform<Exec>(layer, parameters,
+                {.differentiable = told,
+                 .fixed = options.fixed,
+                 .roughness = options.roughness,
+                 .weights = options.weights});
 }
 
 }  // namespace vrfm::test

@@ -2,14 +2,19 @@
 //
 // MultiHeadAttention: y = softmax(q k^T / sqrt(depth)) v for each sample and head (Vaswani et al.
 // 2017), exact. Exponentials are of differences from the row's largest score, so none overflows.
-// Queries, keys and values are columns of x in the order [head][q | k | v][depth], as in the
-// attention of Dhariwal and Nichol's U-Net; y's columns are [head][depth]. A thread holds at most
-// max(131072, 32 pixels) scores at a time, twice as many in backward.
+// Queries, keys and values are columns of x in one of two orders; y's columns are [head][depth]. A thread
+// holds at most max(131072, 32 pixels) scores at a time, twice as many in backward.
 #pragma once
 
 #include <vrfm/layers/detail/attention_tiles.hpp>
 
 namespace vrfm {
+
+/// The order of the columns that attention reads.
+enum class AttentionColumns {
+  by_head,  ///< [head][q | k | v][depth]: Dhariwal and Nichol's U-Net
+  by_part   ///< [q | k | v][head][depth]: PyTorch's nn.MultiheadAttention, and timm
+};
 
 class MultiHeadAttention {
  public:
@@ -24,12 +29,15 @@ class MultiHeadAttention {
 
   /// From 3 channels columns to `channels`. Throws std::invalid_argument for extents below 1, or if
   /// the heads do not divide the channels.
-  MultiHeadAttention(int pixels, int channels, int heads) {
+  MultiHeadAttention(int pixels, int channels, int heads,
+                     AttentionColumns order = AttentionColumns::by_head) {
     expect(pixels > 0 && channels > 0, "attention needs at least one pixel and one channel, got ",
            pixels, " and ", channels);
     expect(heads > 0 && channels % heads == 0, "attention needs heads that divide its ", channels,
            " channels, got ", heads);
-    shape_ = {pixels, heads, channels / heads};
+    const int depth = channels / heads;
+    const bool by_head = order == AttentionColumns::by_head;
+    shape_ = {pixels, heads, depth, by_head ? 3 * depth : depth, by_head ? depth : channels};
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return 3 * outputs(); }

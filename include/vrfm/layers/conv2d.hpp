@@ -76,11 +76,10 @@ class Conv2d {
 
   Conv2d() = default;
 
-  /// Adds `name`.weight and `name`.bias to `list`, drawn as PyTorch's nn.Conv2d draws them from
-  /// U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel^2, or zero. Throws std::invalid_argument for
-  /// extents below 1, a negative padding, or a window larger than the padded image.
+  /// Adds `name`.weight and `name`.bias to `list`. Throws std::invalid_argument for extents below 1, a negative
+  /// padding, or a window larger than the padded image.
   Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
-         int outputs, bool zero = false)
+         int outputs, const Initializer& weight, const Initializer& bias)
       : window_(window), inputs_(inputs), outputs_(outputs) {
     expect(inputs > 0 && outputs > 0, "convolution '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
@@ -93,13 +92,18 @@ class Conv2d {
            " is larger than the image of ", window.height, " x ", window.width, " padded by ",
            window.padding);
     const auto extent = [](int n) { return static_cast<std::size_t>(n); };
-    const auto bound =
-        Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
     weight_ = list.add(
         name + ".weight",
-        {extent(outputs), extent(inputs), extent(window.kernel), extent(window.kernel)}, bound);
-    bias_ = list.add(name + ".bias", {extent(outputs)}, bound);
+        {extent(outputs), extent(inputs), extent(window.kernel), extent(window.kernel)}, weight);
+    bias_ = list.add(name + ".bias", {extent(outputs)}, bias);
   }
+
+  /// The same, drawn as PyTorch's nn.Conv2d draws them from U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel^2,
+  /// or zero.
+  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
+         int outputs, bool zero = false)
+      : Conv2d(list, name, window, inputs, outputs, start(window, inputs, zero),
+               start(window, inputs, zero)) {}
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
@@ -163,6 +167,10 @@ class Conv2d {
   }
 
  private:
+  static Initializer start(const Window& window, int inputs, bool zero) {
+    return Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
+  }
+
   template <class Ctx, class T, class Epilogue>
   KOKKOS_FUNCTION void multiply(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
                                 Update update, const Epilogue& epilogue, Arena<T>& arena) const {

@@ -106,6 +106,11 @@ struct ApplySlope {
 
 }  // namespace detail
 
+/// U(-b, b), b = sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010; PyTorch's xavier_uniform_).
+inline Initializer xavier(int inputs, int outputs) {
+  return Initializer::uniform(std::sqrt(6.0 / (double(inputs) + double(outputs))));
+}
+
 template <Activation Act = Identity>
 class Dense {
  public:
@@ -118,24 +123,26 @@ class Dense {
 
   Dense() = default;
 
-  /// Adds `name`.weight and `name`.bias to `list`, drawn as PyTorch's nn.Linear draws them from
-  /// U(-1/sqrt(inputs), 1/sqrt(inputs)), or zero. On rows that are pixels this is a 1 x 1
-  /// convolution, whose weight in PyTorch has `trailing` more extents of 1. Throws
-  /// std::invalid_argument for extents below 1.
-  Dense(ParameterList& list, const std::string& name, int inputs, int outputs, int trailing = 0,
-        bool zero = false)
+  /// Adds `name`.weight and `name`.bias to `list`. On rows that are pixels this is a 1 x 1 convolution, whose
+  /// weight in PyTorch has `trailing` more extents of 1. Throws std::invalid_argument for extents below 1.
+  Dense(ParameterList& list, const std::string& name, int inputs, int outputs,
+        const Initializer& weight, const Initializer& bias, int trailing = 0)
       : inputs_(inputs), outputs_(outputs) {
     expect(inputs > 0 && outputs > 0, "dense layer '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
     const auto rows = static_cast<std::size_t>(outputs), cols = static_cast<std::size_t>(inputs);
-    const double bound_of_inputs = 1.0 / std::sqrt(static_cast<double>(inputs));
-    const auto bound = Initializer::uniform(zero ? 0.0 : bound_of_inputs);
     std::vector<std::size_t> shape{rows, cols};
     shape.resize(static_cast<std::size_t>(2 + trailing), 1);
-    weight_ = list.add(name + ".weight", shape, bound);
-    list.add(name + ".bias", {rows}, bound);  // right behind
+    weight_ = list.add(name + ".weight", shape, weight);
+    list.add(name + ".bias", {rows}, bias);  // right behind
     if (!linear) list.note(name, "activation", Act::name);
   }
+
+  /// The same, drawn as PyTorch's nn.Linear draws them from U(-1/sqrt(inputs), 1/sqrt(inputs)), or zero.
+  Dense(ParameterList& list, const std::string& name, int inputs, int outputs, int trailing = 0,
+        bool zero = false)
+      : Dense(list, name, inputs, outputs, Initializer::uniform(zero ? 0.0 : bound_of(inputs)),
+              Initializer::uniform(zero ? 0.0 : bound_of(inputs)), trailing) {}
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
@@ -253,6 +260,8 @@ class Dense {
 
  private:
   static constexpr bool linear = std::is_same_v<Act, Identity>;
+
+  static double bound_of(int inputs) { return 1.0 / std::sqrt(static_cast<double>(inputs)); }
 
   template <class T>
   KOKKOS_INLINE_FUNCTION ConstMatrix<T> weight(const T* p) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // LabelEmbedding: one row of a table for each class label, as PyTorch's nn.Embedding: weight of
-// shape [classes + 1, width], N(0, 1) at first. The last row is the null class, which stands for a
+// shape [classes + 1, width]. The last row is the null class, which stands for a
 // label that is not given.
 #pragma once
 
@@ -63,14 +63,15 @@ class LabelEmbedding {
  public:
   LabelEmbedding() = default;
 
-  /// Adds `name`.weight to `list`. Throws std::invalid_argument for extents below 1.
-  LabelEmbedding(ParameterList& list, const std::string& name, int classes, int width)
+  /// Adds `name`.weight to `list`, drawn from N(0, deviation^2). Throws std::invalid_argument for extents below 1.
+  LabelEmbedding(ParameterList& list, const std::string& name, int classes, int width,
+                 double deviation = 1)
       : classes_(classes), width_(width) {
     expect(classes >= 1 && width >= 1, "label embedding '", name,
            "' needs at least one class and one column, got ", classes, " and ", width);
     weight_ = list.add(name + ".weight",
                        {static_cast<std::size_t>(classes) + 1, static_cast<std::size_t>(width)},
-                       Initializer::normal(1));
+                       Initializer::normal(deviation));
   }
 
   KOKKOS_INLINE_FUNCTION int classes() const { return classes_; }

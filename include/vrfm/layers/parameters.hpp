@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <vrfm/core/check.hpp>
@@ -48,13 +49,19 @@ struct Gradient {
 
 /// The distribution a slot starts from.
 struct Initializer {
-  enum class Kind { constant, uniform, normal };
+  enum class Kind { constant, uniform, normal, positions };
   Kind kind = Kind::constant;
   double scale = 0;  ///< the constant, the bound of U(-scale, scale), or the standard deviation
+  int columns = 0, across = 0;  ///< of positions
 
   static Initializer constant(double value) { return {Kind::constant, value}; }
   static Initializer uniform(double bound) { return {Kind::uniform, bound}; }
   static Initializer normal(double deviation) { return {Kind::normal, deviation}; }
+  /// Row k: sines and cosines of the place (x, y) = (k % across, k / across) on a grid, in four quarters of
+  /// the columns: sin(w x), cos(w x), sin(w y), cos(w y), w_i = 10000^(-i / (columns / 4)).
+  static Initializer positions(int columns, int across) {
+    return {Kind::positions, 0, columns, across};
+  }
 };
 
 /// One named tensor inside the flat array.
@@ -64,6 +71,7 @@ struct ParameterSlot {
   std::size_t offset = 0;
   std::size_t count = 0;
   Initializer initializer;
+  bool fixed = false;  ///< no training changes it: its gradient is 0, and optimizers leave it out
 };
 
 /// The slots of a model, in order and without gaps.
@@ -72,7 +80,7 @@ class ParameterList {
   /// Appends a slot; returns its offset. Throws std::invalid_argument if `name` is taken or an
   /// extent is zero.
   std::size_t add(const std::string& name, const std::vector<std::size_t>& shape,
-                  Initializer initializer) {
+                  Initializer initializer, bool fixed = false) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) {
       expect(extent > 0, "parameter '", name,
@@ -82,7 +90,7 @@ class ParameterList {
     for (const auto& slot : slots_) {
       expect(slot.name != name, "parameter name '", name, "' is used twice");
     }
-    slots_.push_back({name, shape, count_, count, initializer});
+    slots_.push_back({name, shape, count_, count, initializer, fixed});
     count_ += count;
     return slots_.back().offset;
   }
@@ -101,6 +109,23 @@ class ParameterList {
 
   /// Elements of the flat array.
   std::size_t count() const { return count_; }
+
+  /// The elements of [begin, end) that a training changes: where each part begins and ends, in order.
+  std::vector<std::pair<std::size_t, std::size_t>> trained(std::size_t begin,
+                                                           std::size_t end) const {
+    std::vector<std::pair<std::size_t, std::size_t>> parts;
+    for (const auto& slot : slots_) {
+      const std::size_t first = math::maximum(begin, slot.offset);
+      const std::size_t last = math::minimum(end, slot.offset + slot.count);
+      if (slot.fixed || first >= last) continue;
+      if (!parts.empty() && parts.back().second == first) {
+        parts.back().second = last;
+      } else {
+        parts.emplace_back(first, last);
+      }
+    }
+    return parts;
+  }
 
  private:
   std::vector<ParameterSlot> slots_;
@@ -129,8 +154,19 @@ struct InitializeSlot {
       T pair[2];
       stream.normal(slot, step, element & ~1u, 2, pair);
       value = scale * pair[element & 1u];
+    } else if (initializer.kind == Initializer::Kind::positions) {
+      value = position(index / initializer.columns, static_cast<int>(index % initializer.columns));
     }
     values[index] = value;
+  }
+
+  KOKKOS_FUNCTION T position(std::int64_t row, int column) const {
+    const int quarter = initializer.columns / 4, i = column % quarter;
+    const std::int64_t place =
+        column < 2 * quarter ? row % initializer.across : row / initializer.across;
+    const double w = math::exp(-9.210340371976184 * i / quarter);  // ln 10000
+    const double angle = w * static_cast<double>(place);
+    return static_cast<T>(column / quarter % 2 == 0 ? math::sin(angle) : math::cos(angle));
   }
 };
 

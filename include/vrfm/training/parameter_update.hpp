@@ -8,8 +8,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/layers/parameters.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 #include <vrfm/parallel/segment.hpp>
 #include <vrfm/training/detail/optimizer_pass.hpp>
@@ -60,12 +63,14 @@ struct FinishStep {
 template <class T, ExecutionSpace Exec, Optimizer<T> O>
 class ParameterUpdate {
  public:
-  /// The state's arrays are zero, one element for each of the segment's. Throws what the optimizer's check
-  /// throws.
-  ParameterUpdate(const Exec& exec, const O& optimizer, const Segment& segment)
+  /// The state's arrays are zero, one element for each of the segment's. Of the segment, the elements that
+  /// the list says no training changes are left out. Throws what the optimizer's check throws.
+  ParameterUpdate(const Exec& exec, const O& optimizer, const ParameterList& list,
+                  const Segment& segment)
       : exec_(exec),
         optimizer_(optimizer),
         segment_(segment),
+        trained_(list.trained(segment.begin, segment.end)),
         input_("vrfm::ParameterUpdate::input", 1) {
     optimizer.check();
     for (const char* name : O::state) {
@@ -96,17 +101,21 @@ class ParameterUpdate {
                  detail::FinishStep<T, O>{losses, row_weight, squares.data(), blocks,
                                           squares.data() + blocks, clip_norm, optimizer_, log,
                                           input_.data()});
-    detail::OptimizerPass<T, O> pass{
-        values.data() + segment_.begin, gradient + segment_.begin, {}, input_.data()};
-    for (std::size_t k = 0; k < state_.size(); ++k) pass.state[k] = state_[k].values.data();
-    flat_map(exec_, "vrfm::ParameterUpdate::update", static_cast<std::int64_t>(segment_.count()),
-             pass);
+    for (const auto& [begin, end] : trained_) {
+      detail::OptimizerPass<T, O> pass{values.data() + begin, gradient + begin, {}, input_.data()};
+      for (std::size_t k = 0; k < state_.size(); ++k) {
+        pass.state[k] = state_[k].values.data() + (begin - segment_.begin);
+      }
+      flat_map(exec_, "vrfm::ParameterUpdate::update", static_cast<std::int64_t>(end - begin),
+               pass);
+    }
   }
 
  private:
   Exec exec_;
   O optimizer_;
   Segment segment_;
+  std::vector<std::pair<std::size_t, std::size_t>> trained_;
   std::vector<NamedArray<T, Exec>> state_;
   Array<detail::StepInput<T, O>, Exec> input_;
 };

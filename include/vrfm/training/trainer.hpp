@@ -44,10 +44,10 @@ class Trainer {
     shards_.emplace(communicator, detail::partition_of<Exec>(options.batch, options_.launch),
                     parameters_.count(), options.shard_optimizer);
     if (options.ema_decay != 0) {
-      averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, segment());
+      averaged_.emplace(exec_, Averaged<O>{optimizer, options.ema_decay}, parameters_, segment());
       averaged_->fill(average_name, values_);  // again in run, after weights were loaded
     } else {
-      plain_.emplace(exec_, optimizer, segment());
+      plain_.emplace(exec_, optimizer, parameters_, segment());
     }
     gradient_.emplace(flow, objective, coupling,
                       DrawAddress{.seed = options.seed, .step = StepNumber(log_.counter())},

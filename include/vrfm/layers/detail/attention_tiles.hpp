@@ -7,43 +7,10 @@
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
+#include <vrfm/layers/detail/row_sums.hpp>
 #include <vrfm/layers/layer.hpp>
 
 namespace vrfm::detail {
-
-/// Partial results of a row's reductions: with them, reductions become vector code.
-inline constexpr int row_lanes = 32;
-
-template <class T>
-KOKKOS_INLINE_FUNCTION T row_maximum(const T* row, int count) {
-  T best[row_lanes];
-  for (int l = 0; l < row_lanes; ++l) best[l] = row[0];
-  int j = 0;
-  for (; j + row_lanes <= count; j += row_lanes) {
-    VRFM_INDEPENDENT_ITERATIONS
-    for (int l = 0; l < row_lanes; ++l) best[l] = math::maximum(best[l], row[j + l]);
-  }
-  for (; j < count; ++j) best[0] = math::maximum(best[0], row[j]);
-  for (int l = 1; l < row_lanes; ++l) best[0] = math::maximum(best[0], best[l]);
-  return best[0];
-}
-
-/// The sum of f(0), ..., f(count - 1).
-template <class T, class F>
-KOKKOS_INLINE_FUNCTION T row_sum(int count, const F& f) {
-  T sum[row_lanes];
-  for (int l = 0; l < row_lanes; ++l) sum[l] = T(0);
-  int j = 0;
-  for (; j + row_lanes <= count; j += row_lanes) {
-    VRFM_INDEPENDENT_ITERATIONS
-    for (int l = 0; l < row_lanes; ++l) sum[l] += f(j + l);
-  }
-  for (; j < count; ++j) sum[0] += f(j);
-  for (int half = row_lanes / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) sum[l] += sum[l + half];
-  }
-  return sum[0];
-}
 
 /// row[j] = exp(scale (row[j] - maximum)); returns row[j].
 template <class T>
@@ -123,6 +90,8 @@ struct AttentionShape {
   static constexpr int block_scores = 131072, least_queries = 32;
 
   int pixels = 1, heads = 1, depth = 1;
+  int next_head = 3,
+      next_part = 1;  ///< columns from one head to the next, and from queries to keys
 
   KOKKOS_INLINE_FUNCTION int queries() const {
     return math::minimum(pixels, math::maximum(least_queries, block_scores / pixels));
@@ -136,7 +105,8 @@ struct AttentionShape {
   /// Queries (part 0), keys (1) or values (2) of piece k = sample * heads + head.
   template <class M>
   KOKKOS_INLINE_FUNCTION M part(const M& x, int k, int part) const {
-    return x.row_range(k / heads * pixels, pixels).col_range((k % heads * 3 + part) * depth, depth);
+    return x.row_range(k / heads * pixels, pixels)
+        .col_range(k % heads * next_head + part * next_part, depth);
   }
   template <class M>
   KOKKOS_INLINE_FUNCTION M output(const M& y, int k) const {

@@ -44,6 +44,12 @@ struct WhereDropped {
 
 }  // namespace detail
 
+/// What the table of labels is called, and how it starts.
+struct LabelTable {
+  const char* name = "label_emb";
+  double deviation = 1;
+};
+
 template <Activation Act>
 class ConditionEmbedding {
  public:
@@ -59,13 +65,15 @@ class ConditionEmbedding {
   /// To `width` columns. `inputs`: its classes and condition_columns count. Throws std::invalid_argument
   /// naming the first impossible extent.
   ConditionEmbedding(ParameterList& list, const std::string& prefix, const ModelInputs& inputs,
-                     int width)
+                     int width, const LabelTable& table = {})
       : classes_(inputs.classes), columns_(inputs.condition_columns) {
     expect(classes_ >= 0 && columns_ >= 0, "a condition needs classes >= 0 and columns >= 0, got ",
            classes_, " and ", columns_);
     if (classes_ == 0 && columns_ == 0) return;
     width_ = width;
-    if (classes_ > 0) label_ = LabelEmbedding(list, prefix + "label_emb", classes_, width);
+    if (classes_ > 0) {
+      label_ = LabelEmbedding(list, prefix + table.name, classes_, width, table.deviation);
+    }
     if (columns_ > 0) {
       vector_ = Mlp<Act>(list, prefix + "vector_emb", {columns_, width, width});
       null_ = list.add(prefix + "vector_emb.null", {static_cast<std::size_t>(width)},

@@ -22,11 +22,18 @@ inline Embedding make_embedding(ParameterList& list, const std::string& name, in
   return Embedding(first, last);
 }
 
-/// Of a time, with periods up to 1e4: 1 -> features -> width -> width columns.
-inline TimeEmbedding make_time_embedding(ParameterList& list, const std::string& name, int features,
-                                         int width, bool zero = false) {
-  const SinusoidalEmbedding encoding(1, features, 1, 1e4);
-  return TimeEmbedding(encoding, make_embedding(list, name, features, width, width, zero));
+/// The same with weights from N(0, deviation^2) and biases of 0.
+inline Embedding make_normal_embedding(ParameterList& list, const std::string& name, int inputs,
+                                       int hidden, int outputs, double deviation) {
+  const auto weight = Initializer::normal(deviation), bias = Initializer::constant(0);
+  const Dense<Silu> first(list, name + ".0", inputs, hidden, weight, bias);
+  const Dense<> last(list, name + ".2", hidden, outputs, weight, bias);
+  return Embedding(first, last);
+}
+
+/// What a time is encoded to first, with periods up to 1e4: 1 -> features columns.
+inline SinusoidalEmbedding time_encoding(int features) {
+  return SinusoidalEmbedding(1, features, 1, 1e4);
 }
 
 }  // namespace vrfm

@@ -33,6 +33,8 @@ struct TimeConditioningOptions {
   int width = 512;     ///< of e
   bool time = true;    ///< whether t is seen
   bool span = false;   ///< whether s - t is
+  const char* name = "time_embed";
+  double deviation = 0;  ///< of t's weights at first; 0: as PyTorch's nn.Linear
 };
 
 class TimeConditioning {
@@ -50,8 +52,18 @@ class TimeConditioning {
   /// Throws std::invalid_argument for impossible extents.
   TimeConditioning(ParameterList& list, const std::string& prefix, const TimeConditioningOptions& o)
       : o_(o) {
-    if (o.time) time_ = make_time_embedding(list, prefix + "time_embed", o.features, o.width);
-    if (o.span) span_ = make_time_embedding(list, prefix + "span_embed", o.features, o.width, true);
+    const auto encoding = time_encoding(o.features);
+    if (o.time && o.deviation > 0) {
+      time_ = TimeEmbedding(encoding, make_normal_embedding(list, prefix + o.name, o.features,
+                                                            o.width, o.width, o.deviation));
+    } else if (o.time) {
+      time_ = TimeEmbedding(encoding,
+                            make_embedding(list, prefix + o.name, o.features, o.width, o.width));
+    }
+    if (o.span) {
+      span_ = TimeEmbedding(encoding, make_embedding(list, prefix + "span_embed", o.features,
+                                                     o.width, o.width, true));
+    }
   }
 
   KOKKOS_INLINE_FUNCTION int outputs() const { return o_.width; }

@@ -9,10 +9,10 @@
 #pragma once
 
 #include <vrfm/models/blocks/down_path.hpp>
-#include <vrfm/models/blocks/image_rows.hpp>
+#include <vrfm/models/blocks/image_condition.hpp>
+#include <vrfm/models/blocks/seen_images.hpp>
 #include <vrfm/models/blocks/time_conditioning.hpp>
 #include <vrfm/models/latent_model.hpp>
-#include <vrfm/models/unet/condition.hpp>
 
 namespace vrfm {
 
@@ -33,7 +33,7 @@ class UnetPosterior {
 
   template <class T>
   struct Saved {
-    UnetCondition::Saved<T> condition;
+    ImageCondition::Saved<T> condition;
     TimeConditioning::Saved<T> time;
     DownPath::Saved<T> down;
     GroupNorm<Silu>::Saved<T> norm;
@@ -44,26 +44,22 @@ class UnetPosterior {
 
   /// Throws std::invalid_argument naming the first impossible option, or if no image is seen.
   UnetPosterior(ParameterList& list, const std::string& name, const UnetPosteriorOptions& options)
-      : o_(options), image_channels_(options.path.channels) {
+      : o_(options), seen_(options.input, pixels(), options.path.channels, options.field_channels) {
     expect(o_.latent >= 1, "the posterior needs latent >= 1, got ", o_.latent);
-    expect(o_.field_channels >= 0, "the posterior needs field_channels >= 0, got ",
-           o_.field_channels);
     DownPathOptions& path = o_.path;
-    path.channels = o_.field_channels;
-    for (const auto input : images) path.channels += sees(input) ? image_channels_ : 0;
-    expect(path.channels > 0, "the posterior needs at least one image of {x0, x1, x_t}");
+    path.channels = seen_.channels();
     path.dropout = 0;
     path.embedding = 4 * path.base;
-    if (sees(EncoderInput::t)) {
+    if (seen_.sees(EncoderInput::t)) {
       time_ = TimeConditioning(list, name + '.', {.features = path.base, .width = path.embedding});
     } else if (o_.classes > 0 || o_.condition_columns > 0) {
       time_ = TimeConditioning(list, name + '.', {.width = path.embedding, .time = false});
     }
-    condition_ = UnetCondition(list, name + '.',
-                               {.inputs = {.classes = o_.classes,
-                                           .condition_columns = o_.condition_columns,
-                                           .field_columns = pixels() * o_.field_channels},
-                                .embedding = path.embedding});
+    condition_ = ImageCondition(list, name + '.',
+                                {.inputs = {.classes = o_.classes,
+                                            .condition_columns = o_.condition_columns,
+                                            .field_columns = pixels() * o_.field_channels},
+                                 .embedding = path.embedding});
     path.conditioning = conditioned() ? Conditioning::adaptive_norm : Conditioning::none;
     int number = 0;
     down_ = DownPath(list, name + ".input_blocks", path, number);
@@ -93,7 +89,7 @@ class UnetPosterior {
     const Matrix<T> seen = arena.take(rows * pixels(), o_.path.channels),
                     told = arena.take(rows, condition_.cols());
     condition_.forward(ctx, p, inputs.condition, told, save ? &saved->condition : nullptr, arena);
-    gather(ctx, inputs, told, seen);
+    seen_.gather(ctx, inputs, condition_.field(told), seen);
     Matrix<T> e;
     if (conditioned()) {
       e = arena.take(rows, time_.outputs());
@@ -141,7 +137,7 @@ class UnetPosterior {
       const Matrix<T> dembedding = condition_.embedding(dtold);
       if (!dembedding.empty()) ctx.map(rows, de.cols, Copy<T>{de, dembedding});
       if (!dseen.empty()) {
-        detail::from_pixels<Ctx, T>(ctx, field_columns(dseen), condition_.field(dtold), pixels());
+        detail::from_pixels<Ctx, T>(ctx, seen_.field(dseen), condition_.field(dtold), pixels());
       }
       condition_.backward(ctx, p, g, dtold, dcondition, saved.condition, arena);
     }
@@ -149,33 +145,8 @@ class UnetPosterior {
   }
 
  private:
-  static constexpr EncoderInput images[] = {EncoderInput::x0, EncoderInput::x1, EncoderInput::x_t};
-
-  bool sees(EncoderInput input) const { return contains(o_.input, input); }
-  bool conditioned() const { return sees(EncoderInput::t) || condition_.has_embedding(); }
+  bool conditioned() const { return seen_.sees(EncoderInput::t) || condition_.has_embedding(); }
   int pixels() const { return o_.path.height * o_.path.width; }
-
-  template <class T>
-  Matrix<T> field_columns(Matrix<T> seen) const {
-    return seen.col_range(seen.cols - o_.field_channels, o_.field_channels);
-  }
-
-  /// seen: rows that are pixels, columns [each image | field].
-  template <class Ctx, class T>
-  void gather(const Ctx& ctx, const LatentInputs<T>& inputs, Matrix<T> told, Matrix<T> seen) const {
-    int channel = 0;
-    for (const auto input : images) {
-      if (!sees(input)) continue;
-      const ConstMatrix<T> from = input == EncoderInput::x0   ? inputs.x0
-                                  : input == EncoderInput::x1 ? inputs.x1
-                                                              : inputs.x_t;
-      detail::to_pixels<Ctx, T>(ctx, from, seen.col_range(channel, image_channels_), pixels());
-      channel += image_channels_;
-    }
-    if (condition_.has_field()) {
-      detail::to_pixels<Ctx, T>(ctx, condition_.field(told), field_columns(seen), pixels());
-    }
-  }
 
   template <class T>
   PerStage<Matrix<T>> take_outputs(int rows, Arena<T>& arena) const {
@@ -188,8 +159,8 @@ class UnetPosterior {
   }
 
   UnetPosteriorOptions o_;
-  int image_channels_ = 0;  // of one image
-  UnetCondition condition_;
+  SeenImages seen_;
+  ImageCondition condition_;
   TimeConditioning time_;
   DownPath down_;
   GroupNorm<Silu> norm_;

@@ -10,9 +10,9 @@
 
 #include <limits>
 
+#include <vrfm/models/blocks/image_condition.hpp>
 #include <vrfm/models/blocks/image_rows.hpp>
 #include <vrfm/models/blocks/time_conditioning.hpp>
-#include <vrfm/models/unet/condition.hpp>
 #include <vrfm/models/unet/trunk.hpp>
 #include <vrfm/models/velocity_model.hpp>
 
@@ -34,7 +34,7 @@ class UnetVelocity {
   static constexpr bool host_only = true;
 
   template <class T>
-  using PreparedSaved = UnetCondition::Saved<T>;
+  using PreparedSaved = ImageCondition::Saved<T>;
 
   template <class T>
   struct Saved {
@@ -63,16 +63,16 @@ class UnetVelocity {
     with_field.channels += o_.field_channels;
     int number = 0;
     const DownPath down(list, prefix + "input_blocks", with_field, number);
-    condition_ = UnetCondition(list, prefix,
-                               {.inputs = {.latent = o_.latent,
-                                           .classes = o_.classes,
-                                           .condition_columns = o_.condition_columns,
-                                           .field_columns = pixels() * o_.field_channels,
-                                           .second_time = o_.second_time},
-                                .fusion = o_.fusion,
-                                .latent_width = o_.latent_width,
-                                .embedding = path.embedding,
-                                .bottleneck = down.channels()});
+    condition_ = ImageCondition(list, prefix,
+                                {.inputs = {.latent = o_.latent,
+                                            .classes = o_.classes,
+                                            .condition_columns = o_.condition_columns,
+                                            .field_columns = pixels() * o_.field_channels,
+                                            .second_time = o_.second_time},
+                                 .fusion = o_.fusion,
+                                 .latent_width = o_.latent_width,
+                                 .embedding = path.embedding,
+                                 .bottleneck = down.channels()});
     trunk_ = UnetTrunk(list, prefix, path, down, condition_.sums(), number);
   }
 
@@ -198,7 +198,7 @@ class UnetVelocity {
 
   UnetOptions o_ = {};
   TimeConditioning time_;
-  UnetCondition condition_;
+  ImageCondition condition_;
   UnetTrunk trunk_;
 };
 

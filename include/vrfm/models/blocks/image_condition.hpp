@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// UnetCondition: what the networks of images are told of z and c, prepared once for a whole path: the
+// ImageCondition: what the networks of images are told of z and c, prepared once for a whole path: the
 // columns [embedding | bottleneck | field]. The embedding, that of z, of the label and of the vector
 // added up, is added to that of t; the bottleneck's features take z in its place (Fusion); the field lies
 // beside the image's channels and is zero where c is dropped. Parameters: <prefix>latent_embed,
@@ -12,18 +12,19 @@
 
 namespace vrfm {
 
-/// Where z enters a U-Net.
+/// Where z enters: as part of the embedding, or a U-Net's bottleneck.
 enum class Fusion { adaptive_norm, bottleneck_sum };
 
-struct UnetConditionOptions {
+struct ImageConditionOptions {
   ModelInputs inputs = {};
   Fusion fusion = Fusion::adaptive_norm;
   int latent_width = 512;  ///< hidden width of z's embedding
   int embedding = 512;     ///< columns of the embedding
   int bottleneck = 256;    ///< channels of the bottleneck
+  LabelTable labels = {};
 };
 
-class UnetCondition {
+class ImageCondition {
  public:
   template <class T>
   struct Saved {
@@ -34,16 +35,16 @@ class UnetCondition {
   };
 
   /// Of nothing.
-  UnetCondition() = default;
+  ImageCondition() = default;
 
   /// Throws std::invalid_argument naming the first impossible extent.
-  UnetCondition(ParameterList& list, const std::string& prefix, const UnetConditionOptions& o)
+  ImageCondition(ParameterList& list, const std::string& prefix, const ImageConditionOptions& o)
       : o_(o) {
     if (o.inputs.latent > 0) {
       latent_ = make_embedding(list, prefix + "latent_embed", o.inputs.latent, o.latent_width,
                                sums() ? o.bottleneck : o.embedding);
     }
-    condition_ = ConditionEmbedding<Silu>(list, prefix, o.inputs, o.embedding);
+    condition_ = ConditionEmbedding<Silu>(list, prefix, o.inputs, o.embedding, o.labels);
   }
 
   KOKKOS_INLINE_FUNCTION const ModelInputs& inputs() const { return o_.inputs; }
@@ -134,7 +135,7 @@ class UnetCondition {
     return sums() ? bottleneck(prepared) : embedding(prepared);
   }
 
-  UnetConditionOptions o_ = {};
+  ImageConditionOptions o_ = {};
   Embedding latent_;
   ConditionEmbedding<Silu> condition_;
 };
