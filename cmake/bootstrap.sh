@@ -33,8 +33,8 @@ step() {
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   die "this set-up knows Debian and its descendants only; elsewhere install a C++20 compiler," \
-    "CMake >= 3.25, Ninja, Eigen >= 3.4, Catch2, CLI11, nlohmann-json, libpng, Google Benchmark," \
-    "Random123, gnuplot and Kokkos >= 3.4.01 with OpenMP, and name Kokkos' prefix in Kokkos_ROOT" \
+    "CMake >= 3.25, Ninja, Eigen >= 3.4, Catch2, CLI11, nlohmann-json, libpng, zlib, Google Benchmark," \
+    "Random123, gnuplot, for many ranks an MPI, and Kokkos >= 3.4.01 with OpenMP, and name Kokkos' prefix in Kokkos_ROOT" \
     "(spack: export Kokkos_ROOT=\$(spack location -i kokkos+openmp); modules: load kokkos, or" \
     "export Kokkos_ROOT=<its prefix>), then run cmake --workflow --preset test"
 fi

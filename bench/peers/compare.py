@@ -4,7 +4,7 @@
 step, the same threads. Both sides stay started and take turns; a figure is the median of the turns,
 a ratio is vrfm's time over PyTorch's. Prints a Markdown table, PyTorch's fastest way first.
 
-  compare.py PEER [--threads 2] [--turns 7] [--only WORD] [--device cuda] [--images]
+  compare.py PEER [--threads 2] [--turns 7] [--only WORD] [--device cuda] [--images] [--transformers]
 
 PEER is the program vrfm_peer of the preset bench, or of the preset cuda for the GPU. Needs torch 2.13
 and torchdiffeq. On the GPU torch.compile records CUDA graphs (mode reduce-overhead), and there is a
@@ -33,6 +33,7 @@ parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 parser.add_argument("--only", default="", help="only the cases whose name contains this")
 parser.add_argument("--images", action="store_true",
                     help="the networks of images instead (needs torchcfm)")
+parser.add_argument("--transformers", action="store_true", help="SiT instead (needs timm)")
 options = parser.parse_args()
 os.environ.update(OMP_NUM_THREADS=str(options.threads), OMP_PROC_BIND="false")
 
@@ -308,11 +309,16 @@ if on_gpu:
     cases.append(("product of bfloat16 matrices, 4096³", "gemm 4096 50", 50,
                   {"torch.mm": products(4096, 50)}))
 
+networks = []
 if options.images:
+    networks += [("residual", "MNIST", 64), ("unet", "CIFAR-10 U-Net", 16)]
+if options.transformers:
+    networks += [("sit-s", "SiT-S/2", 16), ("sit-xl", "SiT-XL/2", 2)]
+if networks:
     import images
 
     cases.clear()
-    for network, name, batch in (("residual", "MNIST", 64), ("unet", "CIFAR-10 U-Net", 16)):
+    for network, name, batch in networks:
         for what, order, work in (("training step", "images", images.training),
                                   ("Euler step", "draw", images.euler)):
             ways = {way: work(network, batch, 2, f)

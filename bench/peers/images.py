@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""PyTorch's side of compare.py for images: the U-Net of CIFAR-10 from torchcfm, and the residual network
-of MNIST, both in the channels-last layout, with the same training step and the same samples as
-vrfm_peer. Needs torchcfm 1.0.7.
+"""PyTorch's side of compare.py for images: the U-Net of CIFAR-10 from torchcfm, the residual network of MNIST,
+both in the channels-last layout, and SiT-S/2 and XL/2 (that of tests/golden/make_sit.py, of one label), with
+the same training step and the same samples as vrfm_peer. Needs torchcfm 1.0.7, or for SiT timm 1.0.
 """
 import math
+import pathlib
+import sys
 
 import torch
 from torch import nn
@@ -51,8 +53,21 @@ def unet():
                             attention_resolutions="16", dropout=0.1)
 
 
+def sit(depth, width, heads):
+    sys.path.append(str(pathlib.Path(__file__).parents[2] / "tests" / "golden"))
+    from make_sit import SiT
+
+    class OfOneLabel(SiT):
+        def forward(self, t, x):
+            return super().forward(x, t, torch.zeros(len(x), dtype=torch.int64))
+
+    return OfOneLabel(32, 2, width, depth, heads, 1000)
+
+
 def make(network):
     """The network and the shape of its images."""
+    if network.startswith("sit-"):
+        return sit(*{"sit-s": (12, 384, 6), "sit-xl": (28, 1152, 16)}[network]), (4, 32, 32)
     model = unet() if network == "unet" else Residual()
     return model.to(memory_format=torch.channels_last), (3, 32, 32) if network == "unet" else (1, 28, 28)
 

@@ -5,7 +5,7 @@ own, programs and libraries included. Prints a Markdown table.
 
   memory.py PEER [--threads 2]
 
-PEER is the program vrfm_peer of the preset bench. Needs torch 2.13 and torchcfm 1.0.7.
+PEER is the program vrfm_peer of the preset bench. Needs torch 2.13, torchcfm 1.0.7 and timm 1.0.
 """
 import argparse
 import os
@@ -34,7 +34,8 @@ def most_resident(command, order=""):
 
 print("| case | vrfm | PyTorch, eager | ratio |")
 print("|---|---|---|---|")
-for network, name, batch in (("residual", "MNIST", 64), ("unet", "CIFAR-10 U-Net", 16)):
+for network, name, batch in (("residual", "MNIST", 64), ("unet", "CIFAR-10 U-Net", 16),
+                             ("sit-s", "SiT-S/2", 16), ("sit-xl", "SiT-XL/2", 2)):
     for what, order, work in (("training step", "images", "training"), ("Euler step", "draw", "euler")):
         own = most_resident([options.peer], f"{order} {network} {batch} 2\n")
         code = f"import images; images.{work}('{network}', {batch}, 2, lambda f: f)()"

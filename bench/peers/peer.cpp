@@ -8,8 +8,9 @@
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
 //   gemm EXTENT N                      N products of square bfloat16 matrices
-//   images unet|residual BATCH N       N training steps of the rectified flow of CIFAR-10 or MNIST
-//   draw unet|residual COUNT STEPS     images of that flow by Euler steps
+//   images NETWORK BATCH N             N training steps of the rectified flow of CIFAR-10 (unet), MNIST
+//                                      (residual), or of latents by SiT-S/2 or XL/2 (sit-s, sit-xl)
+//   draw NETWORK COUNT STEPS           images of that flow by Euler steps
 #include <array>
 #include <functional>
 #include <iostream>
@@ -20,6 +21,7 @@
 #include <string>
 
 #include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/transformer/networks.hpp>
 #include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
 
@@ -101,6 +103,12 @@ class Peer {
       if (network == "unet") {
         return images(unet_, {.velocity = {.path = {.conditioning = vrfm::Conditioning::additive}}},
                       train, count, steps);
+      }
+      if (network.starts_with("sit-")) {
+        const char* size = network == "sit-s" ? "S" : "XL";
+        return images(sit_[network],
+                      {.velocity = {.trunk = vrfm::sit_size(size, 2), .learn_sigma = true}}, train,
+                      count, steps);
       }
       vrfm::expect(network == "residual", "unknown network '", network, "'");
       return images(residual_, {}, train, count, steps);
@@ -187,6 +195,7 @@ class Peer {
   std::map<std::array<int, 3>, std::function<void(int)>> trainings_;
   std::unique_ptr<Images<vrfm::UnetNetworks>> unet_;
   std::unique_ptr<Images<vrfm::ResidualNetworks>> residual_;
+  std::map<std::string, std::unique_ptr<Images<vrfm::TransformerNetworks>>> sit_;
 };
 
 }  // namespace

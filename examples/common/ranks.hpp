@@ -5,6 +5,7 @@
 // wrong on one of them ends all, with one message.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdarg>
@@ -97,7 +98,9 @@ class Ranks {
         if (done != 0) break;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         const auto waited = std::chrono::steady_clock::now() - begin;
-        if ((own_error || heard_of_one) && waited > std::chrono::seconds(10)) {
+        // The lowest rank with an error is the first to speak, and ends the others.
+        const auto turn = std::chrono::milliseconds(200 * std::min(communicator_->rank(), 20));
+        if ((own_error || heard_of_one) && waited > std::chrono::seconds(10) + turn) {
           return {false, own_error, false};
         }
       }
@@ -152,6 +155,14 @@ inline bool is_root() { return communicator().is_root(); }
   std::vfprintf(stderr, format, arguments);
   va_end(arguments);
   std::fputc('\n', stderr);
+}
+
+/// One line on the standard error, of this rank, which need not be what the others see.
+inline void say_as_rank(const std::string& line) {
+  const std::string who = communicator().size() > 1 && !is_root()
+                              ? "rank " + std::to_string(communicator().rank()) + ": "
+                              : "";
+  std::fprintf(stderr, "%s%s\n", who.c_str(), line.c_str());
 }
 
 }  // namespace common

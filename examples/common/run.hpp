@@ -122,6 +122,7 @@ struct RunOptions {
   std::filesystem::path average =
       {};  ///< and of their moving average; empty: it is all that is kept
   std::function<void()> before_writing = {};  ///< called before each checkpoint
+  vrfm::Settings alike = {};  ///< further options that all ranks must be given alike
 };
 
 /// Throws std::runtime_error on a rank whose settings, such as its data, are not those of rank 0.
@@ -178,7 +179,15 @@ class TrainingRun {
         checkpoints_(checkpoints),
         options_(options),
         losses_(terms) {
-    check_settings(options.settings);
+    // Whatever decides which calls ranks make together.
+    vrfm::Settings everywhere = options.settings;
+    everywhere.insert(options.alike.begin(), options.alike.end());
+    everywhere["--output"] = options.weights.parent_path().string();
+    everywhere["--iterations"] = std::to_string(options.iterations);
+    everywhere["--checkpoint-every"] = std::to_string(options.checkpoint_every);
+    everywhere["--compare-ranks"] = std::to_string(options.compare_every);
+    everywhere["--resume"] = options.resume ? "on" : "off";
+    check_settings(everywhere);
     if (options.resume) resume(terms);
     vrfm::check_replicas(trainer);  // that all ranks read the same
     first_step_ = trainer.step();
@@ -187,6 +196,7 @@ class TrainingRun {
   /// Trains to the end, or to the step at which `stop` comes; writes a checkpoint, and at the end the
   /// weights. Returns whether it is the end.
   bool train(const vrfm::StopSignal& stop, std::vector<vrfm::PeriodicAction> actions = {}) {
+    if (communicator().size() > 1) say("%s", backend_text(flow_.exec()).c_str());
     Progress progress(options_.name, trainer_.options().batch);
     actions.insert(
         actions.begin(),
@@ -237,7 +247,7 @@ class TrainingRun {
   void resume(std::span<const char* const> terms) {
     const auto found = checkpoints_.load_newest(
         trainer_, options_.settings,
-        [](const std::string& error) { say("skipped a damaged checkpoint: %s", error.c_str()); });
+        [](const std::string& error) { say_as_rank("skipped a damaged checkpoint: " + error); });
     const char* name = options_.name.c_str();
     if (!found) {
       if (std::filesystem::exists(options_.weights)) {

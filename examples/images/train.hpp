@@ -73,6 +73,8 @@ class Training {
       with_objective(settings_, vrfm::UniformTime{}, [this](const auto& objective) {
         with_matmul_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
       });
+    } catch (const vrfm::RankError&) {
+      throw;
     } catch (const std::exception& error) {
       // The library knows the images at a time by another name.
       const std::string what = error.what();
@@ -111,7 +113,9 @@ class Training {
                      .losses = output_ / losses_file,
                      .weights = output_ / "weights.safetensors",
                      .average = output_ / "weights-ema.safetensors",
-                     .before_writing = [this] { replace_earlier(); }},
+                     .before_writing = [this] { replace_earlier(); },
+                     .alike = {{"--sample-every", std::to_string(options_.sample_every)},
+                               {"--shard-optimizer", options_.shard_optimizer ? "on" : "off"}}},
                     Objective::terms);
     const auto paint = [&] {
       replace_earlier();

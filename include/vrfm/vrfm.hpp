@@ -3,7 +3,8 @@
 // The whole library but the files (vrfm/io, vrfm/training/weights.hpp, checkpoint.hpp and checkpoint_folder.hpp,
 // vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
-// (vrfm/models/residual/networks.hpp and vrfm/models/unet/networks.hpp).
+// (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp and
+// vrfm/models/autoencoder/autoencoder.hpp).
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>

@@ -151,6 +151,13 @@ TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
   check<E>("5 x 5, padding 2", conv(4, 4, 5, 1, 2, 1, 2));
   check<E>("4 x 4 patches", conv(8, 8, 4, 4, 0, 2, 3));
   check<E>("wide padding", conv(2, 2, 1, 1, 1, 2, 2));
+  const auto behind = [](int height, int width, int stride) {
+    return [=](ParameterList& l) {
+      return Conv2d(l, "conv", Window{height, width, 3, stride, 0, 1}, 2, 3);
+    };
+  };
+  check<E>("padding behind alone, stride 2", behind(4, 6, 2));
+  check<E>("padding behind alone", behind(3, 4, 1));
 }
 
 TEMPLATE_LIST_TEST_CASE("group norms conform", "[layers]", test::Spaces) {

@@ -29,11 +29,12 @@ struct Problem {
 };
 
 // Those of the networks: 3 x 3 with a border, with a stride, without a border, 1 x 1; of one channel
-// and of three, of odd extents, of one sample and of none.
-const Problem problems[] = {
-    {4, {8, 8, 3, 1, 1}, 16, 32}, {3, {8, 8, 3, 2, 1}, 16, 16}, {2, {9, 7, 3, 2, 0}, 5, 7},
-    {5, {7, 5, 3, 1, 0}, 3, 20},  {2, {28, 28, 3, 1, 1}, 1, 8}, {2, {12, 12, 3, 1, 1}, 8, 1},
-    {1, {11, 13, 5, 2, 2}, 6, 9}, {1, {6, 6, 1, 1, 0}, 32, 48}, {0, {8, 8, 3, 1, 1}, 4, 4}};
+// and of three, of odd extents, of one sample and of none, with padding behind alone.
+const Problem problems[] = {{4, {8, 8, 3, 1, 1}, 16, 32}, {3, {8, 8, 3, 2, 1}, 16, 16},
+                            {2, {9, 7, 3, 2, 0}, 5, 7},   {5, {7, 5, 3, 1, 0}, 3, 20},
+                            {2, {28, 28, 3, 1, 1}, 1, 8}, {2, {12, 12, 3, 1, 1}, 8, 1},
+                            {1, {11, 13, 5, 2, 2}, 6, 9}, {1, {6, 6, 1, 1, 0}, 32, 48},
+                            {0, {8, 8, 3, 1, 1}, 4, 4},   {2, {8, 8, 3, 2, 0, 1}, 8, 16}};
 
 std::vector<double> joined(const std::vector<std::vector<double>>& parts) {
   std::vector<double> all;

@@ -137,6 +137,8 @@ ends "no data on rank 1" "rank 1: .*nowhere" 3 --resume --iterations 12
 "$standins" mnist --train 55 --test 20 --output "$dir/others" >"$dir/out" || fail "stand-in sets"
 SPECIAL=2 BEFORE="set -- \"\$1\" train $(echo "$numbers" | sed "s|$dir/mnist|$dir/others/mnist|") --iterations 12 --output $dir/bad --overwrite"
 ends "other data on rank 2" "rank 2: expected the settings of rank 0, found 'data' to be '55 images" 3 --iterations 12 --overwrite
+SPECIAL=1 BEFORE="set -- \"\$1\" train $numbers --iterations 15 --output $dir/bad --overwrite"
+ends "another length on rank 1" "rank 1: expected the settings of rank 0, found '--iterations' to be '15', not '12'" 3 --iterations 12 --overwrite
 SPECIAL=0 BEFORE="ulimit -f 8"
 # shellcheck disable=SC2086
 ends "no space on the root" ".*File too large" 3 --resume --iterations 12 $every

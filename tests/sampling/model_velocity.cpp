@@ -214,6 +214,42 @@ TEMPLATE_TEST_CASE("guidance leads away from the field without the condition", "
   }
 }
 
+TEMPLATE_TEST_CASE("guidance reaches the times and channels that it is for", "[sampling]", float,
+                   double) {
+  using T = TestType;
+  const auto flow = conditional_flow<T>();
+  const auto condition = some_condition<T>();
+  const auto z = table<T, Space>(5, 2, Numbers(1).take(10));
+  const auto start = Numbers(2).take(10);
+  const auto with = [&](double guidance, const GuidanceReach& reach) {
+    return velocity_of(
+        flow, {.latents = z, .condition = condition, .guidance = guidance, .reach = reach});
+  };
+  const auto at = [&](double guidance, const GuidanceReach& reach = {}) {
+    return velocity_at<T>(with(guidance, reach), start);
+  };
+  for (const double g : {0.0, 2.0}) {
+    // The field is asked at t = 0.
+    CHECK(at(g, {.from = 0, .to = 0}) == at(g));
+    CHECK(at(g, {.from = -1, .to = 0.5}) == at(g));
+    CHECK(at(g, {.from = 0.01, .to = 1}) == at(1));
+    CHECK(at(g, {.from = -1, .to = -0.01}) == at(1));
+    const auto all = at(g), none = at(1);
+    std::vector<double> expected;
+    for (std::size_t k = 0; k < all.size(); ++k) expected.push_back(k % 2 == 0 ? all[k] : none[k]);
+    CHECK(at(g, {.channels = 1, .of = 2}) == expected);
+  }
+  const auto refused_reach = [&](const GuidanceReach& reach) {
+    return thrown<std::invalid_argument>([&] { with(2, reach); });
+  };
+  CHECK(
+      contains(refused_reach({.from = 0.5, .to = 0.25}),
+               "guidance reaches from t = 0.5 to 0.25: expected a first time that is not behind"));
+  CHECK(contains(refused_reach({.channels = 3, .of = 2}), "guidance reaches 3 of 2 channels"));
+  CHECK(contains(refused_reach({.channels = 1, .of = 3}),
+                 "channels that divide the 2 columns of the field"));
+}
+
 TEST_CASE("guided samples depend on seed, id and condition alone", "[sampling]") {
   const auto flow = conditional_flow<float>();
   const ConditionTables<float, Space> condition{.labels = labels_of<Space>({1}),

@@ -83,11 +83,11 @@ class Conv2d {
       : window_(window), inputs_(inputs), outputs_(outputs) {
     expect(inputs > 0 && outputs > 0, "convolution '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
-    expect(window.kernel > 0 && window.stride > 0 && window.padding >= 0, "convolution '", name,
-           "' needs kernel >= 1, stride >= 1 and padding >= 0, got ", window.kernel, ", ",
-           window.stride, " and ", window.padding);
-    expect(math::minimum(window.height, window.width) > 0 &&
-               math::minimum(window.height, window.width) + 2 * window.padding >= window.kernel,
+    expect(window.kernel > 0 && window.stride > 0 && window.padding >= 0 && window.behind >= 0,
+           "convolution '", name, "' needs kernel >= 1, stride >= 1 and padding >= 0, got ",
+           window.kernel, ", ", window.stride, " and ", window.padding);
+    const int smaller = math::minimum(window.height, window.width);
+    expect(smaller > 0 && smaller + 2 * window.padding + window.behind >= window.kernel,
            "convolution '", name, "': the kernel of ", window.kernel, " x ", window.kernel,
            " is larger than the image of ", window.height, " x ", window.width, " padded by ",
            window.padding);

@@ -18,6 +18,7 @@ namespace vrfm {
 struct Window {
   int height = 0, width = 0;  ///< of the input image
   int kernel = 1, stride = 1, padding = 0;
+  int behind = 0;  ///< further padding, below and to the right alone
 
   KOKKOS_INLINE_FUNCTION int out_height() const { return out(height); }
   KOKKOS_INLINE_FUNCTION int out_width() const { return out(width); }
@@ -27,7 +28,7 @@ struct Window {
 
  private:
   KOKKOS_INLINE_FUNCTION int out(int extent) const {
-    const int last = extent + 2 * padding - kernel;
+    const int last = extent + 2 * padding + behind - kernel;
     return (stride == 1 ? last : last / stride) + 1;
   }
 };

@@ -100,8 +100,10 @@ class MpiMessenger {
   void begin(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) const {
     auto& requests = state_->requests;
     requests.clear();
+    state_->senders.clear();
     for (const Incoming& in : incoming) {
       each_part(in.bytes, [&](std::size_t first, int bytes) {
+        state_->senders.push_back(in.from);
         requests.push_back(MPI_REQUEST_NULL);
         detail::check_mpi(MPI_Irecv(static_cast<char*>(in.data) + first, bytes, MPI_BYTE, in.from,
                                     detail::message_tag, state_->comm, &requests.back()),
@@ -117,6 +119,7 @@ class MpiMessenger {
                           "MPI_Isend");
       });
     }
+    state_->statuses.assign(requests.size(), MPI_Status{});
   }
 
   bool test() const {
@@ -139,7 +142,7 @@ class MpiMessenger {
       std::this_thread::yield();  // there may be more ranks than cores
       const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
       if (waited.count() <= patience_) continue;
-      const std::string own = text("waited ", patience_, " s for the other ranks");
+      const std::string own = text("waited ", patience_, " s for ", missing());
       fail(own);
       give_up();
       throw std::runtime_error("vrfm: " + own);
@@ -167,6 +170,8 @@ class MpiMessenger {
     MPI_Comm comm = MPI_COMM_NULL, farewell = MPI_COMM_NULL;
     int rank = 0, size = 1;
     std::vector<MPI_Request> requests;  // of which the first `received` receive
+    std::vector<int> senders;           // of those
+    std::vector<MPI_Status> statuses;   // of the requests
     std::size_t received = 0;
     std::string last_words;  // outlives the requests that send it
     bool failed = false;
@@ -209,6 +214,17 @@ class MpiMessenger {
     return text("rank ", status.MPI_SOURCE, ": ", reason);
   }
 
+  /// "rank 1, 3": who has not sent what this rank waits for.
+  std::string missing() const {
+    std::string ranks;
+    for (std::size_t k = 0; k < state_->received; ++k) {
+      int there = 0;
+      MPI_Request_get_status(state_->requests[k], &there, MPI_STATUS_IGNORE);
+      if (there == 0) ranks += text(ranks.empty() ? "rank " : ", ", state_->senders[k]);
+    }
+    return ranks.empty() ? "other ranks to receive" : ranks;
+  }
+
   std::span<MPI_Request> being_received() const {
     return {state_->requests.data(), state_->received};
   }
@@ -224,9 +240,14 @@ class MpiMessenger {
 
   bool done() const {
     int done = 0;
-    detail::check_mpi(MPI_Testall(static_cast<int>(state_->requests.size()),
-                                  state_->requests.data(), &done, MPI_STATUSES_IGNORE),
-                      "MPI_Testall");
+    const int code = MPI_Testall(static_cast<int>(state_->requests.size()), state_->requests.data(),
+                                 &done, state_->statuses.data());
+    if (code == MPI_ERR_IN_STATUS) {
+      for (const MPI_Status& status : state_->statuses) {
+        if (status.MPI_ERROR != MPI_ERR_PENDING) detail::check_mpi(status.MPI_ERROR, "MPI_Testall");
+      }
+    }
+    detail::check_mpi(code, "MPI_Testall");
     return done != 0;
   }
 

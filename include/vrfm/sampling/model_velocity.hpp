@@ -4,7 +4,8 @@
 // p(z | x0, c) or given, and one condition c; what depends on them alone is computed once, by the
 // model's prepare (Guo and Schwing 2025). With guidance g it is v_null + g (v_c - v_null), where
 // v_null is the velocity without the condition and z is the same in both (Ho and Salimans 2022): g = 1
-// is the conditional field, g = 0 the one without. A flow map is integrated as u(x, t, t).
+// is the conditional field, g = 0 the one without. Guidance may be for some times alone (Kynkaanniemi et al.
+// 2024, "Applying guidance in a limited interval") and for some channels (SiT guides the first 3 of 4). A flow map is integrated as u(x, t, t).
 #pragma once
 
 #include <cmath>
@@ -18,18 +19,29 @@ namespace vrfm {
 
 namespace detail {
 
-/// Element: v = v_null + g (v - v_null)
+/// Element: v = v_null + g (v - v_null), where guidance reaches; elsewhere v stays.
 template <class T>
 struct Guide {
-  T guidance;
-  ConstMatrix<T> v_null;
+  T guidance, from, to;
+  int channels, of;
+  ConstMatrix<T> t, v_null;
   Matrix<T> v;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const T now = t(i, 0);
+    if (now < from || now > to || j % of >= channels) return;
     v(i, j) = v_null(i, j) + guidance * (v(i, j) - v_null(i, j));
   }
 };
 
 }  // namespace detail
+
+/// Where guidance is; elsewhere the field is the conditional one.
+struct GuidanceReach {
+  double from = 0, to = 1;   ///< times, inclusive
+  int channels = 1, of = 1;  ///< the first `channels` of the `of` channels of each pixel
+
+  bool operator==(const GuidanceReach&) const = default;
+};
 
 /// A velocity model whose z and c are prepared.
 template <Real T, VelocityModel Model>
@@ -38,6 +50,7 @@ struct BoundModelVelocity {
 
   struct Saved {
     typename Model::template Saved<T> given, null;
+    Matrix<const T> t;
   };
 
   static constexpr bool tangents = DifferentiableModel<Model>;
@@ -49,6 +62,7 @@ struct BoundModelVelocity {
   Matrix<T> null_prepared;  ///< without the condition
   bool guided;              ///< both are evaluated
   T guidance;
+  GuidanceReach reach;
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return model.dimension(); }
 
@@ -87,7 +101,7 @@ struct BoundModelVelocity {
     if (guided) {
       const Matrix<T> dv_null = arena.take(dv.rows, dv.cols);
       model.tangent(ctx, parameters, rates, dv_null, saved.null, arena);
-      ctx.map(dv.rows, dv.cols, detail::Guide<T>{guidance, dv_null, dv});
+      ctx.map(dv.rows, dv.cols, guide(saved.t, dv_null, dv));
     }
     arena.rewind(mark);
   }
@@ -108,7 +122,20 @@ struct BoundModelVelocity {
     const Matrix<T> v_null = arena.take(v.rows, v.cols);
     model.forward(ctx, parameters, query, null_prepared, draws, v_null,
                   saved == nullptr ? nullptr : &saved->null, arena);
-    ctx.map(v.rows, v.cols, detail::Guide<T>{guidance, v_null, v});
+    ctx.map(v.rows, v.cols, guide(t, v_null, v));
+    if (saved != nullptr) saved->t = t;
+  }
+
+  KOKKOS_INLINE_FUNCTION detail::Guide<T> guide(ConstMatrix<T> t, ConstMatrix<T> v_null,
+                                                Matrix<T> v) const {
+    return {guidance,
+            static_cast<T>(reach.from),
+            static_cast<T>(reach.to),
+            reach.channels,
+            reach.of,
+            t,
+            v_null,
+            v};
   }
 };
 
@@ -116,7 +143,8 @@ template <Real T, ExecutionSpace Exec>
 struct VelocityOptions {
   Table<const T, Exec> latents = {};  ///< z of sample i is row i % rows; empty: from the prior
   ConditionTables<T, Exec> condition = {};
-  double guidance = 1;  ///< 1: the conditional field; 0: without the condition
+  double guidance = 1;       ///< 1: the conditional field; 0: without the condition
+  GuidanceReach reach = {};  ///< of the guidance
 };
 
 /// The field of a flow. It shares the flow's parameters and the tables.
@@ -137,7 +165,9 @@ class ModelVelocity {
         values_(flow.values()),
         latents_(options.latents),
         condition_(options.condition),
-        guidance_(static_cast<T>(options.guidance)) {
+        guidance_(static_cast<T>(options.guidance)),
+        reach_(options.reach),
+        guided_(options.guidance != 1 && (options.guidance != 0 || reach_ != GuidanceReach{})) {
     const ModelInputs inputs = model_.inputs();
     if (inputs.latent > 0) {
       const EncoderInput seen = flow.networks().posterior.input();
@@ -154,7 +184,14 @@ class ModelVelocity {
     expect(std::isfinite(options.guidance), "guidance must be finite, got ", options.guidance);
     expect(options.guidance == 1 || inputs.conditional(), "guidance is ", options.guidance,
            ", but this flow takes no condition: expected 1");
-    detail::check_condition(flow.exec(), condition_, inputs_, "the flow", options.guidance != 0);
+    expect(reach_.from <= reach_.to, "guidance reaches from t = ", reach_.from, " to ", reach_.to,
+           ": expected a first time that is not behind the last");
+    expect(reach_.channels >= 1 && reach_.channels <= reach_.of && dimension() % reach_.of == 0,
+           "guidance reaches ", reach_.channels, " of ", reach_.of,
+           " channels: expected 1 or more of channels that divide the ", dimension(),
+           " columns of the field");
+    detail::check_condition(flow.exec(), condition_, inputs_, "the flow",
+                            options.guidance != 0 || guided_);
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return model_.dimension(); }
@@ -174,15 +211,14 @@ class ModelVelocity {
                                                     Matrix<const T> x, Arena<T>& arena) const {
     const ModelInputs inputs = model_.inputs();
     const T* const p = values_.data();
-    const bool guided = guidance_ != T(0) && guidance_ != T(1);
     const Matrix<T> prepared = arena.take(block.count, model_.prepared_cols());
-    const Matrix<T> null_prepared = guided ? arena.take(block.count, prepared.cols) : Matrix<T>();
+    const Matrix<T> null_prepared = guided_ ? arena.take(block.count, prepared.cols) : Matrix<T>();
     const auto mark = arena.used();
     Condition<T> given =
         detail::gather_condition(ctx, detail::rows_of(condition_), inputs_, block, arena);
     Condition<T> null{};
     if (guidance_ != T(1)) null = detail::dropped_condition(ctx, given, block.count, arena);
-    if (guidance_ == T(0)) given = null;
+    if (guidance_ == T(0) && !guided_) given = null;
     Matrix<T> z;
     if (inputs.latent > 0) {
       z = arena.take(block.count, inputs.latent);
@@ -193,9 +229,9 @@ class ModelVelocity {
       }
     }
     prepare(ctx, given, z, prepared, arena);
-    if (guided) prepare(ctx, null, z, null_prepared, arena);
+    if (guided_) prepare(ctx, null, z, null_prepared, arena);
     arena.rewind(mark);
-    return {model_, p, prepared, null_prepared, guided, guidance_};
+    return {model_, p, prepared, null_prepared, guided_, guidance_, reach_};
   }
 
  private:
@@ -218,6 +254,8 @@ class ModelVelocity {
   bool latent_tells_start_ = false;
   bool latent_given_ = false;
   T guidance_;
+  GuidanceReach reach_;
+  bool guided_;  // both fields are evaluated
 };
 
 /// The velocity field of `flow`. Throws std::invalid_argument as ModelVelocity does.

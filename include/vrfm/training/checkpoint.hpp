@@ -122,11 +122,11 @@ void write_segment(const ParameterList& list, std::span<const std::size_t> begin
 template <HasTrainingState TrainerType, class Write>
 void write_own(const TrainerType& trainer, const SafetensorsLayout& layout, const Write& write) {
   const ParameterList& list = trainer.parameters();
-  const std::size_t slots = list.entries().size();
+  const std::size_t count = list.entries().size();
   const auto add = [&](std::size_t array, const Segment& own, const auto& values) {
     const auto host = to_host(trainer.exec(), values);
     trainer.exec().fence();
-    write_segment(list, std::span(layout.begins).subspan(array * slots, slots), own, host.data(),
+    write_segment(list, std::span(layout.begins).subspan(array * count, count), own, host.data(),
                   write);
   };
   const bool is_root = trainer.communicator().is_root();

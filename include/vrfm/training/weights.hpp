@@ -172,7 +172,8 @@ Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
 }  // namespace detail
 
 /// Writes the flow's parameters under their names, with `settings` as metadata. Atomic: an earlier
-/// file stays until the new one is complete. Throws std::runtime_error if it cannot be written.
+/// file stays until the new one is complete. Of many ranks the root alone calls it. Throws std::runtime_error if
+/// it cannot be written.
 template <detail::HasParameters FlowType>
 void save_weights(const std::filesystem::path& path, const FlowType& flow,
                   const Settings& settings = {}) {

@@ -3,6 +3,7 @@
 // Reductions over one row, by whoever has it.
 #pragma once
 
+#include <vrfm/core/compat.hpp>
 #include <vrfm/core/matrix.hpp>
 
 namespace vrfm::detail {

@@ -25,7 +25,7 @@ struct Convolution {
   T* result;     ///< the elements of the one that is sought
 
   /// What a library's plan depends on, besides strides.
-  std::array<int, 9> shape() const {
+  std::array<int, 10> shape() const {
     return {static_cast<int>(sought),
             samples,
             window.height,
@@ -33,6 +33,7 @@ struct Convolution {
             window.kernel,
             window.stride,
             window.padding,
+            window.behind,
             input.cols,
             output.cols};
   }

@@ -95,7 +95,7 @@ class CuDnn {
   }
 
  private:
-  using Key = std::pair<std::array<int, 9>, bool>;  // its shape, and whether in TF32
+  using Key = std::pair<std::array<int, 10>, bool>;  // its shape, and whether in TF32
   using Tensor = CuDnnDescriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor,
                                  cudnnDestroyTensorDescriptor>;
 
@@ -224,6 +224,8 @@ struct CuDnnEngine {
     const auto is_dense = [](const auto& x) {
       return x.stride == x.cols && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
     };
+    if (convolution.window.behind != 0)
+      return Launched::nothing;  // its padding is alike on all sides
     if (convolution.samples == 0 || !is_dense(convolution.input) || !is_dense(convolution.output) ||
         (adjoint ? convolution.sought == Sought::weights : !is_dense(convolution.weights))) {
       return Launched::nothing;

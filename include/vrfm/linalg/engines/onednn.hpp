@@ -64,7 +64,7 @@ class OneDnn {
 
  private:
   using Memory = dnnl::memory;
-  using Key = std::pair<std::array<int, 9>, std::array<int, 7>>;
+  using Key = std::pair<std::array<int, 10>, std::array<int, 7>>;
 
   struct Step {
     dnnl::primitive primitive;
@@ -134,7 +134,8 @@ class OneDnn {
     const Memory::desc bias = has_bias
                                   ? Memory::desc({c.output.cols}, Memory::data_type::f32, Layout::x)
                                   : Memory::desc();
-    const Memory::dims strides{w.stride, w.stride}, padding{w.padding, w.padding};
+    const Memory::dims strides{w.stride, w.stride}, padding{w.padding, w.padding},
+        last_padding{w.padding + w.behind, w.padding + w.behind};
     dnnl::primitive_attr plain, summed;
     plain.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     summed.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -144,7 +145,7 @@ class OneDnn {
 
     const auto forward = find<dnnl::convolution_forward>(
         update == Update::accumulate ? summed : plain, {}, training, direct, input, any, bias,
-        output, strides, padding, padding);
+        output, strides, padding, last_padding);
     if (!forward) return {};
     if (c.sought == Sought::output) {
       return ready(forward, forward.weights_desc(), weights, input, output, bias,
@@ -153,14 +154,14 @@ class OneDnn {
     if (update == Update::accumulate) return {};
     const std::tuple hint(forward);
     if (c.sought == Sought::input) {
-      const auto found = find<dnnl::convolution_backward_data>(plain, hint, direct, input, any,
-                                                               output, strides, padding, padding);
+      const auto found = find<dnnl::convolution_backward_data>(
+          plain, hint, direct, input, any, output, strides, padding, last_padding);
       if (!found) return {};
       return ready(found, found.weights_desc(), weights, input, output, bias,
                    {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST}, c.sought);
     }
-    const auto found = find<dnnl::convolution_backward_weights>(plain, hint, direct, input, any,
-                                                                output, strides, padding, padding);
+    const auto found = find<dnnl::convolution_backward_weights>(
+        plain, hint, direct, input, any, output, strides, padding, last_padding);
     if (!found) return {};
     return ready(found, found.diff_weights_desc(), weights, input, output, bias,
                  {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}, c.sought);

@@ -2,8 +2,8 @@
 //
 // ResidualBlock: y = skip(x) + conv(dropout(silu(norm(h)))), h = conv(silu(norm(x))), of the U-Nets of
 // Dhariwal and Nichol 2021 ("Diffusion models beat GANs"). The embedding e of each sample (of its
-// time) enters as h + Le, or as scale and shift of the second norm, (scale, shift) = Le. Names as in
-// torchcfm: <name>.in_layers.0 and .2, .emb_layers.1, .out_layers.0 and .3, .skip_connection.
+// time) enters as h + Le, or as scale and shift of the second norm, (scale, shift) = Le. Names are those of
+// ResidualNames, and <name>.emb_layers.1.
 #pragma once
 
 #include <vrfm/layers/conv2d.hpp>
@@ -16,6 +16,13 @@ namespace vrfm {
 /// How an embedding conditions a residual block.
 enum class Conditioning { none, additive, adaptive_norm };
 
+/// What a block's layers are called behind its name; as torchcfm does by default.
+struct ResidualNames {
+  const char *first_norm = ".in_layers.0", *first_conv = ".in_layers.2",
+             *second_norm = ".out_layers.0", *second_conv = ".out_layers.3",
+             *skip = ".skip_connection";
+};
+
 struct ResidualBlockOptions {
   int height = 1, width = 1;
   int inputs = 1, outputs = 1;
@@ -24,6 +31,9 @@ struct ResidualBlockOptions {
   int embedding = 0;   ///< columns of e
   double dropout = 0;  ///< probability
   int number = 0;      ///< of this block in its network: the address of its dropout
+  double eps = 1e-5;   ///< of the norms
+  bool zero = true;    ///< the second convolution is zero at first
+  ResidualNames names = {};
 };
 
 namespace detail {
@@ -68,18 +78,19 @@ class ResidualBlock {
   /// Throws std::invalid_argument naming the first impossible option.
   ResidualBlock(ParameterList& list, const std::string& name, const ResidualBlockOptions& o)
       : o_(o),
-        first_norm_(list, name + ".in_layers.0", o.height * o.width, o.inputs, o.groups),
-        first_conv_(list, name + ".in_layers.2", Window{o.height, o.width, 3, 1, 1}, o.inputs,
+        first_norm_(list, name + o.names.first_norm, o.height * o.width, o.inputs, o.groups, o.eps),
+        first_conv_(list, name + o.names.first_conv, Window{o.height, o.width, 3, 1, 1}, o.inputs,
                     o.outputs),
-        second_norm_(list, name + ".out_layers.0", o.height * o.width, o.outputs, o.groups),
+        second_norm_(list, name + o.names.second_norm, o.height * o.width, o.outputs, o.groups,
+                     o.eps),
         dropout_(o.dropout, o.height * o.width, o.outputs, o.number),
-        second_conv_(list, name + ".out_layers.3", Window{o.height, o.width, 3, 1, 1}, o.outputs,
-                     o.outputs, true) {
+        second_conv_(list, name + o.names.second_conv, Window{o.height, o.width, 3, 1, 1},
+                     o.outputs, o.outputs, o.zero) {
     if (o.conditioning != Conditioning::none) {
       embedding_ = Dense<>(list, name + ".emb_layers.1", o.embedding, embedding_cols());
     }
     if (o.inputs != o.outputs) {
-      skip_ = Dense<>(list, name + ".skip_connection", o.inputs, o.outputs, 2);
+      skip_ = Dense<>(list, name + o.names.skip, o.inputs, o.outputs, 2);
     }
   }
 

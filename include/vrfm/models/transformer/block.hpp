@@ -9,6 +9,7 @@
 #include <vrfm/layers/attention.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/layer_norm.hpp>
+#include <vrfm/linalg/elementwise.hpp>
 
 namespace vrfm {
 
