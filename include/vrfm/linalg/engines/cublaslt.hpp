@@ -8,7 +8,7 @@
 
 #include <vrfm/core/arena.hpp>
 #include <vrfm/core/bfloat16.hpp>
-#include <vrfm/core/check.hpp>
+#include <vrfm/linalg/detail/cuda_libraries.hpp>
 #include <vrfm/linalg/detail/gathered_gemm.hpp>
 #include <vrfm/linalg/engines/engine.hpp>
 
@@ -29,25 +29,6 @@ namespace vrfm::detail {
 inline void expect_success(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw std::runtime_error(text("vrfm: ", call, " says ", cublasLtGetStatusName(status)));
-}
-
-inline void expect_success(cudaError_t error, const char* call) {
-  if (error == cudaSuccess) return;
-  throw std::runtime_error(text("vrfm: ", call, " says ", cudaGetErrorString(error)));
-}
-
-/// The `Library` of `exec`'s stream, made on first use; Kokkos::finalize releases all of them.
-template <class Library>
-Library& of_stream(const Kokkos::Cuda& exec) {
-  using Key = std::pair<int, cudaStream_t>;
-  static std::mutex mutex;
-  // Never destroyed: the driver may be gone before the program's end.
-  static auto& all = *new std::map<Key, std::unique_ptr<Library>>;
-  const std::lock_guard lock(mutex);
-  if (all.empty()) Kokkos::push_finalize_hook([] { all.clear(); });
-  auto& one = all[{exec.cuda_device(), exec.cuda_stream()}];
-  if (!one) one = std::make_unique<Library>(exec);
-  return *one;
 }
 
 /// The handle, working memory and known algorithms of one stream.
