@@ -99,7 +99,7 @@ TEMPLATE_TEST_CASE("an autoencoder gives diffusers' moments, images and gradient
       moments(samples * coarse, 8), y(samples * pixels, 3), dx(samples * pixels, 3),
       dz(samples * coarse, 4), g(1, count);
   const auto step = [&](const auto& ctx, Arena<T>& arena) {
-    ImageChain::Saved<T> down{}, up{};
+    ImageChain::Saved<T> down, up;
     const Gradient<T> gradient{g.data(), false};
     networks.encoder().forward(ctx, p.data(), x.matrix(), moments.matrix(), &down, arena);
     networks.encoder().backward(ctx, p.data(), gradient, dmoments.matrix(), dx.matrix(), down,

@@ -81,7 +81,7 @@ TEST_CASE("the transformers have the published numbers of parameters", "[models]
   CHECK(counts.size() == 12);
   for (const char* size : {"S", "B", "L", "XL"}) {
     for (const int patch : {2, 4, 8}) {
-      const std::string name = size + ("/" + std::to_string(patch));
+      const std::string name = text(size, '/', patch);
       INFO(name);
       CHECK(sit_parameters(size, patch) == counts.at(name).get<std::size_t>());
     }
@@ -217,8 +217,8 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
   host_label(1) = 10;  // the null class
   Kokkos::deep_copy(label, host_label);
   const auto step = [&](const auto& ctx, Arena<T>& arena) {
-    TransformerVelocity::PreparedSaved<T> prepared_saved{};
-    TransformerVelocity::Saved<T> saved{};
+    TransformerVelocity::PreparedSaved<T> prepared_saved;
+    TransformerVelocity::Saved<T> saved;
     const Matrix<T> prepared = arena.take(rows, sit.prepared_cols()),
                     dprepared = arena.take(rows, sit.prepared_cols());
     ctx.map(rows, dprepared.cols, Fill<T>{dprepared, T(0)});

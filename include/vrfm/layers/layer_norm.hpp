@@ -14,8 +14,8 @@ namespace vrfm {
 /// Rows of samples, each for `tokens` consecutive rows of x; or nothing.
 template <class T>
 struct Modulation {
-  Matrix<T> shift = {}, scale = {};
-  int tokens = 1;
+  Matrix<T> shift, scale;
+  int tokens;
 
   KOKKOS_INLINE_FUNCTION bool empty() const { return scale.empty(); }
 };

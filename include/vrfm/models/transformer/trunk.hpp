@@ -94,7 +94,8 @@ class TransformerTrunk {
     ConstMatrix<T> image, e;
     std::array<Matrix<T>, TransformerOptions::most_depth + 1>
         tokens;  // inputs of the blocks, output
-    std::array<TransformerBlock::Saved<T>, TransformerOptions::most_depth> blocks;
+    /// Made anew by backward and tangent where they are recomputed.
+    mutable std::array<TransformerBlock::Saved<T>, TransformerOptions::most_depth> blocks;
     Matrix<T> modulation;
     LayerNorm::Saved<T> norm;
   };
@@ -171,14 +172,11 @@ class TransformerTrunk {
     ctx.map(de.rows, de.cols, AddScaled<T>{T(1), more, de});
     const auto below = arena.used();
     for (std::size_t k = blocks_.size(); k-- > 0;) {
-      const TransformerBlock::Saved<T>* block = &saved.blocks[k];
-      TransformerBlock::Saved<T> anew;
       if (o_.recompute) {
         const Matrix<T> y = arena.take(dy.rows, o_.embedding);
-        blocks_[k].forward(ctx, p, saved.tokens[k], saved.e, y, &anew, arena);
-        block = &anew;
+        blocks_[k].forward(ctx, p, saved.tokens[k], saved.e, y, &saved.blocks[k], arena);
       }
-      blocks_[k].backward(ctx, p, g, dy, dy, de, *block, arena);
+      blocks_[k].backward(ctx, p, g, dy, dy, de, saved.blocks[k], arena);
       arena.rewind(below);
     }
     if (!g.ignored() && !g.accumulate) {
@@ -199,14 +197,11 @@ class TransformerTrunk {
     patches_.tangent(ctx, p, dimage, dx, {}, arena);
     const auto below = arena.used();
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
-      const TransformerBlock::Saved<T>* block = &saved.blocks[k];
-      TransformerBlock::Saved<T> anew;
       if (o_.recompute) {
         const Matrix<T> y = arena.take(dy.rows, o_.embedding);
-        blocks_[k].forward(ctx, p, saved.tokens[k], saved.e, y, &anew, arena);
-        block = &anew;
+        blocks_[k].forward(ctx, p, saved.tokens[k], saved.e, y, &saved.blocks[k], arena);
       }
-      blocks_[k].tangent(ctx, p, dx, de, next, *block, arena);
+      blocks_[k].tangent(ctx, p, dx, de, next, saved.blocks[k], arena);
       std::swap(dx, next);
       arena.rewind(below);
     }
