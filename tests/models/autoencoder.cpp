@@ -4,8 +4,6 @@
 // (tests/golden/make_autoencoder.py), batches, what is refused.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -33,23 +31,6 @@ AutoencoderOptions narrow_options() {
   return {.height = 8, .width = 8, .widths = {32, 64}, .blocks = 1};
 }
 
-SafetensorsFile golden_file() {
-  return SafetensorsFile::read(std::filesystem::path(__FILE__).parent_path().parent_path() /
-                               "golden" / "autoencoder.safetensors");
-}
-
-std::vector<std::string> sorted(std::vector<std::string> lines) {
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
-std::vector<std::string> golden_lines(const std::string& key) {
-  const auto file = golden_file();
-  std::istringstream text(file.metadata().at(key));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
-  return sorted(lines);
-}
-
 /// The weights of make_autoencoder.py.
 std::vector<double> golden_weights(const ParameterList& list) {
   std::vector<double> weights;
@@ -71,7 +52,8 @@ TEST_CASE("the autoencoder has the published parameters", "[models][autoencoder]
   ParameterList list;
   const AutoencoderNetworks networks(list, {});
   CHECK(list.count() == 83'653'863);
-  CHECK(sorted(names_and_shapes(list)) == golden_lines("published"));
+  CHECK(sorted(names_and_shapes(list)) ==
+        golden_lines(golden_file("autoencoder.safetensors"), "published"));
   std::size_t decoder = 0;
   for (const auto& slot : list.entries()) {
     if (slot.name.starts_with("decoder.")) decoder += slot.count;
@@ -85,7 +67,8 @@ TEMPLATE_TEST_CASE("an autoencoder gives diffusers' moments, images and gradient
   using T = TestType;
   ParameterList list;
   const AutoencoderNetworks networks(list, narrow_options());
-  CHECK(sorted(names_and_shapes(list)) == golden_lines("narrow"));
+  CHECK(sorted(names_and_shapes(list)) ==
+        golden_lines(golden_file("autoencoder.safetensors"), "narrow"));
   constexpr int samples = 2, pixels = 64, coarse = 16;
   const auto numbers = [](const char* name, int rows, int cols) {
     return Padded<T, Exec>(
@@ -115,7 +98,7 @@ TEMPLATE_TEST_CASE("an autoencoder gives diffusers' moments, images and gradient
 
   // The longest sums have 9 * 64 terms; some forty operations follow each other.
   const double tolerance = 40 * std::sqrt(9.0 * 64) * epsilon<T>;
-  const auto golden = golden_file();
+  const auto golden = golden_file("autoencoder.safetensors");
   const auto near_golden = [&](const char* name, std::size_t cols,
                                const std::vector<double>& actual) {
     INFO(name);

@@ -4,8 +4,6 @@
 // the models' conformance test on small ones with every condition, and recomputation.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -36,23 +34,6 @@ std::size_t sit_parameters(const char* size, int patch) {
   return list.count();
 }
 
-SafetensorsFile sit_golden() {
-  return SafetensorsFile::read(std::filesystem::path(__FILE__).parent_path().parent_path() /
-                               "golden" / "sit.safetensors");
-}
-
-/// Names and shapes of a list, sorted, and those of the golden file's metadata.
-std::vector<std::string> sorted(std::vector<std::string> lines) {
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
-std::vector<std::string> golden_lines(const std::string& key) {
-  std::istringstream text(sit_golden().metadata().at(key));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
-  return sorted(lines);
-}
-
 /// 2 x 3 tokens of 2 x 2 pixels, small enough for finite differences.
 TransformerOptions small_trunk(int depth = 1) {
   return {.height = 4,
@@ -77,7 +58,7 @@ void conform_small(const TransformerVelocityOptions& options) {
 
 TEST_CASE("the transformers have the published numbers of parameters", "[models][transformer]") {
   CHECK(sit_parameters("XL", 2) == 675'129'632);
-  const auto counts = nlohmann::json::parse(sit_golden().metadata().at("counts"));
+  const auto counts = nlohmann::json::parse(golden_file("sit.safetensors").metadata().at("counts"));
   CHECK(counts.size() == 12);
   for (const char* size : {"S", "B", "L", "XL"}) {
     for (const int patch : {2, 4, 8}) {
@@ -156,7 +137,7 @@ TEST_CASE("impossible transformers are refused", "[models][transformer]") {
 TEST_CASE("parameters are called as in SiT's state dict", "[models][transformer]") {
   ParameterList list;
   TransformerVelocity(list, "", {.trunk = sit_size("XL", 2), .classes = 1000, .learn_sigma = true});
-  CHECK(sorted(names_and_shapes(list)) == golden_lines("xl"));
+  CHECK(sorted(names_and_shapes(list)) == golden_lines(golden_file("sit.safetensors"), "xl"));
 }
 
 TEST_CASE("V-SiT and its posterior have as many parameters as stated", "[models][transformer]") {
@@ -178,13 +159,13 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
                    float, double) {
   using T = TestType;
   using Exec = Kokkos::DefaultExecutionSpace;
-  const auto golden = sit_golden();
+  const auto golden = golden_file("sit.safetensors");
   const bool recompute = GENERATE(false, true);
   ParameterList list;
   TransformerOptions trunk{.height = 8, .width = 8, .embedding = 144, .depth = 2, .heads = 2};
   trunk.recompute = recompute;
   const TransformerVelocity sit(list, "", {.trunk = trunk, .classes = 10, .learn_sigma = true});
-  CHECK(sorted(names_and_shapes(list)) == golden_lines("narrow"));
+  CHECK(sorted(names_and_shapes(list)) == golden_lines(golden_file("sit.safetensors"), "narrow"));
 
   const int count = static_cast<int>(list.count());
   constexpr int rows = 2, dimension = 256;

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Numbers that scripts of tests/golden and tests compute alike, so that no file need hold them.
+// What scripts of tests/golden and tests have in common: numbers that both compute, so that no file need hold them,
+// and the files that hold the rest.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include <zlib.h>
+
+#include <vrfm/io/safetensors.hpp>
 
 namespace vrfm::test {
 
@@ -21,6 +27,25 @@ inline std::vector<double> golden_numbers(const std::string& name, std::size_t c
     values[k] = static_cast<double>(word >> 8) / 8388608.0 - 1;
   }
   return values;
+}
+
+/// A file of tests/golden.
+inline SafetensorsFile golden_file(const std::string& name) {
+  return SafetensorsFile::read(std::filesystem::path(__FILE__).parent_path().parent_path() /
+                               "golden" / name);
+}
+
+inline std::vector<std::string> sorted(std::vector<std::string> lines) {
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+/// The lines of one of such a file's texts, sorted.
+inline std::vector<std::string> golden_lines(const SafetensorsFile& file, const std::string& key) {
+  std::istringstream text(file.metadata().at(key));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return sorted(lines);
 }
 
 }  // namespace vrfm::test

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <vrfm/models/autoencoder/chain.hpp>
-#include <vrfm/models/log_variance.hpp>
 
 namespace vrfm {
 
