@@ -9,6 +9,7 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
 #include <vrfm/core/distribution.hpp>
+#include <vrfm/core/launch.hpp>
 
 namespace vrfm {
 
@@ -45,9 +46,8 @@ Table<T, Exec> draw_all(const Exec& exec, const Source& source, std::int64_t cou
   if constexpr (RequireSource<Source, T>::ok) {
     out = Rows(Kokkos::view_alloc("vrfm::draw_all", exec, Kokkos::WithoutInitializing),
                static_cast<std::size_t>(rows), static_cast<std::size_t>(source.dimension()));
-    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for("vrfm::draw_all", Policy(exec, 0, rows),
-                         detail::DrawRow<Source, Rows>{source, stream, first, step, out});
+    launch_each(exec, "vrfm::draw_all", rows,
+                detail::DrawRow<Source, Rows>{source, stream, first, step, out});
   }
   return out;
 }

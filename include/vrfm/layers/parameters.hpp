@@ -12,6 +12,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/core/random.hpp>
 
 namespace vrfm {
@@ -181,11 +182,9 @@ void initialize(const Exec& exec, const ParameterList& list, const Array<T, Exec
   const RandomStream stream(seed, Purpose::initialise);
   std::uint64_t position = 0;
   for (const auto& slot : list.entries()) {
-    Kokkos::parallel_for("vrfm::initialize",
-                         Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>(
-                             exec, 0, static_cast<std::int64_t>(slot.count)),
-                         detail::InitializeSlot<T>{values.data() + slot.offset, slot.initializer,
-                                                   stream, position++});
+    launch_each(exec, "vrfm::initialize", static_cast<std::int64_t>(slot.count),
+                detail::InitializeSlot<T>{values.data() + slot.offset, slot.initializer, stream,
+                                          position++});
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/detail/column_sums.hpp>
 #include <vrfm/linalg/engines/cublaslt.hpp>
 #include <vrfm/linalg/engines/cudnn.hpp>
@@ -129,8 +130,7 @@ class BatchContext {
   template <class F>
   KOKKOS_FUNCTION void each_row(int rows, const F& f) const {
     if (dry()) return;
-    Kokkos::parallel_for("vrfm::BatchContext::each_row", range<int>(rows),
-                         detail::RowElement<F>{f});
+    launch_each(exec_, "vrfm::BatchContext::each_row", rows, detail::RowElement<F>{f});
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -166,11 +166,6 @@ class BatchContext {
 
  private:
   KOKKOS_INLINE_FUNCTION bool dry() const { return dry_workers_ > 0; }
-
-  template <class Index>
-  auto range(Index count) const {
-    return Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<Index>>(exec_, 0, count);
-  }
 
   template <class S>
   S copy_to_host(const S* number) const {
@@ -227,8 +222,7 @@ class BatchContext {
   void launch_map(int rows, int cols, const F& f) const {
     constexpr bool by_row = is_host_space<Exec>;
     const std::int64_t count = by_row ? rows : std::int64_t(rows) * cols;
-    Kokkos::parallel_for("vrfm::BatchContext::map", range<std::int64_t>(count),
-                         detail::MapElement<by_row, F>{cols, f});
+    launch_each(exec_, "vrfm::BatchContext::map", count, detail::MapElement<by_row, F>{cols, f});
   }
 
   Exec exec_;

@@ -9,6 +9,7 @@
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
+#include <vrfm/core/launch.hpp>
 
 namespace vrfm {
 
@@ -57,10 +58,8 @@ struct FlatElements {
 template <ExecutionSpace Exec, class F>
 void flat_map(const Exec& exec, const std::string& label, std::int64_t count, const F& f) {
   constexpr bool by_block = is_host_space<Exec>;
-  Kokkos::parallel_for(label,
-                       Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>(
-                           exec, 0, by_block ? flat_blocks(count) : count),
-                       detail::FlatElements<by_block, F>{count, f});
+  launch_each(exec, label, by_block ? flat_blocks(count) : count,
+              detail::FlatElements<by_block, F>{count, f});
 }
 
 /// Flat element: into += from

@@ -9,6 +9,7 @@
 
 #include <string>
 
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/detail/team_launch.hpp>
@@ -144,10 +145,7 @@ void launch_tiles(const Exec& exec, const std::string& label, int workers, const
   using Ctx = TileContext<Exec, compute>;
   const detail::TileLaunch<Ctx, F> body{f};
   if constexpr (is_host_space<Exec>) {
-    using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
-    Policy policy(exec, 0, workers);
-    policy.set_chunk_size(1);
-    Kokkos::parallel_for(label, policy, body);
+    launch_each(exec, label, workers, body);
   } else {
     detail::launch_teams(exec, label, workers, Ctx::team_scratch_bytes, body);
   }

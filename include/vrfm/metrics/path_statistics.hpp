@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/metrics/detail/fixed_sum.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
 
@@ -103,10 +104,9 @@ class PathStatistics {
     expect_same("x", static_cast<std::size_t>(next.cols), "the path's start", last_.extent(1),
                 "columns");
     expect(time > time_, "PathStatistics: expected a time after ", time_, ", but got ", time);
-    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for("vrfm::PathStatistics::add", Policy(exec, 0, next.rows),
-                         detail::metrics::AddSegment<T, Array<double, Exec>>{
-                             next, matrix(last_), length_, action_, time - time_});
+    launch_each(exec, "vrfm::PathStatistics::add", next.rows,
+                detail::metrics::AddSegment<T, Array<double, Exec>>{next, matrix(last_), length_,
+                                                                    action_, time - time_});
     time_ = time;
   }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
 #include <vrfm/metrics/velocity_points.hpp>
 
@@ -153,13 +154,12 @@ AmbiguityMap velocity_ambiguity(const Exec& exec, const Points& points, const Bi
   constexpr int slices = 64;
   using Moments = Kokkos::View<detail::metrics::VelocityMoments**, Kokkos::LayoutRight,
                                typename Exec::memory_space>;
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   const Moments moments(Kokkos::view_alloc("vrfm::velocity_ambiguity", exec), slices,
                         static_cast<std::size_t>(bins));
-  Kokkos::parallel_for("vrfm::velocity_ambiguity::bin", Policy(exec, 0, slices),
-                       detail::metrics::BinSlice<Points, Moments>{points, time, position, moments});
-  Kokkos::parallel_for("vrfm::velocity_ambiguity::combine", Policy(exec, 0, bins),
-                       detail::metrics::CombineSlices<Moments>{moments});
+  launch_each(exec, "vrfm::velocity_ambiguity::bin", slices,
+              detail::metrics::BinSlice<Points, Moments>{points, time, position, moments});
+  launch_each(exec, "vrfm::velocity_ambiguity::combine", bins,
+              detail::metrics::CombineSlices<Moments>{moments});
   const auto host = to_host(exec, moments);
 
   AmbiguityMap map{time, position, {}, {}, {}};
@@ -190,9 +190,8 @@ std::vector<VelocityHistogram> velocity_histograms(const Exec& exec, const Point
   const auto host_windows = Kokkos::create_mirror_view(where);
   for (std::size_t w = 0; w < windows.size(); ++w) host_windows(w) = windows[w];
   copy_elements(exec, where, host_windows);
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
-  Kokkos::parallel_for(
-      "vrfm::velocity_histograms::count", Policy(exec, 0, points.count()),
+  launch_each(
+      exec, "vrfm::velocity_histograms::count", static_cast<std::int64_t>(points.count()),
       detail::metrics::CountVelocity<Points, Windows, Counts>{points, velocity, where, counts});
   const auto host = to_host(exec, counts);
 

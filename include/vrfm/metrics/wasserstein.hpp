@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include <vrfm/core/launch.hpp>
 #include <vrfm/core/random.hpp>
 #include <vrfm/metrics/detail/fixed_sum.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
@@ -84,10 +85,8 @@ Table<T, Exec> sorted_projections(const Exec& exec, const Matrix<const T>& x,
       Kokkos::view_alloc("vrfm::metrics::projections", exec, Kokkos::WithoutInitializing),
       static_cast<std::size_t>(directions.rows),
       static_cast<std::size_t>(row_capacity<Exec>(x.rows)));
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
-  Kokkos::parallel_for("vrfm::metrics::project",
-                       Policy(exec, 0, static_cast<std::int64_t>(projected.size())),
-                       Project<T>{x, directions, matrix(projected)});
+  launch_each(exec, "vrfm::metrics::project", static_cast<std::int64_t>(projected.size()),
+              Project<T>{x, directions, matrix(projected)});
   sort_rows(exec, matrix(projected));
   return projected;
 }
@@ -139,15 +138,14 @@ double sliced_wasserstein1(const Exec& exec, const A& a, const B& b, int directi
   // A fixed number of directions at a time bounds the memory; the sum's shape does not depend on
   // it.
   constexpr int group = 32;
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
   double sum = 0;
   for (int first = 0; first < directions; first += group) {
     const int count = math::minimum(group, directions - first);
     const Table<T, Exec> unit(
         Kokkos::view_alloc("vrfm::metrics::directions", exec, Kokkos::WithoutInitializing),
         static_cast<std::size_t>(count), static_cast<std::size_t>(x.cols));
-    Kokkos::parallel_for("vrfm::metrics::random_direction", Policy(exec, 0, count),
-                         detail::metrics::RandomDirection<T>{matrix(unit), stream, first});
+    launch_each(exec, "vrfm::metrics::random_direction", count,
+                detail::metrics::RandomDirection<T>{matrix(unit), stream, first});
     sum += detail::metrics::projected_wasserstein1<Exec, T>(exec, x, y, matrix(unit));
   }
   return sum / directions;

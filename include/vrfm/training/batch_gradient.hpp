@@ -13,6 +13,7 @@
 #include <string>
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 #include <vrfm/parallel/tree_sum.hpp>
 #include <vrfm/training/detail/add_leaves.hpp>
@@ -215,8 +216,7 @@ class BatchGradient {
     if (!is_host_space<Exec> && add.range.count > 1) {
       launch_tiles(exec_, label, static_cast<int>(end), add);
     } else {
-      using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
-      Kokkos::parallel_for(label, Policy(exec_, first, end), add);
+      launch_each(exec_, label, first, end, add);
     }
   }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/detail/team_launch.hpp>
 
@@ -99,9 +100,8 @@ void launch_column_sums(const Exec& exec, int rows, int cols, const F& f, S* out
   const char* label = "vrfm::BatchContext::column_sum";
   if constexpr (is_host_space<Exec>) {
     constexpr int part = 16;  // a cache line
-    using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for(label, Policy(exec, 0, (cols + part - 1) / part),
-                         ColumnSums<F, S>{rows, cols, f, out, update, part});
+    launch_each(exec, label, (cols + part - 1) / part,
+                ColumnSums<F, S>{rows, cols, f, out, update, part});
   } else {
     using Sums = TeamColumnSums<F, S>;
     const Sums sums(rows, cols, f, out, update);

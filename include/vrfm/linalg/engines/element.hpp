@@ -4,6 +4,7 @@
 // ones on devices and those of bfloat16 matrices on hosts.
 #pragma once
 
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/detail/gemm_element.hpp>
 #include <vrfm/linalg/engines/engine.hpp>
 
@@ -17,11 +18,8 @@ struct ElementEngine {
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static void gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) {
-    using Exec = std::decay_t<decltype(ctx.exec())>;
-    using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<std::int64_t>>;
-    Kokkos::parallel_for(
-        "vrfm::BatchContext::gemm", Policy(ctx.exec(), 0, std::int64_t(c.rows) * c.cols),
-        detail::GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
+    launch_each(ctx.exec(), "vrfm::BatchContext::gemm", std::int64_t(c.rows) * c.cols,
+                detail::GemmElement<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue});
   }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <vrfm/core/bfloat16.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/linalg/detail/host_gemm.hpp>
 #include <vrfm/linalg/engines/engine.hpp>
 
@@ -22,8 +23,34 @@ struct Piece {
   }
 };
 
-/// A host product cut into row_parts x col_parts tiles of C. The cut does not change an element's
-/// bits, so it may depend on the number of threads.
+/// Into how many parts the rows and the columns of a product are cut.
+struct Cut {
+  int rows, cols;
+};
+
+/// The parts of a product of rows x cols, in blocks of so many columns, that keep `threads` threads busy. They are
+/// as square as possible, because each part reads and packs its A and its B anew; columns are cut first, because a
+/// transposed A is dearer to pack; and no part is higher than what an epilogue still finds in cache.
+inline Cut cut_of(int rows, int cols, int columns_of_block, bool has_epilogue, int threads) {
+  const int most_rows = math::maximum(1, rows / (8 * block_rows));
+  const int most_cols = math::maximum(1, cols / columns_of_block);
+  Cut cut{1, 1};
+  std::int64_t least = 0;
+  for (int c = 1; c <= threads; ++c) {
+    if (threads % c != 0 || c > most_cols) continue;
+    const int r = math::minimum(threads / c, most_rows);
+    const std::int64_t cost = std::int64_t(r) * cols + std::int64_t(c) * rows;
+    const int busy = r * c - cut.rows * cut.cols;
+    if (busy > 0 || (busy == 0 && cost <= least)) {
+      cut = {r, c};
+      least = cost;
+    }
+  }
+  if (has_epilogue) cut.rows *= math::maximum(1, rows / (cut.rows * 2 * near_rows));
+  return cut;
+}
+
+/// One tile of C. The cut does not change an element's bits, so it may depend on the number of threads.
 template <Op OpA, Op OpB, class T, class Epilogue, class A, class B>
 struct HostGemmTile {
   A a;
@@ -31,36 +58,12 @@ struct HostGemmTile {
   Matrix<T> c;
   Update update;
   Epilogue epilogue;
-  int row_parts, col_parts;
-
-  /// Chooses parts that keep `threads` threads busy. They are as square as possible, because each
-  /// part reads and packs its A and its B anew; columns are cut first, because a transposed A is
-  /// dearer to pack; and no part is higher than what an epilogue still finds in cache.
-  void cut(int threads) {
-    const int most_row_parts = math::maximum(1, c.rows / (8 * block_rows));
-    const int most_col_parts = math::maximum(1, c.cols / block_cols<T>);
-    row_parts = col_parts = 1;
-    std::int64_t least = 0;
-    for (int cols = 1; cols <= threads; ++cols) {
-      if (threads % cols != 0 || cols > most_col_parts) continue;
-      const int rows = math::minimum(threads / cols, most_row_parts);
-      const std::int64_t cost = std::int64_t(rows) * c.cols + std::int64_t(cols) * c.rows;
-      const int busy = rows * cols - row_parts * col_parts;
-      if (busy > 0 || (busy == 0 && cost <= least)) {
-        row_parts = rows;
-        col_parts = cols;
-        least = cost;
-      }
-    }
-    if (!std::is_same_v<Epilogue, NoEpilogue>) {
-      row_parts *= math::maximum(1, c.rows / (row_parts * 2 * near_rows));
-    }
-  }
+  Cut cut;
 
   VRFM_UNCHECKED_HOST_DEVICE
   KOKKOS_FUNCTION void operator()(int tile) const {
-    const Piece rows(c.rows, block_rows, row_parts, tile / col_parts);
-    const Piece cols(c.cols, block_cols<T>, col_parts, tile % col_parts);
+    const Piece rows(c.rows, block_rows, cut.rows, tile / cut.cols);
+    const Piece cols(c.cols, block_cols<T>, cut.cols, tile % cut.cols);
     host_gemm<OpA, OpB, T>(a, b, c, {rows.first, rows.count, cols.first, cols.count}, update);
     for (int i = rows.first; i < rows.first + rows.count; ++i) {
       VRFM_INDEPENDENT_ITERATIONS
@@ -79,12 +82,11 @@ struct HostEngine {
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static void gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) {
-    using Exec = std::decay_t<decltype(ctx.exec())>;
-    using Policy = Kokkos::RangePolicy<Exec, LightKernel, Kokkos::IndexType<int>>;
-    detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B> tile{a, b, c, update, epilogue, 1, 1};
-    tile.cut(static_cast<int>(ctx.exec().concurrency()));
-    Kokkos::parallel_for("vrfm::BatchContext::gemm",
-                         Policy(ctx.exec(), 0, tile.row_parts * tile.col_parts), tile);
+    const detail::Cut cut =
+        detail::cut_of(c.rows, c.cols, detail::block_cols<T>, !std::is_same_v<Epilogue, NoEpilogue>,
+                       static_cast<int>(ctx.exec().concurrency()));
+    launch_each(ctx.exec(), "vrfm::BatchContext::gemm", cut.rows * cut.cols,
+                detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue, cut});
   }
 };
 

@@ -11,6 +11,7 @@
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>
 #include <vrfm/core/copy.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/parallel/tree_sum.hpp>
 
@@ -48,11 +49,9 @@ struct SumLeaf {
 template <ExecutionSpace Exec, class Term>
 Array<double, Exec> terms(const Exec& exec, const std::string& label, std::int64_t first,
                           std::int64_t count, const Term& term) {
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   const Array<double, Exec> values(Kokkos::view_alloc(label, exec, Kokkos::WithoutInitializing),
                                    static_cast<std::size_t>(count));
-  Kokkos::parallel_for(label, Policy(exec, 0, count),
-                       StoreTerm<Term, Array<double, Exec>>{term, first, values});
+  launch_each(exec, label, count, StoreTerm<Term, Array<double, Exec>>{term, first, values});
   return values;
 }
 
@@ -67,9 +66,8 @@ double sum_of_leaves(const Exec& exec, const Partition& partition, const LeafRan
   const Array<double, Exec> partials(
       Kokkos::view_alloc("vrfm::metrics::partials", exec, Kokkos::WithoutInitializing),
       static_cast<std::size_t>(range.count));
-  Kokkos::parallel_for("vrfm::metrics::sum_leaf",
-                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, range.count),
-                       SumLeaf<Array<double, Exec>>{partition, range.first, values, partials});
+  launch_each(exec, "vrfm::metrics::sum_leaf", range.count,
+              SumLeaf<Array<double, Exec>>{partition, range.first, values, partials});
   double sum = 0;
   sum_of_ranks(communicator, partition, range, to_host(exec, partials).data(), 1, &sum);
   return sum;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <vrfm/core/compat.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/core/matrix.hpp>
 
 namespace vrfm::detail::metrics {
@@ -29,9 +30,7 @@ Table<T, Exec> transposed(const Exec& exec, const Matrix<const T>& x) {
   const Table<T, Exec> columns(
       Kokkos::view_alloc("vrfm::metrics::transposed", exec, Kokkos::WithoutInitializing),
       static_cast<std::size_t>(x.cols), static_cast<std::size_t>(x.rows));
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-  Kokkos::parallel_for("vrfm::metrics::transpose", Policy(exec, 0, x.rows),
-                       TransposeRow<T>{x, matrix(columns)});
+  launch_each(exec, "vrfm::metrics::transpose", x.rows, TransposeRow<T>{x, matrix(columns)});
   return columns;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include <vrfm/core/compat.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/core/matrix.hpp>
 
 namespace vrfm::detail::metrics {
@@ -60,13 +61,11 @@ inline constexpr const char* sort_label = "vrfm::metrics::sort_rows";
 /// The network. `table` has a power of two of columns. No NaN. No fence.
 template <ExecutionSpace Exec, class T>
 void bitonic_sort_rows(const Exec& exec, const Matrix<T>& table) {
-  using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<std::int64_t>>;
   const std::int64_t exchanges = std::int64_t(table.rows) * (table.cols / 2);
   for (std::int64_t length = 2; length <= table.cols; length *= 2) {
     const int run = static_cast<int>(length);
     for (int distance = run / 2; distance > 0; distance /= 2)
-      Kokkos::parallel_for(sort_label, Policy(exec, 0, exchanges),
-                           BitonicStage<T>{table, run, distance});
+      launch_each(exec, sort_label, exchanges, BitonicStage<T>{table, run, distance});
   }
 }
 
@@ -74,8 +73,7 @@ void bitonic_sort_rows(const Exec& exec, const Matrix<T>& table) {
 template <ExecutionSpace Exec, class T>
 void sort_rows(const Exec& exec, const Matrix<T>& table) {
   if constexpr (is_host_space<Exec>) {
-    using Policy = Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>;
-    Kokkos::parallel_for(sort_label, Policy(exec, 0, table.rows), SortRow<T>{table});
+    launch_each(exec, sort_label, table.rows, SortRow<T>{table});
   } else {
     bitonic_sort_rows(exec, table);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <vrfm/core/copy.hpp>
+#include <vrfm/core/launch.hpp>
 #include <vrfm/integrators/status.hpp>
 #include <vrfm/sampling/detail/run_blocks.hpp>
 
@@ -71,9 +72,8 @@ Result summarize(const Exec& exec, const std::string& label,
   const int samples = static_cast<int>(statuses.extent(0));
   const int blocks = (samples + tally_block - 1) / tally_block;
   const Array<Tally, Exec> tallies(label + "::tally", static_cast<std::size_t>(blocks));
-  Kokkos::parallel_for(label + "::tally",
-                       Kokkos::RangePolicy<Exec, Kokkos::IndexType<int>>(exec, 0, blocks),
-                       TallyBlock{statuses.data(), samples, tallies.data()});
+  launch_each(exec, label + "::tally", blocks,
+              TallyBlock{statuses.data(), samples, tallies.data()});
   const auto on_host = to_host(exec, tallies);
   Tally all;
   for (int block = 0; block < blocks; ++block) all.append(on_host(block));
