@@ -77,6 +77,9 @@ inline CLI::Validator even_count_option() {
 inline CLI::Validator positive_option() {
   return number_option("a positive number", "above 0", [](double x) { return x > 0; });
 }
+inline CLI::Validator finite_option() {
+  return number_option("a number", "a number", [](double) { return true; });
+}
 inline CLI::Validator not_negative_option() {
   return number_option("a number of at least 0", "at least 0", [](double x) { return x >= 0; });
 }

@@ -11,7 +11,7 @@
 #include <vrfm/io/cifar10.hpp>
 #include <vrfm/models/unet/networks.hpp>
 
-#include <examples/images/settings.hpp>
+#include <examples/images/data.hpp>
 
 namespace images {
 
@@ -68,7 +68,7 @@ struct Cifar10Settings : TrainingSettings {
   }
 };
 
-struct Cifar10 {
+struct Cifar10 : PixelData {
   using Settings = Cifar10Settings;
   using Networks = vrfm::UnetNetworks;
 

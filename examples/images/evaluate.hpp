@@ -14,12 +14,12 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <vrfm/couplings/independent.hpp>
 #include <vrfm/training/held_out_loss.hpp>
 
 #include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/flows.hpp>
+#include <examples/images/recognition.hpp>
 #include <examples/images/report.hpp>
 
 namespace images {
@@ -29,7 +29,8 @@ struct Evaluation {
   std::string label, path;
   bool latent;
   std::optional<std::int64_t> steps;
-  std::vector<double> t, velocity, kl;  ///< along t; kl is empty without a latent variable
+  std::vector<double> t, velocity, kl;    ///< along t; kl is empty without a latent variable
+  std::optional<double> recognised = {};  ///< share of samples whose class is seen
 
   double mean(const std::vector<double>& values) const {
     double sum = 0;
@@ -40,14 +41,11 @@ struct Evaluation {
 
 template <class Set>
 Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
-                    const std::string& label, const vrfm::Images& images,
+                    const std::string& label, const typename Set::Data& data,
                     const EvaluateOptions& options) {
-  const Exec& exec = loaded.flow.exec();
   // One step after the other goes through the images, each of which comes as often as the others.
-  const int count = std::min(options.count, static_cast<int>(images.count));
-  const auto pairs =
-      vrfm::independent(vrfm::standard_normal<float>(exec, loaded.flow.dimension()),
-                        vrfm::ImageDraws<Exec>(vrfm::ImageSet<Exec>(exec, images), count));
+  const int count = std::min(options.count, static_cast<int>(Set::count(data)));
+  const auto pairs = Set::pairs(loaded.flow.exec(), data, loaded.settings, count, false);
   Evaluation result{label, path, loaded.settings.latent > 0, loaded.steps, {}, {}, {}};
   common::say("%s", path.c_str());
   for (int k = 0; k < options.times; ++k) {
@@ -66,6 +64,24 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
     common::say("  t = %.3f: velocity loss %.4f", t, result.velocity.back());
   }
   return result;
+}
+
+/// The share of samples whose class the nearest training latents tell.
+template <class Set>
+double recognised_share(const LoadedFlow<Set>& loaded, const Labelled& known,
+                        const EvaluateOptions& options) {
+  const Painter<FlowOf<Set>> painter(loaded.flow, Set::developer(loaded.shape), options.sampling);
+  std::size_t right = 0, first = painter.first_of(options.samples);
+  painter.numbers(options.samples, options.seed, {}, [&](const Numbers& x) {
+    Labelled drawn{Labelled::Rows("images::drawn", x.extent(0), x.extent(1)), {}};
+    Kokkos::deep_copy(drawn.rows, x);
+    for (std::size_t i = 0; i < x.extent(0); ++i) drawn.labels.push_back(painter.class_of(first++));
+    right += recognised(known, drawn, options.neighbours);
+  });
+  const auto all = vrfm::gather(common::communicator(), std::span<const std::size_t>(&right, 1));
+  right = 0;
+  for (const std::size_t one : all) right += one;  // of the root: the other ranks have none
+  return static_cast<double>(right) / options.samples;
 }
 
 /// Where a training wrote such a file.
@@ -100,15 +116,16 @@ template <class Set>
 void evaluate_command(const EvaluateOptions& options,
                       const std::optional<typename Set::Settings>& given,
                       const std::string& command_line) {
-  const auto images = Set::read(options.data, vrfm::Split::test);
+  const auto data = Set::read(options.data, vrfm::Split::test);
   std::optional<GivenNetworks<Set>> networks;
-  if (given) networks = {*given, shape_of(images)};
+  if (given) networks = {*given, Set::shape_of(data)};
   std::vector<LoadedFlow<Set>> flows;
   for (const std::string& path : options.load) {
     flows.push_back(LoadedFlow<Set>::read(path, networks));
     const auto& shape = flows.back().shape;
-    vrfm::expect(shape == shape_of(images), "expected test images of ", to_text(shape),
-                 " (height, width, channels) as in ", path, ", found ", to_text(shape_of(images)));
+    vrfm::expect(shape == Set::shape_of(data), "expected test images of ", to_text(shape),
+                 " (height, width, channels) as in ", path, ", found ",
+                 to_text(Set::shape_of(data)));
   }
   const auto as_given = [](const auto& flow) {
     return flow.kind == LoadedFlow<Set>::Kind::as_given;
@@ -122,12 +139,33 @@ void evaluate_command(const EvaluateOptions& options,
   }
   output.add("figures");
 
+  std::optional<Labelled> known;
+  if constexpr (Set::has_classes) {
+    if (options.samples > 0) {
+      const double factor = flows.front().settings.latent_factor;
+      constexpr std::size_t most = 20'000;
+      known = labelled_latents(Set::read(options.data, vrfm::Split::train), factor, most);
+      const auto held_out = labelled_latents(data, factor, 1'000);
+      common::say(
+          "classes of test latents recognised by their %d nearest training latents: %.1f %%",
+          options.neighbours,
+          100.0 * static_cast<double>(recognised(*known, held_out, options.neighbours)) /
+              static_cast<double>(held_out.labels.size()));
+    }
+  }
   const auto labels = labels_of(flows, {options.load.begin(), options.load.end()});
   std::vector<Evaluation> all;
   std::vector<TrainingCurves> trainings;
   std::set<std::filesystem::path> logs;
   for (std::size_t k = 0; k < flows.size(); ++k) {
-    all.push_back(evaluate(flows[k], options.load[k], labels[k], images, options));
+    all.push_back(evaluate(flows[k], options.load[k], labels[k], data, options));
+    if constexpr (Set::has_classes) {
+      if (known) {
+        all.back().recognised = recognised_share(flows[k], *known, options);
+        common::say("  classes recognised in %d samples: %.1f %%", options.samples,
+                    100 * *all.back().recognised);
+      }
+    }
     // The training that wrote the weights left its losses beside them.
     const auto folder = run_folder(flows[k], options.load[k]);
     const auto log = LossLog::existing(folder / losses_file);
@@ -144,7 +182,9 @@ void evaluate_command(const EvaluateOptions& options,
   std::string table =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Training "
       "steps</th><th>Velocity "
-      "loss</th><th>KL (nats a dimension)</th><th class=\"text\">File</th></tr></thead><tbody>\n";
+      "loss</th><th>KL (nats a dimension)</th>" +
+      std::string(known ? "<th>Classes recognised</th>" : "") +
+      "<th class=\"text\">File</th></tr></thead><tbody>\n";
   std::size_t width = 0;
   for (const auto& label : labels) width = std::max(width, label.size());
   std::printf("%-*s %14s %16s\n", static_cast<int>(width), "weights", "velocity loss",
@@ -163,22 +203,29 @@ void evaluate_command(const EvaluateOptions& options,
       rows.back()["kl"] = e.mean(e.kl);
       rows.back()["kl_at_t"] = e.kl;
     }
+    if (e.recognised) rows.back()["classes_recognised"] = *e.recognised;
     table += "<tr><td class=\"text\">" + escape(e.label, Markup::html) + "</td><td>" +
              (e.steps ? grouped(*e.steps) : "n/a") + "</td><td>" + decimal(e.mean(e.velocity), 4) +
              "</td><td>" + (e.latent ? decimal(e.mean(e.kl), 4) : "–") +
+             (e.recognised ? "</td><td>" + decimal(100 * *e.recognised, 1) + " %" : std::string()) +
              "</td><td class=\"text long\">" + escape(e.path, Markup::html) + "</td></tr>\n";
     std::printf("%-*s %14.4f %16s\n", static_cast<int>(width), e.label.c_str(), e.mean(e.velocity),
                 e.latent ? decimal(e.mean(e.kl), 4).c_str() : "-");
   }
   table += "</tbody></table></div>\n";
 
-  const auto count = std::min(static_cast<std::size_t>(options.count), images.count);
+  const auto count = std::min(static_cast<std::size_t>(options.count), Set::count(data));
   const std::string intro =
       "<p>Means over " + plural(count, "test image") + " at each of " +
       plural(static_cast<std::size_t>(options.times), "value") +
       " of t, which are equally spaced. The velocity loss is the squared error of the velocity, as "
       "a mean over the images' numbers; V-RFM's z comes from its posterior. Each file is one "
-      "training, of one seed.</p>\n";
+      "training, of one seed." +
+      std::string(known ? " A sample's class is recognised if most of its nearest training latents "
+                          "have it; " +
+                              plural(static_cast<std::size_t>(options.samples), "sample") + "."
+                        : "") +
+      "</p>\n";
 
   std::vector<FigurePlan> plans{curve_figure("losses-over-t", "Held-out losses along t",
                                              "Each file of weights on the same images, x0 and t.",

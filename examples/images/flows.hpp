@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include <vrfm/data/image_draws.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/paths/time_sampler.hpp>
@@ -88,11 +87,6 @@ void with_matmul_precision(const TrainingSettings& settings, const FlowType& flo
 
 inline std::string model_name(const TrainingSettings& settings) {
   return settings.latent > 0 ? "V-RFM" : "RFM";
-}
-
-inline std::vector<int> shape_of(const vrfm::Images& images) {
-  return {static_cast<int>(images.height), static_cast<int>(images.width),
-          static_cast<int>(images.channels)};
 }
 
 /// What a weights file of another program does not say.

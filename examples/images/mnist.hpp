@@ -10,7 +10,7 @@
 #include <vrfm/io/mnist.hpp>
 #include <vrfm/models/residual/networks.hpp>
 
-#include <examples/images/settings.hpp>
+#include <examples/images/data.hpp>
 
 namespace images {
 
@@ -39,7 +39,7 @@ struct MnistSettings : TrainingSettings {
   }
 };
 
-struct Mnist {
+struct Mnist : PixelData {
   using Settings = MnistSettings;
   using Networks = vrfm::ResidualNetworks;
 

@@ -23,6 +23,11 @@ struct SamplingOptions {
   int steps = 20;
   double tolerance = 1e-5;
   int batch = 64;
+  // Of flows with classes:
+  std::vector<int> classes = {};  ///< one after the other; empty: all
+  double guidance = 1;
+  double guidance_from = 0, guidance_to = 1;
+  int guidance_channels = 0;  ///< the first so many; 0: all
 };
 
 struct TrainOptions {
@@ -47,6 +52,7 @@ struct SampleOptions {
   SamplingOptions sampling;
   int manifold = 20;
   int shared = 4;
+  std::string decoder = {};  ///< of latents
 };
 
 struct EvaluateOptions {
@@ -57,6 +63,10 @@ struct EvaluateOptions {
   int times = 10;
   int batch = 64;
   std::uint32_t seed = 7;
+  // Of flows with classes:
+  int samples = 500;
+  int neighbours = 5;
+  SamplingOptions sampling = {};
 };
 
 /// A subcommand whose --help shows what is the case if nothing is said.
@@ -79,10 +89,16 @@ inline CLI::Option* add_overwrite(CLI::App* command, bool& value) {
 
 inline void add_sampling(CLI::App* command, SamplingOptions& o) {
   const std::string group = "Sampling";
-  command->add_option("--solver", o.solver, "euler, or dopri5, which chooses its own steps")
-      ->check(CLI::IsMember({"euler", "dopri5"}))
+  command
+      ->add_option(
+          "--solver,--sampler", o.solver,
+          "euler; heun, of two evaluations a step; dopri5, which chooses its own steps; or "
+          "sde, whose last step has no noise")
+      ->check(CLI::IsMember({"euler", "heun", "dopri5", "sde"}))
       ->group(group);
-  command->add_option("--steps", o.steps, "steps of euler")->check(count_option())->group(group);
+  command->add_option("--steps", o.steps, "steps of euler, heun or sde")
+      ->check(count_option())
+      ->group(group);
   command->add_option("--tolerance", o.tolerance, "relative and absolute error of a step of dopri5")
       ->check(positive_option())
       ->group(group);
@@ -91,7 +107,36 @@ inline void add_sampling(CLI::App* command, SamplingOptions& o) {
       ->group(group);
 }
 
+/// What flows with classes take besides.
+inline void add_guidance(CLI::App* command, SamplingOptions& o) {
+  const std::string group = "Sampling";
+  command
+      ->add_option("--classes", o.classes,
+                   "labels of the images, one after the other, round and round; all if not given")
+      ->delimiter(',')
+      ->default_str("")
+      ->group(group);
+  command
+      ->add_option("--guidance", o.guidance,
+                   "v_null + g (v_class - v_null); 1: of the class alone, 0: without")
+      ->check(finite_option())
+      ->group(group);
+  command->add_option("--guidance-from", o.guidance_from, "first t that is guided")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  command->add_option("--guidance-to", o.guidance_to, "last t that is guided")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  command
+      ->add_option("--guidance-channels", o.guidance_channels,
+                   "guide the first so many channels alone, as SiT the first 3 of 4; 0: all")
+      ->check(count_or_none_option())
+      ->group(group);
+}
+
 inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
+  vrfm::expect(o.solver != "sde" || o.steps >= 2, "option --steps: sde takes at least 2, got ",
+               o.steps);
   const bool adaptive = o.solver == "dopri5";
   refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
   refuse_unused(command, "--tolerance", adaptive, "without --solver dopri5");

@@ -16,35 +16,24 @@
 
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
-#include <vrfm/data/pixels.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
 #include <vrfm/integrators/step_control.hpp>
+#include <vrfm/integrators/stochastic.hpp>
+#include <vrfm/integrators/stochastic_velocity.hpp>
 #include <vrfm/io/image_grid.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/sample.hpp>
 
 #include <examples/common/ranks.hpp>
+#include <examples/images/data.hpp>
 #include <examples/images/options.hpp>
 
 namespace images {
-
-using Exec = Kokkos::DefaultExecutionSpace;
-using Numbers = vrfm::Table<float, Exec>;
 
 /// Pixels [count][height][width][channels].
 struct Picture {
   std::vector<std::size_t> shape;
   std::vector<std::uint8_t> pixels;
-
-  void append(const Numbers& images) {
-    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), images);
-    for (std::size_t i = 0; i < host.extent(0); ++i) {
-      for (std::size_t d = 0; d < host.extent(1); ++d) {
-        pixels.push_back(vrfm::to_pixel(host(i, d)));
-      }
-    }
-    shape[0] += host.extent(0);
-  }
 
   /// Its first images, `columns` a row (0: a square), as one.
   vrfm::GridImage grid(std::size_t most, std::size_t columns, std::size_t scale) const {
@@ -56,53 +45,79 @@ struct Picture {
   }
 };
 
-/// Calls use(solver, grid) with what the options name.
-template <class Use>
-void with_solver(const SamplingOptions& options, const Use& use) {
+/// Calls use(field, solver, grid) with what the options name, for a velocity field.
+template <class Field, class Use>
+void with_solver(const SamplingOptions& options, const Field& field, const Use& use) {
+  const int steps = options.steps;
   if (options.solver == "dopri5") {
-    use(vrfm::DormandPrince{.absolute = options.tolerance, .relative = options.tolerance},
+    use(field, vrfm::DormandPrince{.absolute = options.tolerance, .relative = options.tolerance},
+        vrfm::TimeGrid{});
+  } else if (options.solver == "heun") {
+    use(field, vrfm::Heun{}, vrfm::TimeGrid::uniform(0, 1, steps));
+  } else if (options.solver == "sde") {
+    // As Ma et al. 2024: the last step, of 0.04 where 250 are taken, has no noise.
+    use(vrfm::StochasticVelocity(field, vrfm::ScoreDiffusion<>{}),
+        vrfm::EulerMaruyama{.steps = steps - 1, .last_step = std::min(0.04, 1.0 / steps)},
         vrfm::TimeGrid{});
   } else {
-    use(vrfm::Euler{}, vrfm::TimeGrid::uniform(0, 1, options.steps));
+    use(field, vrfm::Euler{}, vrfm::TimeGrid::uniform(0, 1, steps));
   }
 }
 
 template <class FlowType>
 class Painter {
  public:
-  /// shape: height, width and channels of an image.
-  Painter(const FlowType& flow, const std::vector<int>& shape, const SamplingOptions& options)
+  Painter(const FlowType& flow, const Developer& developer, const SamplingOptions& options)
       : flow_(flow),
-        shape_(shape),
+        developer_(developer),
         options_(options),
-        source_(vrfm::standard_normal<float>(flow.exec(), flow.dimension())) {}
+        source_(vrfm::standard_normal<float>(flow.exec(), flow.dimension())) {
+    const int classes = flow_.networks().velocity.inputs().classes;
+    if (options_.classes.empty()) {
+      for (int label = 0; label < classes; ++label) options_.classes.push_back(label);
+    }
+    for (const int label : options_.classes) {
+      vrfm::expect(label >= 0 && label < classes, "--classes: expected labels 0 to ", classes - 1,
+                   ", found ", label);
+    }
+  }
+
+  /// The class of image number i; -1: there are none.
+  int class_of(std::size_t i) const {
+    return options_.classes.empty() ? -1 : options_.classes[i % options_.classes.size()];
+  }
 
   /// Independent images. `progress` is told how many are done, here or on ranks like this one.
   Picture draw(int count, std::uint32_t seed, const std::function<void(int)>& progress = {}) const {
     Picture picture = empty();
-    const auto field = vrfm::velocity_of(flow_);
+    numbers(count, seed, progress, [&](const Numbers& x) { develop(x, picture); });
+    return gathered(picture);
+  }
+
+  /// The number of the first of this rank's share of `count` images.
+  std::size_t first_of(int count) const { return share_of(static_cast<std::size_t>(count)).first; }
+
+  /// The numbers of independent images of this rank's share, some at a time, to use(x).
+  template <class Use>
+  void numbers(int count, std::uint32_t seed, const std::function<void(int)>& progress,
+               const Use& use) const {
     const vrfm::Share share = share_of(static_cast<std::size_t>(count));
     const auto batch = static_cast<std::size_t>(options_.batch);
-    with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      for (std::size_t done = 0; done < share.count;) {
-        const std::size_t these = std::min(batch, share.count - done);
-        picture.append(vrfm::sample(
-            flow_.exec(), field, source_, solver,
-            {.count = these, .grid = grid, .seed = seed, .first_id = share.first + done}));
-        done += these;
-        if (progress)
-          progress(static_cast<int>(done * static_cast<std::size_t>(count) / share.count));
-      }
-    });
-    return gathered(picture);
+    for (std::size_t done = 0; done < share.count;) {
+      const std::size_t these = std::min(batch, share.count - done);
+      const Numbers x = noise(these, seed, share.first + done);
+      integrate(x, {}, seed, share.first + done);
+      use(x);
+      done += these;
+      if (progress)
+        progress(static_cast<int>(done * static_cast<std::size_t>(count) / share.count));
+    }
   }
 
   /// One x0, number `which` of `seed`, and in row i and column j of side x side images the z that the
   /// inverse normal distribution has at ((j + 1/2), (i + 1/2)) / side.
   Picture manifold(int side, std::uint32_t seed, int which) const {
-    const auto one = vrfm::draw_all(flow_.exec(), source_, 1, seed,
-                                    vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source),
-                                    static_cast<std::uint64_t>(which));
+    const Numbers one = noise(1, seed, static_cast<std::size_t>(which));
     const vrfm::Share share =
         share_of(static_cast<std::size_t>(side) * static_cast<std::size_t>(side));
     const Numbers x("images::x", share.count, one.extent(1)), z("images::z", share.count, 2);
@@ -121,12 +136,8 @@ class Painter {
     Kokkos::deep_copy(z, host_z);
     Picture picture = empty();
     if (share.count == 0) return gathered(picture);
-    with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      vrfm::integrate_all(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), x, solver,
-                          {.grid = grid, .launch = {.batch = options_.batch}})
-          .expect_finished();
-    });
-    picture.append(x);
+    integrate(x, z, 0, 0);
+    develop(x, picture);
     return gathered(picture);
   }
 
@@ -137,19 +148,51 @@ class Painter {
     Picture picture = empty();
     const vrfm::Share share = share_of(static_cast<std::size_t>(count));
     if (share.count == 0) return gathered(picture);
-    with_solver(options_, [&](const auto& solver, const vrfm::TimeGrid& grid) {
-      picture.append(vrfm::sample(flow_.exec(), vrfm::velocity_of(flow_, {.latents = z}), source_,
-                                  solver,
-                                  {.count = share.count,
-                                   .grid = grid,
-                                   .seed = seed,
-                                   .first_id = share.first,
-                                   .launch = {.batch = options_.batch}}));
-    });
+    const Numbers x = noise(share.count, seed, share.first);
+    integrate(x, z, seed, share.first);
+    develop(x, picture);
     return gathered(picture);
   }
 
  private:
+  /// x0 of the images number first, first + 1, ...
+  Numbers noise(std::size_t count, std::uint32_t seed, std::size_t first) const {
+    return vrfm::draw_all(flow_.exec(), source_, static_cast<std::int64_t>(count), seed,
+                          vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source), first);
+  }
+
+  /// Moves x0 of the images number first, first + 1, ... to images, at most a batch at a time; z: empty, or used
+  /// round and round.
+  void integrate(const Numbers& x, const Numbers& z, std::uint32_t seed, std::size_t first) const {
+    vrfm::VelocityOptions<float, Exec> given{.latents = z};
+    if (!options_.classes.empty()) {
+      const vrfm::Array<std::int32_t, Exec> labels("images::labels", x.extent(0));
+      const auto host = Kokkos::create_mirror_view(labels);
+      for (std::size_t i = 0; i < host.extent(0); ++i) host(i) = class_of(first + i);
+      Kokkos::deep_copy(labels, host);
+      given.condition.labels = labels;
+      given.guidance = options_.guidance;
+      given.reach = {.from = options_.guidance_from,
+                     .to = options_.guidance_to,
+                     .channels = options_.guidance_channels > 0 ? options_.guidance_channels : 1,
+                     .of = options_.guidance_channels > 0 ? developer_.channels : 1};
+    }
+    with_solver(
+        options_, vrfm::velocity_of(flow_, given),
+        [&](const auto& field, const auto& solver, const vrfm::TimeGrid& grid) {
+          vrfm::integrate_all(
+              flow_.exec(), field, x, solver,
+              {.grid = grid, .seed = seed, .first_id = first, .launch = {.batch = options_.batch}})
+              .expect_finished();
+        });
+  }
+
+  void develop(const Numbers& x, Picture& picture) const {
+    const auto pixels = developer_.pixels(x);
+    picture.pixels.insert(picture.pixels.end(), pixels.begin(), pixels.end());
+    picture.shape[0] += x.extent(0);
+  }
+
   /// x with P(N(0, 1) < x) = p, by bisection.
   static double inverse_normal(double p) {
     double lower = -9, upper = 9;
@@ -171,13 +214,15 @@ class Painter {
   }
 
   Picture empty() const {
-    return {{0, static_cast<std::size_t>(shape_[0]), static_cast<std::size_t>(shape_[1]),
-             static_cast<std::size_t>(shape_[2])},
-            {}};
+    Picture picture{{0}, {}};
+    for (const int extent : developer_.shape) {
+      picture.shape.push_back(static_cast<std::size_t>(extent));
+    }
+    return picture;
   }
 
   FlowType flow_;
-  std::vector<int> shape_;
+  Developer developer_;
   SamplingOptions options_;
   vrfm::GaussianMixture<float, Exec> source_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The main() of an image program: the commands train, sample and evaluate on one set of images.
+// The main() of an image program: the commands train, sample and evaluate on one set of images, and latents where
+// these are of latents.
 #pragma once
 
 #include <optional>
@@ -8,6 +9,7 @@
 
 #include <examples/common/program.hpp>
 #include <examples/images/evaluate.hpp>
+#include <examples/images/latents.hpp>
 #include <examples/images/options.hpp>
 #include <examples/images/sample.hpp>
 #include <examples/images/train.hpp>
@@ -53,6 +55,7 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
       ->group(runs);
   command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
   add_sampling(command, o.sampling);
+  if constexpr (Set::has_classes) add_guidance(command, o.sampling);
   return command;
 }
 
@@ -73,7 +76,16 @@ CLI::App* add_sample(CLI::App& app, SampleOptions& o) {
       ->check(count_or_none_option());
   command->add_option("--shared", o.shared, "grids that share one z each; 0: none")
       ->check(count_or_none_option());
+  if constexpr (Set::has_classes) {
+    o.sampling = Set::sampling();
+    command
+        ->add_option("--decoder", o.decoder,
+                     "weights of the autoencoder that makes pictures of latents (safetensors, "
+                     "diffusers' names); without it pictures show three channels of the latents")
+        ->default_str("");
+  }
   add_sampling(command, o.sampling);
+  if constexpr (Set::has_classes) add_guidance(command, o.sampling);
   return command;
 }
 
@@ -96,6 +108,18 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
   command->add_option("--times", o.times, "values of t")->check(count_option());
   command->add_option("--batch", o.batch, "images at a time")->check(count_option());
   command->add_option("--seed", o.seed, "seed of the draws")->check(seed_option());
+  if constexpr (Set::has_classes) {
+    o.sampling = Set::sampling();
+    command
+        ->add_option(
+            "--samples", o.samples,
+            "samples whose classes are recognised by the nearest training latents; 0: none")
+        ->check(count_or_none_option());
+    command->add_option("--neighbours", o.neighbours, "nearest latents, of which most decide")
+        ->check(range_option(1, NearestClass::most_neighbours));
+    add_sampling(command, o.sampling);
+    add_guidance(command, o.sampling);
+  }
   return command;
 }
 
@@ -112,6 +136,9 @@ int program(int argc, char** argv) {
   CLI::App* training = add_train<Set>(app, train);
   CLI::App* sampling = add_sample<Set>(app, sample);
   CLI::App* evaluating = add_evaluate<Set>(app, evaluate);
+  LatentsOptions latents;
+  CLI::App* encoding = nullptr;
+  if constexpr (Set::has_classes) encoding = add_latents(app, latents);
   using Options = SettingOptions<Set>;
   const Options options(training, Options::Which::all, "Settings of the training");
   const std::string others = "Weights of other programs (safetensors without settings)";
@@ -144,9 +171,18 @@ int program(int argc, char** argv) {
           refuse_unused(*sampling, "--image", given("--recipe"), "without --recipe");
           if (to_sample.recipe_given()) sampled = {to_sample.settings(), sample.image};
         }
-        if (evaluating->parsed() && to_evaluate.recipe_given()) evaluated = to_evaluate.settings();
+        if (evaluating->parsed()) {
+          if constexpr (Set::has_classes) check_sampling(*evaluating, evaluate.sampling);
+          if (to_evaluate.recipe_given()) evaluated = to_evaluate.settings();
+        }
       },
       [&] {
+        if constexpr (Set::has_classes) {
+          if (encoding->parsed()) {
+            const vrfm::StopSignal stop;
+            latents_command(latents, stop);
+          }
+        }
         if (training->parsed()) {
           const vrfm::StopSignal stop;
           Training<Set>(train, settings, program.command_line(), stop).run();

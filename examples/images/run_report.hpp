@@ -100,6 +100,14 @@ class RunReport {
   }
 
  private:
+  static std::string solver_text(const SamplingOptions& o) {
+    if (o.solver == "dopri5") return "Dormand-Prince at a tolerance of " + exact_text(o.tolerance);
+    const std::string name = o.solver == "heun"  ? "Heun step"
+                             : o.solver == "sde" ? "Euler-Maruyama step"
+                                                 : "Euler step";
+    return plural(static_cast<std::size_t>(o.steps), name);
+  }
+
   /// Which weights pictures are drawn from, and what the first, random ones still count for there.
   std::string average_note(std::int64_t steps) const {
     if (!(settings_.ema_decay > 0)) return ".";
@@ -122,10 +130,7 @@ class RunReport {
   /// Their figures' HTML.
   std::string last_pictures(const Painter<FlowOf<Set>>& painter, std::int64_t steps) const {
     const auto folder = output_ / "samples";
-    const std::string solver =
-        options_.sampling.solver == "dopri5"
-            ? "Dormand-Prince at a tolerance of " + exact_text(options_.sampling.tolerance)
-            : plural(static_cast<std::size_t>(options_.sampling.steps), "Euler step");
+    const std::string solver = solver_text(options_.sampling);
     const std::string drawn = " Drawn with " + solver + ".";
     std::string html;
     const auto add = [&](const std::string& name, const std::string& title,

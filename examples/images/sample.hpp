@@ -40,7 +40,16 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
     std::printf("%s\n", (output / name).c_str());
   };
 
-  const Painter<FlowOf<Set>> painter(loaded.flow, loaded.shape, options.sampling);
+  Developer developer;
+  if constexpr (Set::has_classes) {
+    vrfm::expect(options.sampling.guidance == 1 || loaded.settings.class_dropout > 0, "option ",
+                 "--guidance needs a flow that was trained with --class-dropout above 0; ",
+                 options.load, " was trained with 0");
+    developer = Set::developer_of(options, loaded.shape);
+  } else {
+    developer = Set::developer(loaded.shape);
+  }
+  const Painter<FlowOf<Set>> painter(loaded.flow, developer, options.sampling);
   const Kokkos::Timer timer;
   const auto samples = painter.draw(options.count, options.seed, [&, tenth = 0](int done) mutable {
     if (!common::is_root() || (done < options.count && 10 * done / options.count == tenth)) return;

@@ -13,7 +13,6 @@
 #include <string>
 #include <utility>
 
-#include <vrfm/couplings/independent.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
 
 #include <examples/common/output_folder.hpp>
@@ -22,16 +21,6 @@
 #include <examples/images/run_report.hpp>
 
 namespace images {
-
-/// Which data a run was made with: their number and a hash (FNV-1a) of the pixels.
-inline std::string fingerprint(const vrfm::Images& images) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const std::uint8_t pixel : images.pixels) hash = (hash ^ pixel) * 0x100000001b3u;
-  char text[64];
-  std::snprintf(text, sizeof text, "%zu images, %016llx", images.count,
-                static_cast<unsigned long long>(hash));
-  return text;
-}
 
 /// The settings of the run in a folder, from its newest checkpoint that can be read, if there is one.
 inline std::optional<vrfm::Settings> settings_of_run(const std::filesystem::path& output) {
@@ -46,6 +35,16 @@ inline std::optional<vrfm::Settings> settings_of_run(const std::filesystem::path
   return std::nullopt;
 }
 
+/// The pairs, whose condition is dropped now and then where there is one, for guidance.
+template <class Set, class Pairs>
+auto with_dropout(const Pairs& pairs, const typename Set::Settings& settings) {
+  if constexpr (Set::has_classes) {
+    return vrfm::DroppedCondition(pairs, settings.class_dropout);
+  } else {
+    return pairs;
+  }
+}
+
 template <class Set>
 class Training {
  public:
@@ -58,13 +57,13 @@ class Training {
         stop_(stop),
         output_(options.output),
         checkpoints_(checked(output_, options)),
-        images_(Set::read(options.data, vrfm::Split::train)),
-        flow_(make_flow<Set>(settings, shape_of(images_), true, settings.seed)),
+        data_(Set::read(options.data, vrfm::Split::train)),
+        flow_(make_flow<Set>(settings, Set::shape_of(data_), true, settings.seed)),
         stored_(texts_with_recipe(settings)),
         report_(options, settings, command_line, stop) {
     stored_["set"] = Set::name;
-    stored_["image"] = to_text(shape_of(images_));
-    stored_["data"] = fingerprint(images_);
+    stored_["image"] = to_text(Set::shape_of(data_));
+    stored_["data"] = Set::fingerprint(data_);
     for (const char* folder : {"checkpoints", "samples", "figures"}) output_.add(folder);
   }
 
@@ -91,16 +90,14 @@ class Training {
  private:
   template <class FlowType, class Objective>
   void train(const FlowType& flow, const Objective& objective) {
-    const Exec& exec = flow_.exec();
-    const vrfm::ImageDraws<Exec> target(vrfm::ImageSet<Exec>(exec, images_), settings_.batch,
-                                        settings_.mirror);
-    const auto source = vrfm::standard_normal<float>(exec, flow_.dimension());
+    const auto pairs = with_dropout<Set>(
+        Set::pairs(flow_.exec(), data_, settings_, settings_.batch, settings_.mirror), settings_);
     auto trainer_options = settings_.trainer_options(
         settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch});
     // Alone there is nothing to share, nor need a program without MPI know how.
     trainer_options.shard_optimizer = options_.shard_optimizer && common::communicator().size() > 1;
-    vrfm::Trainer trainer(flow, objective, settings_.optimizer(), vrfm::independent(source, target),
-                          trainer_options, common::communicator());
+    vrfm::Trainer trainer(flow, objective, settings_.optimizer(), pairs, trainer_options,
+                          common::communicator());
     TrainingRun run(flow_, trainer, checkpoints_,
                     {.name = model_name(settings_),
                      .iterations = options_.iterations,
@@ -120,8 +117,7 @@ class Training {
     const auto paint = [&] {
       replace_earlier();
       // In float32, whatever the training's products are.
-      report_.paint(picture_at(trainer.step()),
-                    Painter(run.trained(), shape_of(images_), options_.sampling));
+      report_.paint(picture_at(trainer.step()), painter(run.trained()));
     };
     // A run that ended while it drew this one has its checkpoint already.
     const bool due = options_.sample_every > 0 && trainer.step() > 0 &&
@@ -132,13 +128,17 @@ class Training {
     }
     if (!run.train(stop_, {{options_.sample_every, paint}})) return;
     common::say("pictures and report");
-    report_.write({.images = images_.count,
+    report_.write({.images = Set::count(data_),
                    .parameters = flow_.parameters().count(),
                    .steps = trainer.step(),
                    .seconds = run.seconds(),
                    .steps_per_second = run.steps_per_second(),
                    .stored = stored_},
-                  run.losses(), Painter(run.trained(), shape_of(images_), options_.sampling));
+                  run.losses(), painter(run.trained()));
+  }
+
+  Painter<FlowOf<Set>> painter(const FlowOf<Set>& flow) const {
+    return {flow, Set::developer(Set::shape_of(data_)), options_.sampling};
   }
 
   /// The folder of checkpoints, if the options allow to write to the output.
@@ -180,7 +180,7 @@ class Training {
   const vrfm::StopSignal& stop_;
   OutputFolder output_;
   vrfm::CheckpointFolder checkpoints_;
-  vrfm::Images images_;
+  typename Set::Data data_;
   FlowOf<Set> flow_;
   vrfm::Settings stored_;
   RunReport<Set> report_;

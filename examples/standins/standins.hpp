@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Small sets of images in the file formats of MNIST and CIFAR-10, for whoever does not have these:
-// written digits and coloured shapes. Each image depends on (seed, set, split, number) alone.
+// written digits and coloured shapes; and the shapes as labelled images in .npz files and as latents. Each image
+// depends on (seed, set, split, number) alone.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,11 @@
 
 #include <vrfm/io/cifar10.hpp>
 #include <vrfm/io/image_grid.hpp>
+#include <vrfm/io/latents.hpp>
 #include <vrfm/io/mnist.hpp>
+#include <vrfm/io/npz.hpp>
+#include <vrfm/models/autoencoder/autoencoder.hpp>
+#include <vrfm/training/weights.hpp>
 
 #include <examples/standins/draws.hpp>
 #include <examples/standins/glyphs.hpp>
@@ -88,6 +93,82 @@ inline void write_shapes(const std::filesystem::path& folder, std::size_t train,
     const std::size_t each = images.count / names.size();
     for (std::size_t k = 0; k < names.size(); ++k)
       vrfm::write_cifar10(folder / names[k], images, k * each, each);
+    if (training) write_preview(folder / "preview.png", images);
+  }
+}
+
+/// Writes train.npz and test.npz, each with arr_0 [n, 32, 32, 3] and labels [n]; autoencoder.safetensors, small and
+/// untrained, to try commands that take one; and preview.png. Throws as above.
+inline void write_labelled(const std::filesystem::path& folder, std::size_t train, std::size_t test,
+                           std::uint32_t seed) {
+  std::filesystem::create_directories(folder);
+  for (const auto split : {vrfm::Split::train, vrfm::Split::test}) {
+    const bool training = split == vrfm::Split::train;
+    const vrfm::Images images = make_images(Set::shapes, split, training ? train : test, seed);
+    vrfm::write_npz(
+        folder / (training ? "train.npz" : "test.npz"),
+        std::vector{
+            vrfm::make_tensor("arr_0", {images.count, images.height, images.width, images.channels},
+                              images.pixels),
+            vrfm::make_tensor("labels", {images.count}, images.labels)});
+    if (training) write_preview(folder / "preview.png", images);
+  }
+  using Exec = Kokkos::DefaultExecutionSpace;
+  const vrfm::AutoencoderOptions small{
+      .height = shape_side, .width = shape_side, .widths = {32, 32}, .blocks = 1};
+  vrfm::save_weights(folder / "autoencoder.safetensors",
+                     vrfm::Autoencoder<float, Exec>(Exec(), small, seed));
+}
+
+/// The latents [4, 16, 16] of a shape: the mean colour of each 2 x 2 pixels in [-1, 1], and in the fourth channel how
+/// much lighter the right two are than the left two.
+inline void latents_of(std::span<const std::uint8_t> pixels, std::span<float> latents) {
+  constexpr int side = shape_side / 2;
+  for (int p = 0; p < side * side; ++p) {
+    double right = 0;
+    for (int c = 0; c < 3; ++c) {
+      double sum = 0;
+      for (int k = 0; k < 4; ++k) {
+        const int row = p / side * 2 + k / 2, column = p % side * 2 + k % 2;
+        const double value =
+            pixels[static_cast<std::size_t>((row * shape_side + column) * 3 + c)] / 127.5 - 1;
+        sum += value;
+        right += k % 2 == 1 ? value : -value;
+      }
+      latents[static_cast<std::size_t>(c * side * side + p)] = static_cast<float>(sum / 4);
+    }
+    latents[static_cast<std::size_t>(3 * side * side + p)] = static_cast<float>(right / 3);
+  }
+}
+
+/// Writes train/ and test/latents-00000.safetensors, the training's in files of at most 2,000, and preview.png of the
+/// images that they are of. Throws as above.
+inline void write_latents(const std::filesystem::path& folder, std::size_t train, std::size_t test,
+                          std::uint32_t seed) {
+  for (const auto split : {vrfm::Split::train, vrfm::Split::test}) {
+    const bool training = split == vrfm::Split::train;
+    const auto place = folder / (training ? "train" : "test");
+    std::filesystem::create_directories(place);
+    const vrfm::Images images = make_images(Set::shapes, split, training ? train : test, seed);
+    constexpr std::size_t most = 2'000, side = shape_side / 2, each = 4 * side * side;
+    for (std::size_t first = 0, file = 0; first < images.count; first += most, ++file) {
+      const std::size_t count = std::min(most, images.count - first);
+      std::vector<float> latents(count * each);
+      std::vector<std::int64_t> labels(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t pixels = images.height * images.width * images.channels;
+        latents_of(std::span(images.pixels).subspan((first + i) * pixels, pixels),
+                   std::span(latents).subspan(i * each, each));
+        labels[i] = images.labels[first + i];
+      }
+      std::string number = std::to_string(file);
+      number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
+      vrfm::write_safetensors(
+          place / ("latents-" + number + ".safetensors"),
+          std::vector{vrfm::make_tensor("latents", {count, 4, side, side}, latents),
+                      vrfm::make_tensor("labels", {count}, labels)},
+          {{vrfm::LatentFiles::scale_key, "1"}});
+    }
     if (training) write_preview(folder / "preview.png", images);
   }
 }

@@ -23,8 +23,23 @@ struct ImageDraw {
   bool mirrored;  ///< left and right exchanged
 };
 
-/// Position n = step * batch + sample runs through the set again and again. Each image comes once
-/// in an epoch of `count` positions, in an order that depends on (seed, epoch) alone.
+/// What the draw at (sample, step) of `stream` gives of a set of `count` images in steps of `batch`. Position
+/// n = step * batch + sample runs through the set again and again; each image comes once in an epoch of `count`
+/// positions, in an order that depends on (seed, epoch) alone, and with `mirror` is mirrored with probability 1/2.
+/// Uses the stream's blocks 0 ... 8.
+KOKKOS_INLINE_FUNCTION ImageDraw image_draw(int count, std::uint32_t batch, bool mirror,
+                                            std::uint64_t sample, std::uint32_t step,
+                                            const RandomStream& stream) {
+  const std::uint64_t n = std::uint64_t{step} * batch + sample,
+                      epoch = n / static_cast<std::uint32_t>(count);
+  const std::uint32_t index =
+      shuffled(static_cast<std::uint32_t>(n % static_cast<std::uint32_t>(count)),
+               static_cast<std::uint32_t>(count), epoch, stream);
+  constexpr std::uint32_t coin = detail::shuffle_rounds;  // the order uses the blocks before it
+  const bool mirrored = mirror && stream.words(epoch, index, coin).word[0] >> 31 != 0;
+  return {static_cast<int>(index), mirrored};
+}
+
 template <ExecutionSpace Exec>
 class ImageDraws {
  public:
@@ -47,13 +62,7 @@ class ImageDraws {
   /// What the draw at (sample, step) of `stream` gives.
   KOKKOS_FUNCTION ImageDraw which(std::uint64_t sample, std::uint32_t step,
                                   const RandomStream& stream) const {
-    const auto count = static_cast<std::uint32_t>(images_.count());
-    const std::uint64_t n = std::uint64_t{step} * batch_ + sample, epoch = n / count;
-    const std::uint32_t index =
-        shuffled(static_cast<std::uint32_t>(n % count), count, epoch, stream);
-    constexpr std::uint32_t coin = detail::shuffle_rounds;  // the order uses the blocks before it
-    const bool mirrored = mirror_ && stream.words(epoch, index, coin).word[0] >> 31 != 0;
-    return {static_cast<int>(index), mirrored};
+    return image_draw(images_.count(), batch_, mirror_, sample, step, stream);
   }
 
   /// Writes the image at (sample, step) of `stream`, scaled to [-1, 1], to x [dimension()].

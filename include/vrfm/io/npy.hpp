@@ -165,6 +165,21 @@ NpyArray<double> load_npy_reals(Input& input) {
   return load_npy_values<double>(input, std::move(header), bytes);
 }
 
+template <class Input>
+NpyArray<std::int64_t> load_npy_integers(Input& input) {
+  std::size_t bytes = 0;
+  NpyHeader header = load_npy_header(input, bytes);
+  const auto as = [&]<class T>(T) -> NpyArray<std::int64_t> {
+    auto array = load_npy_values<T>(input, std::move(header), bytes);
+    return {std::move(array.shape), {array.values.begin(), array.values.end()}};
+  };
+  if (header.dtype == DType::u8) return as(std::uint8_t{});
+  if (header.dtype == DType::i32) return as(std::int32_t{});
+  if (header.dtype == DType::i64) return as(std::int64_t{});
+  fail(input.name(), "expected values of type '|u1', '<i4' or '<i8', found '" +
+                         npy_descr(header.dtype, header.big_endian) + "'");
+}
+
 }  // namespace detail::io
 
 /// Reads one array. Halves ('<f2') become float or double, and truth values ('|b1') the bytes 0 and

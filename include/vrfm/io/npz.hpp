@@ -75,6 +75,11 @@ class NpzArchive {
     return with(array, [](auto& input) { return detail::io::load_npy_reals(input); });
   }
 
+  /// The array of that name, of uint8, int32 or int64.
+  NpyArray<std::int64_t> read_integers(std::string_view array) {
+    return with(array, [](auto& input) { return detail::io::load_npy_integers(input); });
+  }
+
  private:
   const detail::io::ZipEntry* find(std::string_view array) const {
     const std::string name = std::string(array) + std::string(detail::io::npz_suffix);

@@ -28,6 +28,7 @@
 
 #include <vrfm/io/detail/convert.hpp>
 #include <vrfm/io/detail/file_kind.hpp>
+#include <vrfm/io/detail/mapping.hpp>
 #include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/detail/safetensors_header.hpp>
 #include <vrfm/io/detail/safetensors_layout.hpp>
@@ -43,7 +44,7 @@ inline constexpr std::size_t safetensors_header_limit = 100'000'000;
 /// The free-form texts of a file.
 using Metadata = std::map<std::string, std::string>;
 
-/// The tensors of one file, in memory. Tensors and spans stay valid until the object is destroyed,
+/// The tensors of one file, in memory or mapped. Tensors and spans stay valid until the object is destroyed,
 /// also when it is moved.
 class SafetensorsFile {
  public:
@@ -58,6 +59,14 @@ class SafetensorsFile {
   static SafetensorsFile parse(std::span<const std::byte> bytes, std::string name) {
     InputBytes input(bytes, std::move(name));
     return SafetensorsFile(input);
+  }
+
+  /// Checks the header alone; tensors are bytes of the mapped file, which come from disk as they are looked at,
+  /// and which must stay as it is meanwhile. Throws as read does, and for tensors that are not aligned.
+  static SafetensorsFile map(const std::filesystem::path& path) {
+    detail::io::Mapping mapping(path);
+    InputBytes input(mapping.bytes(), path.string());
+    return SafetensorsFile(input, std::move(mapping));
   }
 
   const std::string& name() const { return name_; }
@@ -117,56 +126,97 @@ class SafetensorsFile {
                       describe(found.dtype, found.shape));
   }
 
+  /// What comes before the data.
+  struct Head {
+    detail::io::SafetensorsHeader header;
+    std::vector<std::size_t> order;  ///< of the entries' data
+    std::size_t size;                ///< where the data begin
+  };
+
   template <class Input>
-  explicit SafetensorsFile(Input& input) : name_(input.name()) {
+  static Head read_head(Input& input) {
     using namespace detail::io;
+    const std::string& name = input.name();
     refuse_placeholder(input, "a safetensors file");
     std::array<std::byte, 8> prefix;
     if (input.size() < prefix.size())
-      fail(name_, "expected at least 8 bytes for the header's size, found " +
-                      std::to_string(input.size()));
+      fail(name, "expected at least 8 bytes for the header's size, found " +
+                     std::to_string(input.size()));
     input.read(prefix);
     const auto header_size = std::bit_cast<std::uint64_t>(prefix);
     const std::size_t rest = input.size() - prefix.size();
     if (header_size > safetensors_header_limit)
-      fail(name_, "expected a safetensors file, whose header has at most " +
-                      std::to_string(safetensors_header_limit) + " bytes, found " +
-                      std::to_string(header_size) + " at the beginning of " + kind_of(prefix));
+      fail(name, "expected a safetensors file, whose header has at most " +
+                     std::to_string(safetensors_header_limit) + " bytes, found " +
+                     std::to_string(header_size) + " at the beginning of " + kind_of(prefix));
     if (header_size > rest)
-      fail(name_, "expected a header of " + std::to_string(header_size) + " bytes, found only " +
-                      std::to_string(rest) + " left in the file" + std::string(truncated));
+      fail(name, "expected a header of " + std::to_string(header_size) + " bytes, found only " +
+                     std::to_string(rest) + " left in the file" + std::string(truncated));
 
-    SafetensorsHeader header = with_memory(name_, header_size, [&] {
+    SafetensorsHeader header = with_memory(name, header_size, [&] {
       std::string json(header_size, '\0');
       input.read(std::as_writable_bytes(std::span(json)));
-      return parse_safetensors_header(json, name_);
+      return parse_safetensors_header(json, name);
     });
-    const std::vector<std::size_t> order = check_coverage(header, rest - header_size, name_);
+    std::vector<std::size_t> order = check_coverage(header, rest - header_size, name);
+    return {std::move(header), std::move(order), prefix.size() + header_size};
+  }
 
+  /// Entry i, its data, and once all have these the rest of the header.
+  void set_tensor(Head& head, std::size_t i, std::span<const std::byte> data) {
+    detail::io::SafetensorsEntry& entry = head.header.entries[i];
+    tensors_[i] = {std::move(entry.name), entry.dtype, std::move(entry.shape), data};
+  }
+  void set_rest(Head& head) {
+    index_ = std::move(head.header.index);
+    metadata_ = std::move(head.header.metadata);
+  }
+
+  template <class Input>
+  explicit SafetensorsFile(Input& input) : name_(input.name()) {
+    using namespace detail::io;
+    Head head = read_head(input);
     // Other writers pack types of different sizes in any order; here each tensor starts at a
     // multiple of 8.
     const auto padded = [](std::size_t size) { return (size + 7) / 8 * 8; };
     std::size_t total = 0;
-    for (const SafetensorsEntry& entry : header.entries)
+    for (const SafetensorsEntry& entry : head.header.entries)
       total += padded(entry.offsets[1] - entry.offsets[0]);
     bytes_ = with_memory(name_, total,
                          [total] { return std::make_unique_for_overwrite<std::byte[]>(total); });
 
-    tensors_.resize(order.size());
+    tensors_.resize(head.order.size());
     std::byte* place = bytes_.get();
-    for (const std::size_t i : order) {
-      SafetensorsEntry& entry = header.entries[i];
-      const std::span<std::byte> data(place, entry.offsets[1] - entry.offsets[0]);
+    for (const std::size_t i : head.order) {
+      const auto& offsets = head.header.entries[i].offsets;
+      const std::span<std::byte> data(place, offsets[1] - offsets[0]);
       input.read(data);
       place += padded(data.size());
-      tensors_[i] = {std::move(entry.name), entry.dtype, std::move(entry.shape), data};
+      set_tensor(head, i, data);
     }
-    index_ = std::move(header.index);
-    metadata_ = std::move(header.metadata);
+    set_rest(head);
+  }
+
+  SafetensorsFile(InputBytes& input, detail::io::Mapping mapping)
+      : name_(input.name()), mapping_(std::move(mapping)) {
+    using namespace detail::io;
+    Head head = read_head(input);
+    tensors_.resize(head.order.size());
+    for (const std::size_t i : head.order) {
+      const SafetensorsEntry& entry = head.header.entries[i];
+      const std::size_t begin = head.size + entry.offsets[0], unit = row(entry.dtype).bits / 8;
+      if (unit > 1 && begin % unit != 0)
+        fail(name_, "tensor " + in_quotes(entry.name) + ": expected its data at a multiple of " +
+                        std::to_string(unit) + " bytes, found them at byte " +
+                        std::to_string(begin));
+      set_tensor(head, i, mapping_.bytes().subspan(begin, entry.offsets[1] - entry.offsets[0]));
+    }
+    set_rest(head);
   }
 
   std::string name_;
-  std::unique_ptr<std::byte[]> bytes_;
+  std::unique_ptr<std::byte[]> bytes_;  // of a file that was read,
+  detail::io::Mapping mapping_;         // or of one that is mapped
   std::vector<Tensor> tensors_;
   std::map<std::string, std::size_t, std::less<>> index_;
   Metadata metadata_;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Autoencoder: images to latents and back, some at a time. x in [-1, 1], latents z = scale mean(x) (Rombach et al.
-// 2022). Weights of diffusers' AutoencoderKL load by
-// training/weights.hpp.
+// Autoencoder: images to latents and back, some at a time. x in [-1, 1], latents z ~ scale N(mean(x), deviation(x)^2)
+// (Rombach et al. 2022). Weights of diffusers' AutoencoderKL load by training/weights.hpp.
 #pragma once
 
 #include <vrfm/linalg/batch_context.hpp>
@@ -13,15 +12,20 @@ namespace vrfm {
 
 namespace detail {
 
-/// Element: column j of z, pixels row by row, channels last, of moments whose pixels hold (mean | log-variance).
+/// Element: column j of mean and deviation, pixels row by row, channels last, of moments whose pixels hold (mean |
+/// log-variance), the latter limited as in diffusers.
 template <class T>
 struct LatentOfMoments {
   ConstMatrix<T> moments;  // (samples pixels) x 2 channels
-  Matrix<T> z;
+  Matrix<T> mean, deviation;
   T scale;
   int pixels, channels;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    z(i, j) = scale * moments(i * pixels + j / channels, j % channels);
+    const T* const pixel = moments.row(i * pixels + j / channels);
+    const T log_variance =
+        math::maximum(T(-30), math::minimum(T(20), pixel[channels + j % channels]));
+    mean(i, j) = scale * pixel[j % channels];
+    deviation(i, j) = scale * math::exp(log_variance / T(2));
   }
 };
 
@@ -35,6 +39,12 @@ struct Unscaled {
 };
 
 }  // namespace detail
+
+/// Of scaled latents: rows x latents().
+template <Real T, ExecutionSpace Exec>
+struct LatentMoments {
+  Table<T, Exec> mean, deviation;
+};
 
 template <Real T, ExecutionSpace Exec = Kokkos::DefaultExecutionSpace,
           Compute precision = Compute::float32, class List = DefaultEngines>
@@ -60,22 +70,31 @@ class Autoencoder {
   int dimension() const { return encoder().input_pixels() * encoder().inputs(); }
   int latents() const { return decoder().input_pixels() * decoder().inputs(); }
 
-  /// The scaled means: rows x latents(). images: rows x dimension(), pixels row by row, channels last, in [-1, 1];
-  /// `batch` at a time. Throws std::invalid_argument for another number of columns.
+  /// The scaled means alone. Arguments and errors as of moments().
   Table<T, Exec> encode(const Table<const T, Exec>& images, int batch = 1) const {
+    return moments(images, batch).mean;
+  }
+
+  /// images: rows x dimension(), pixels row by row, channels last, in [-1, 1]; `batch` at a time. Throws
+  /// std::invalid_argument for another number of columns.
+  LatentMoments<T, Exec> moments(const Table<const T, Exec>& images, int batch = 1) const {
     expect_same("the images", images.extent(1), "the autoencoder",
                 static_cast<std::size_t>(dimension()), "columns");
-    const Table<T, Exec> z("vrfm::Autoencoder::latents", images.extent(0),
-                           static_cast<std::size_t>(latents()));
+    const auto table = [&] {
+      return Table<T, Exec>("vrfm::Autoencoder::latents", images.extent(0),
+                            static_cast<std::size_t>(latents()));
+    };
+    const LatentMoments<T, Exec> z{table(), table()};
     run(static_cast<int>(images.extent(0)), batch,
         [&](const auto& ctx, int first, int rows, auto& arena) {
           const Matrix<T> x = arena.take(rows * encoder().input_pixels(), encoder().inputs()),
-                          moments = arena.take(rows * encoder().pixels(), encoder().channels());
+                          y = arena.take(rows * encoder().pixels(), encoder().channels());
           detail::to_pixels<std::decay_t<decltype(ctx)>, T>(
               ctx, matrix(images).row_range(first, rows), x, encoder().input_pixels());
-          encoder().forward(ctx, values_.data(), x, moments, nothing(), arena);
+          encoder().forward(ctx, values_.data(), x, y, nothing(), arena);
           ctx.map(rows, latents(),
-                  detail::LatentOfMoments<T>{moments, matrix(z).row_range(first, rows), scale(),
+                  detail::LatentOfMoments<T>{y, matrix(z.mean).row_range(first, rows),
+                                             matrix(z.deviation).row_range(first, rows), scale(),
                                              encoder().pixels(), options().latent_channels});
         });
     return z;

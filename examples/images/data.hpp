@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What a set's flow is trained on, images or latents of images, and how the numbers that it makes become pictures.
+// A set (mnist.hpp, cifar10.hpp, imagenet.hpp) is derived from one of these.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <vrfm/couplings/independent.hpp>
+#include <vrfm/data/image_draws.hpp>
+#include <vrfm/data/latent_draws.hpp>
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/data/pixels.hpp>
+
+#include <examples/images/settings.hpp>
+
+namespace images {
+
+using Exec = Kokkos::DefaultExecutionSpace;
+using Numbers = vrfm::Table<float, Exec>;
+
+/// How rows of numbers become pictures of pixels.
+struct Developer {
+  std::vector<int> shape;  ///< height, width and channels of a picture
+  int channels;            ///< of each pixel of the numbers
+  std::function<std::vector<std::uint8_t>(const Numbers&)> pixels;
+};
+
+/// Which data a run was made with: their number and a hash (FNV-1a) of their bytes.
+class Fingerprint {
+ public:
+  void add(const void* bytes, std::size_t count) {
+    const auto* begin = static_cast<const unsigned char*>(bytes);
+    for (std::size_t i = 0; i < count; ++i) hash_ = (hash_ ^ begin[i]) * 0x100000001b3u;
+  }
+  std::string text(std::size_t images) const {
+    char text[64];
+    std::snprintf(text, sizeof text, "%zu images, %016llx", images,
+                  static_cast<unsigned long long>(hash_));
+    return text;
+  }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325u;
+};
+
+/// Sets of images in memory, without labels.
+struct PixelData {
+  using Data = vrfm::Images;
+  static constexpr bool has_classes = false;
+
+  static std::size_t count(const Data& images) { return images.count; }
+  static std::vector<int> shape_of(const Data& images) {
+    return {static_cast<int>(images.height), static_cast<int>(images.width),
+            static_cast<int>(images.channels)};
+  }
+  static std::string fingerprint(const Data& images) {
+    Fingerprint print;
+    print.add(images.pixels.data(), images.pixels.size());
+    return print.text(images.count);
+  }
+
+  /// Pairs of noise and images, `batch` a step.
+  template <class Settings>
+  static auto pairs(const Exec& exec, const Data& images, const Settings& /*settings*/, int batch,
+                    bool mirror) {
+    const vrfm::ImageDraws<Exec> target(vrfm::ImageSet<Exec>(exec, images), batch, mirror);
+    return vrfm::independent(vrfm::standard_normal<float>(exec, target.dimension()), target);
+  }
+
+  static Developer developer(const std::vector<int>& shape) {
+    return {shape, shape[2], [](const Numbers& images) {
+              const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), images);
+              std::vector<std::uint8_t> pixels;
+              pixels.reserve(host.size());
+              for (std::size_t i = 0; i < host.extent(0); ++i) {
+                for (std::size_t d = 0; d < host.extent(1); ++d) {
+                  pixels.push_back(vrfm::to_pixel(host(i, d)));
+                }
+              }
+              return pixels;
+            }};
+  }
+};
+
+/// Sets of latents in files, with labels.
+struct LatentData {
+  using Data = vrfm::LatentFiles;
+  static constexpr bool has_classes = true;
+
+  static std::size_t count(const Data& latents) { return latents.count(); }
+  static std::vector<int> shape_of(const Data& latents) {
+    return {static_cast<int>(latents.height()), static_cast<int>(latents.width()),
+            static_cast<int>(latents.channels())};
+  }
+  /// Of the labels and of each file's first latent: of all a hash would read terabytes.
+  static std::string fingerprint(const Data& latents) {
+    Fingerprint print;
+    for (const auto& shard : latents.shards()) {
+      print.add(shard.latents.data(), latents.dimension() * sizeof(float));
+      print.add(shard.labels.data(), shard.labels.size() * sizeof(std::int32_t));
+    }
+    return print.text(latents.count());
+  }
+
+  /// Throws std::runtime_error for latents that are far from 1 in size, which networks and noise are made for.
+  template <class Settings>
+  static auto pairs(const Exec& exec, const Data& latents, const Settings& settings, int batch,
+                    bool mirror) {
+    const double size = settings.latent_factor * latents.size();
+    if (!(size > 0.2 && size < 5)) {
+      throw std::runtime_error(
+          latents.name() + ": expected latents whose numbers are near 1, found them near " +
+          to_text(latents.size()) + "; --latent-factor " + to_text(settings.latent_factor) +
+          " multiplies them (0.18215 for those of Stable Diffusion's autoencoder as they come)");
+    }
+    const vrfm::LatentDraws<Exec> target(exec, latents,
+                                         {.batch = batch,
+                                          .mirror = mirror,
+                                          .classes = settings.classes,
+                                          .factor = settings.latent_factor});
+    return vrfm::independent(vrfm::standard_normal<float>(exec, target.dimension()), target);
+  }
+
+  /// The first three channels as red, green and blue, each latent pixel one pixel.
+  static Developer developer(const std::vector<int>& shape) {
+    const auto channels = static_cast<std::size_t>(shape[2]),
+               shown = std::size_t(channels < 3 ? 1 : 3);
+    return {{shape[0], shape[1], static_cast<int>(shown)},
+            shape[2],
+            [channels, shown](const Numbers& z) {
+              const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), z);
+              std::vector<std::uint8_t> pixels;
+              for (std::size_t i = 0; i < host.extent(0); ++i) {
+                for (std::size_t d = 0; d < host.extent(1); d += channels) {
+                  for (std::size_t c = 0; c < shown; ++c) {
+                    pixels.push_back(vrfm::to_pixel(host(i, d + c)));
+                  }
+                }
+              }
+              return pixels;
+            }};
+  }
+};
+
+}  // namespace images
