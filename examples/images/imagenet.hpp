@@ -28,7 +28,7 @@ struct ImagenetSettings : TrainingSettings {
   int patch = 2;
   bool learn_sigma = true;
   int posterior_depth = 0;
-  bool recompute = false;
+  bool recompute = false;  ///< no setting: the results are the same
 
   template <class S, class Visit>
   static void each(S& s, const Visit& visit) {
@@ -37,10 +37,6 @@ struct ImagenetSettings : TrainingSettings {
           SettingRule{"share of samples whose class is not told, for guidance", fraction_option()});
     visit("latent-factor", s.latent_factor,
           SettingRule{"what the files' latents are multiplied by", positive_option()});
-    visit("recompute", s.recompute,
-          SettingRule{.help = "less memory, for one more forward pass of each block; the same "
-                              "results",
-                      .unwritten = "false"});
     each_network(s, visit);
   }
 

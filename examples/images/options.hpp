@@ -35,6 +35,7 @@ struct TrainOptions {
   std::int64_t iterations = 0;
   bool iterations_given = false;  ///< else they are the recipe's
   bool resume = false, overwrite = false, shard_optimizer = false;
+  bool recompute = false;  ///< of transformers
   std::int64_t checkpoint_every = 1'000;
   std::int64_t compare_every = 0;
   int keep = 3;

@@ -53,6 +53,12 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
                    "steps between comparisons of all ranks' weights; 0: before checkpoints only")
       ->check(steps_or_none_option())
       ->group(runs);
+  if constexpr (Set::has_classes) {
+    command
+        ->add_flag("--recompute", o.recompute,
+                   "less memory, for one more forward pass of each block; the same results")
+        ->group(runs);
+  }
   command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
   add_sampling(command, o.sampling);
   if constexpr (Set::has_classes) add_guidance(command, o.sampling);
@@ -161,6 +167,7 @@ int program(int argc, char** argv) {
         if (training->parsed()) {
           settings = options.settings(train.resume ? settings_of_run(train.output)
                                                    : std::optional<vrfm::Settings>());
+          if constexpr (Set::has_classes) settings.recompute = train.recompute;
           check_matmul_precision(settings);
           train.iterations_given = training->get_option("--iterations")->count() > 0;
           if (!train.iterations_given) train.iterations = Set::iterations(settings.recipe);

@@ -73,8 +73,8 @@ int main(int argc, char** argv) {
     return refuse(error.what() + std::string("; --help lists what there is"));
   }
 
-  std::string name = argv[0], quiet = "--kokkos-disable-warnings";
-  char* for_kokkos[] = {name.data(), quiet.data(), nullptr};
+  std::string own_name = argv[0], quiet = "--kokkos-disable-warnings";
+  char* for_kokkos[] = {own_name.data(), quiet.data(), nullptr};
   int kokkos_argc = 2;
   Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos);
   try {

@@ -120,12 +120,12 @@ inline void write_labelled(const std::filesystem::path& folder, std::size_t trai
                      vrfm::Autoencoder<float, Exec>(Exec(), small, seed));
 }
 
-/// The latents [4, 16, 16] of a shape: the mean colour of each 2 x 2 pixels in [-1, 1], and in the fourth channel how
-/// much lighter the right two are than the left two.
+/// The latents [4, 16, 16] of a shape, in [-1, 1]: the mean colour of each 2 x 2 pixels, and in the fourth channel how
+/// light the lower two are.
 inline void latents_of(std::span<const std::uint8_t> pixels, std::span<float> latents) {
   constexpr int side = shape_side / 2;
   for (int p = 0; p < side * side; ++p) {
-    double right = 0;
+    double lower = 0;
     for (int c = 0; c < 3; ++c) {
       double sum = 0;
       for (int k = 0; k < 4; ++k) {
@@ -133,11 +133,11 @@ inline void latents_of(std::span<const std::uint8_t> pixels, std::span<float> la
         const double value =
             pixels[static_cast<std::size_t>((row * shape_side + column) * 3 + c)] / 127.5 - 1;
         sum += value;
-        right += k % 2 == 1 ? value : -value;
+        if (k >= 2) lower += value;
       }
       latents[static_cast<std::size_t>(c * side * side + p)] = static_cast<float>(sum / 4);
     }
-    latents[static_cast<std::size_t>(3 * side * side + p)] = static_cast<float>(right / 3);
+    latents[static_cast<std::size_t>(3 * side * side + p)] = static_cast<float>(lower / 6);
   }
 }
 

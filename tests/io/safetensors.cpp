@@ -165,6 +165,46 @@ TEST_CASE("safetensors: data that a file packs without alignment are read aligne
   CHECK(copy_of<std::uint8_t>(file.at("a")) == std::vector<std::uint8_t>{1});
 }
 
+TEST_CASE("safetensors: a mapped file is what it is when it is read", "[io]") {
+  const TemporaryFolder folder;
+  const Golden golden_values;
+  vrfm::write_safetensors(folder / "a.safetensors", golden_values.tensors(), {{"step", "7"}});
+  const auto read = SafetensorsFile::read(folder / "a.safetensors");
+  auto first = SafetensorsFile::map(folder / "a.safetensors");
+  const SafetensorsFile mapped = std::move(first);
+  CHECK(mapped.name() == read.name());
+  CHECK(mapped.metadata() == read.metadata());
+  REQUIRE(mapped.tensors().size() == read.tensors().size());
+  for (std::size_t i = 0; i < read.tensors().size(); ++i) {
+    const Tensor &a = mapped.tensors()[i], &b = read.tensors()[i];
+    CHECK((a.name == b.name && a.dtype == b.dtype && a.shape == b.shape));
+    CHECK(same_bytes(a.data, b.data));
+  }
+  CHECK(copy_of<double>(mapped.at("double")) == golden_values.f64);
+
+  spill(folder / "odd.safetensors",
+        framed(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+               R"("b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}}  )",
+               5));
+  CHECK(
+      has_all(thrown<std::runtime_error>([&] { SafetensorsFile::map(folder / "odd.safetensors"); }),
+              {"odd.safetensors: tensor 'b': expected its data at a multiple of 4 bytes, found "
+               "them at byte "}));
+  const std::string text = slurp(folder / "a.safetensors");
+  spill(folder / "cut.safetensors", text.substr(0, text.size() - 1));
+  CHECK(
+      has_all(thrown<std::runtime_error>([&] { SafetensorsFile::map(folder / "cut.safetensors"); }),
+              {"cut.safetensors", "tensor '", "within", "truncated"}));
+  spill(folder / "empty.safetensors", "");
+  CHECK(has_all(
+      thrown<std::runtime_error>([&] { SafetensorsFile::map(folder / "empty.safetensors"); }),
+      {"expected a safetensors file, found an empty file"}));
+  CHECK(has_all(thrown<std::runtime_error>([&] { SafetensorsFile::map(folder / "none"); }),
+                {"cannot read: expected a readable file"}));
+  CHECK(has_all(thrown<std::runtime_error>([&] { SafetensorsFile::map(folder / "."); }),
+                {"expected a regular file"}));
+}
+
 TEST_CASE("safetensors: a file without tensors", "[io]") {
   CHECK(encoded({}) == framed("{}      ", 0));
   CHECK(parse(encoded({})).tensors().empty());

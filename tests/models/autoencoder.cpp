@@ -127,6 +127,32 @@ TEMPLATE_TEST_CASE("an autoencoder gives diffusers' moments, images and gradient
   }
 }
 
+TEMPLATE_TEST_CASE("latents have the scaled mean and deviation of diffusers' moments",
+                   "[models][autoencoder]", float, double) {
+  using T = TestType;
+  const Autoencoder<T, Exec> autoencoder(Exec(), narrow_options());
+  const auto weights = golden_weights(autoencoder.parameters());
+  const auto host = Kokkos::create_mirror_view(autoencoder.values());
+  for (std::size_t k = 0; k < weights.size(); ++k) host(k) = static_cast<T>(weights[k]);
+  copy_elements(Exec(), autoencoder.values(), host);
+  constexpr int samples = 2, pixels = 64, coarse = 16;
+  const auto images =
+      table<T, Exec>(samples, 3 * pixels, golden_numbers("x", samples * 3 * pixels));
+  const auto z = autoencoder.moments(images);
+  const auto mean = numbers_of(z.mean), deviation = numbers_of(z.deviation);
+  const auto golden = golden_file("autoencoder.safetensors");
+  const auto moments = golden.template values<double>(
+      "moments", std::vector<std::size_t>{samples, static_cast<std::size_t>(8 * coarse)});
+  const double tolerance = 40 * std::sqrt(9.0 * 64) * epsilon<T>;
+  for (std::size_t k = 0; k < mean.size(); ++k) {
+    const std::size_t pixel = k / 4, c = k % 4;
+    const double scaled = 0.18215 * moments[8 * pixel + c],
+                 expected = 0.18215 * std::exp(moments[8 * pixel + 4 + c] / 2);
+    CHECK(std::fabs(mean[k] - scaled) <= tolerance);
+    CHECK(std::fabs(deviation[k] - expected) <= tolerance);
+  }
+}
+
 TEST_CASE("latents and images do not depend on how many there are at a time",
           "[models][autoencoder]") {
   const Autoencoder<float, Exec> autoencoder(Exec(), narrow_options(), 3);

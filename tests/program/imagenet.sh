@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# vrfm_imagenet as a user runs it, on stand-in latents and tiny networks: latents of images, the same bits for any
+# number of threads and after a start that was ended, samples of classes with guidance, by every sampler and with a
+# decoder; and one clear error with status 1 for whatever is wrong.
+# Usage: imagenet.sh VRFM_IMAGENET VRFM_STANDINS
+. "$(dirname "$0")/common.sh"
+program=$1
+standins=$2
+
+for set in latents images; do
+  "$standins" $set --train 60 --test 20 --output "$dir" >"$dir/out" || fail "stand-in $set"
+done
+
+run() { # folder, then options
+  folder=$1
+  shift
+  "$program" "$@" --output "$dir/$folder" >"$dir/out" 2>"$dir/err" || {
+    fail "exit status $? of: $*"
+    cat "$dir/err"
+  }
+}
+
+same() { # folder, folder, files
+  first=$1
+  second=$2
+  shift 2
+  for file in "$@"; do
+    cmp -s "$dir/$first/$file" "$dir/$second/$file" || fail "$file differs in $first and $second"
+  done
+}
+
+# Narrow, but with several parts of a batch, a clipped and an averaged gradient, a class that is dropped.
+networks="--recipe v-sit-tiny --embedding 16 --depth 2 --heads 2 --latent 4"
+settings="--data $dir/latents --batch 6 --learning-rate 0.02 --warmup 0 --micro-batch 4 --ema-decay 0.9 --steps 2 --samples 4"
+tiny="$networks $settings"
+weights="weights.safetensors weights-ema.safetensors losses.npz samples/final.png"
+# shellcheck disable=SC2086
+{
+  OMP_NUM_THREADS=1 run one train $tiny --iterations 12
+  OMP_NUM_THREADS=2 run two train $tiny --iterations 12 --recompute
+  same one two $weights
+  run stopped train $tiny --iterations 5
+  rm "$dir/stopped/weights.safetensors"
+  run stopped train $tiny --iterations 12 --resume
+  same one stopped $weights
+  run plain train $settings --recipe sit-tiny --embedding 16 --depth 1 --heads 2 --iterations 3 --class-dropout 0
+}
+[ -s "$dir/one/report.html" ] || fail "no report"
+
+draw="sample --load $dir/one/weights-ema.safetensors --count 7 --steps 3"
+# shellcheck disable=SC2086
+{
+  for sampler in sde euler heun; do
+    run drawn_$sampler $draw --sampler $sampler --guidance 1.5 --shared 0
+  done
+  cmp -s "$dir/drawn_euler/samples.npz" "$dir/drawn_heun/samples.npz" && fail "two samplers, one result"
+  run adaptive sample --load "$dir/one/weights-ema.safetensors" --count 2 --solver dopri5 --tolerance 1e-2 --shared 0
+  # The same images in other parts, and of the same classes by name.
+  OMP_NUM_THREADS=1 run parts $draw --sampler sde --guidance 1.5 --sample-batch 3 --shared 0
+  same drawn_sde parts samples.npz
+  run named $draw --sampler sde --guidance 1.5 --classes 0,1,2,3,4,5,6,7,8,9 --shared 0
+  same drawn_sde named samples.npz
+  run other $draw --sampler sde --guidance 1.5 --classes 3 --shared 0
+  cmp -s "$dir/drawn_sde/samples.npz" "$dir/other/samples.npz" && fail "--classes has no effect"
+  run weaker $draw --sampler sde --shared 0
+  cmp -s "$dir/drawn_sde/samples.npz" "$dir/weaker/samples.npz" && fail "--guidance has no effect"
+  run decoded $draw --sampler euler --decoder "$dir/images/autoencoder.safetensors" --shared 1
+}
+[ -s "$dir/decoded/shared-z-1.png" ] || fail "no shared z"
+run losses evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" --count 5 --times 2 \
+  --samples 6 --sampler euler --steps 2
+grep -q "classes recognised in 6 samples" "$dir/err" "$dir/out" || fail "no classes recognised"
+[ -s "$dir/losses/report.html" ] || fail "no report of losses"
+
+# Latents of images; files that are there are kept.
+make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencoder.safetensors --per-file 25 --batch 7"
+# shellcheck disable=SC2086
+{
+  OMP_NUM_THREADS=1 run made $make --flip --kind moments
+  run again $make --flip --kind moments
+  files="train/latents-00000.safetensors train/latents-00001.safetensors train/latents-00002.safetensors"
+  same made again $files
+  rm "$dir/again/train/latents-00001.safetensors"
+  touch -d '2001-01-01' "$dir/again/train/latents-00000.safetensors"
+  run again $make --flip --kind moments
+  same made again $files
+  [ "$(date -r "$dir/again/train/latents-00000.safetensors" +%Y)" = 2001 ] || fail "a file was made again"
+  refused "expected latents of these images, autoencoder and options, found others" \
+    "$program" $make --kind moments --output "$dir/again"
+  run again $make --kind sample --seed 3 --overwrite
+  cmp -s "$dir/made/train/latents-00000.safetensors" "$dir/again/train/latents-00000.safetensors" &&
+    fail "--overwrite has no effect"
+  # shellcheck disable=SC2086
+  run on_moments train --data "$dir/made" $networks --latent-factor 20 --mirror --batch 4 --iterations 2 \
+    --steps 1 --samples 2
+}
+
+# What is wrong.
+wrong() { # words, then options
+  words=$1
+  shift
+  refused "$words" "$program" "$@" --output "$dir/wrong"
+}
+# shellcheck disable=SC2086
+{
+  wrong "expected labels below 5 in all files, found 9" train $tiny --class-count 5
+  wrong "expected a tensor 'latents_flip'" train $tiny --mirror
+  wrong "expected latents whose numbers are near 1" train $tiny --latent-factor 0.001
+  wrong "expected latents in files train/*.safetensors, found none" train --data "$dir/one/figures" $networks
+  wrong "--classes: expected labels 0 to 9, found 10" $draw --classes 10
+  wrong "trained with --class-dropout above 0" sample --load "$dir/plain/weights.safetensors" --guidance 2
+  wrong "option --steps: sde takes at least 2" sample --load "$dir/one/weights.safetensors" --steps 1
+  wrong "expected a tensor 'encoder.down_blocks.0.resnets.0.conv1.weight'" \
+    $draw --decoder "$dir/one/weights.safetensors"
+  wrong "expected an array 'arr_0'" latents --images "$dir/one/losses.npz" \
+    --autoencoder "$dir/images/autoencoder.safetensors"
+  head -c 3000 "$dir/latents/train/latents-00000.safetensors" >"$dir/latents/train/latents-00001.safetensors"
+  wrong "latents-00001.safetensors" train $tiny
+  mkdir -p "$dir/large/test"
+  cp "$dir/made/train/latents-00000.safetensors" "$dir/large/test/"
+  sed -i 's/"latents"/"latentx"/' "$dir/large/test/latents-00000.safetensors"
+  wrong "expected a tensor 'latents'" evaluate --load "$dir/one/weights.safetensors" --data "$dir/large"
+}
+finish
