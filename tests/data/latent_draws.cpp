@@ -39,7 +39,7 @@ struct Kinds {
 /// Files of 2, 1 and 4 latents, latent i of class i % 3.
 LatentFiles files_in(const TemporaryFolder& folder, Kinds kinds) {
   std::size_t first = 0;
-  for (const std::size_t rows : {2, 1, 4}) {
+  for (const std::size_t rows : {2u, 1u, 4u}) {
     std::vector<float> latents, flipped, deviations(rows * each, 0.25f);
     std::vector<std::int64_t> labels;
     for (std::size_t i = first; i < first + rows; ++i) {

@@ -16,6 +16,7 @@
 #include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/core/copy.hpp>
 #include <vrfm/io/safetensors.hpp>
 #include <vrfm/models/autoencoder/autoencoder.hpp>
 
