@@ -23,7 +23,6 @@
 #include <utility>
 #include <vector>
 
-#include <vrfm/core/check.hpp>
 #include <vrfm/io/images.hpp>
 #include <vrfm/io/safetensors.hpp>
 
@@ -137,7 +136,8 @@ class LatentFiles {
     }
     for (const std::int32_t label : shard.labels) classes_ = std::max(classes_, label + 1);
     count_ += rows;
-    narrow<int>(count_, "the number of latents");
+    constexpr std::size_t most_latents = 0x7fff'ffff;
+    if (count_ > most_latents) fail(file.name(), "expected fewer than 2^31 latents in all files");
     files_.push_back(std::move(file));
     shards_.push_back(std::move(shard));
   }
