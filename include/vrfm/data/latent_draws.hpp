@@ -26,8 +26,21 @@ struct LatentDrawsOptions {
   double factor = 1;    ///< of all numbers
 };
 
+namespace detail {
+
+/// A file's tensors as kernels read them; null: there is none.
+struct ReadableShard {
+  int first;  // index of its first latent
+  const float *latents, *flipped, *deviations, *flipped_deviations;
+  const std::int32_t* labels;
+};
+
+}  // namespace detail
+
 template <ExecutionSpace Exec>
 class LatentDraws {
+  using Shard = detail::ReadableShard;
+
  public:
   /// On a host it keeps pointers into `files`, which must outlive it. Throws std::invalid_argument for an option that
   /// does not fit the files, and for labels out of range.
@@ -114,12 +127,6 @@ class LatentDraws {
   }
 
  private:
-  struct Shard {
-    int first;  // index of its first latent
-    const float *latents, *flipped, *deviations, *flipped_deviations;
-    const std::int32_t* labels;
-  };
-
   /// Where kernels read the numbers of a span; null if it is empty. On a device they are copied to `begin` in the
   /// memory, which moves behind them.
   template <class V>
