@@ -75,7 +75,8 @@ inline Developer decoding(const std::string& path, const std::vector<int>& shape
   }
   Developer plain = PixelData::developer({o.height, o.width, o.channels});
   plain.channels = shape[2];
-  return {plain.shape, plain.channels, [autoencoder, plain, batch](const Numbers& z) {
+  return {plain.shape, plain.channels, o.height >= 128 ? 1u : 2u,
+          [autoencoder, plain, batch](const Numbers& z) {
             return plain.pixels(autoencoder->decode(z, batch));
           }};
 }

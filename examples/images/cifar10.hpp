@@ -75,7 +75,6 @@ struct Cifar10 : PixelData {
   static constexpr const char* name = "cifar10";
   static constexpr const char* title = "CIFAR-10";
   static constexpr const char* files = "CIFAR-10's six binary files";
-  static constexpr std::size_t scale = 2;  ///< of pixels in pictures
 
   /// Height, width and channels of the published images.
   static std::vector<int> shape() { return {32, 32, 3}; }

@@ -29,6 +29,7 @@ using Numbers = vrfm::Table<float, Exec>;
 struct Developer {
   std::vector<int> shape;  ///< height, width and channels of a picture
   int channels;            ///< of each pixel of the numbers
+  std::size_t scale;       ///< pixels of a picture's pixel, where it is shown
   std::function<std::vector<std::uint8_t>(const Numbers&)> pixels;
 };
 
@@ -75,7 +76,7 @@ struct PixelData {
   }
 
   static Developer developer(const std::vector<int>& shape) {
-    return {shape, shape[2], [](const Numbers& images) {
+    return {shape, shape[2], 2, [](const Numbers& images) {
               const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), images);
               std::vector<std::uint8_t> pixels;
               pixels.reserve(host.size());
@@ -134,6 +135,7 @@ struct LatentData {
                shown = std::size_t(channels < 3 ? 1 : 3);
     return {{shape[0], shape[1], static_cast<int>(shown)},
             shape[2],
+            4,
             [channels, shown](const Numbers& z) {
               const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), z);
               std::vector<std::uint8_t> pixels;

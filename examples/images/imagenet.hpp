@@ -68,7 +68,6 @@ struct Imagenet : LatentData {
   static constexpr const char* files =
       "latents: train/*.safetensors and test/*.safetensors, as the command latents or "
       "vrfm_standins writes them";
-  static constexpr std::size_t scale = 1;  ///< of pixels in pictures
 
   /// Height, width and channels of the latents of 256 x 256 pixels.
   static std::vector<int> shape() { return {32, 32, 4}; }

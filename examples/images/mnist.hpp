@@ -46,7 +46,6 @@ struct Mnist : PixelData {
   static constexpr const char* name = "mnist";
   static constexpr const char* title = "MNIST";
   static constexpr const char* files = "MNIST's four IDX files, plain or .gz";
-  static constexpr std::size_t scale = 2;  ///< of pixels in pictures
 
   /// Height, width and channels of the published images.
   static std::vector<int> shape() { return {28, 28, 1}; }

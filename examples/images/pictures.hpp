@@ -34,9 +34,10 @@ namespace images {
 struct Picture {
   std::vector<std::size_t> shape;
   std::vector<std::uint8_t> pixels;
+  std::size_t scale;  ///< pixels of one pixel, where it is shown
 
   /// Its first images, `columns` a row (0: a square), as one.
-  vrfm::GridImage grid(std::size_t most, std::size_t columns, std::size_t scale) const {
+  vrfm::GridImage grid(std::size_t most, std::size_t columns) const {
     auto shown = shape;
     shown[0] = std::min(most, shape[0]);
     const std::size_t each = shape[1] * shape[2] * shape[3];
@@ -214,7 +215,7 @@ class Painter {
   }
 
   Picture empty() const {
-    Picture picture{{0}, {}};
+    Picture picture{{0}, {}, developer_.scale};
     for (const int extent : developer_.shape) {
       picture.shape.push_back(static_cast<std::size_t>(extent));
     }

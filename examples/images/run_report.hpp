@@ -124,7 +124,7 @@ class RunReport {
 
   /// All as a square.
   vrfm::GridImage grid(const Picture& picture) const {
-    return picture.grid(static_cast<std::size_t>(options_.count), 0, Set::scale);
+    return picture.grid(static_cast<std::size_t>(options_.count), 0);
   }
 
   /// Their figures' HTML.
@@ -153,7 +153,7 @@ class RunReport {
                               "z from the inverse normal distribution of a regular grid, the same "
                               "x0 everywhere: neighbours should change smoothly." +
                                   drawn,
-                              picture.grid(256, 16, Set::scale)});
+                              picture.grid(256, 16)});
       } else {
         add("shared-z-" + number, "One z for all, z number " + number,
             "The same x0 is at the same place for each z." + drawn,

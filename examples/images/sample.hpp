@@ -35,7 +35,7 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   const auto write = [&](const std::string& name, const Picture& picture, std::size_t most,
                          std::size_t columns) {
     if (!common::is_root()) return;
-    const vrfm::GridImage image = picture.grid(most, columns, Set::scale);
+    const vrfm::GridImage image = picture.grid(most, columns);
     vrfm::write_png(output / name, image.width, image.height, image.channels, image.pixels);
     std::printf("%s\n", (output / name).c_str());
   };
