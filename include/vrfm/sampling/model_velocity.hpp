@@ -4,8 +4,9 @@
 // p(z | x0, c) or given, and one condition c; what depends on them alone is computed once, by the
 // model's prepare (Guo and Schwing 2025). With guidance g it is v_null + g (v_c - v_null), where
 // v_null is the velocity without the condition and z is the same in both (Ho and Salimans 2022): g = 1
-// is the conditional field, g = 0 the one without. Guidance may be for some times alone (Kynkaanniemi et al.
-// 2024, "Applying guidance in a limited interval") and for some channels (SiT guides the first 3 of 4). A flow map is integrated as u(x, t, t).
+// is the conditional field, g = 0 the one without. Both are one evaluation of twice the rows. Guidance may be for some
+// times alone (Kynkaanniemi et al. 2024, "Applying guidance in a limited interval") and for some channels (SiT guides
+// the first 3 of 4). A flow map is integrated as u(x, t, t).
 #pragma once
 
 #include <cmath>
@@ -19,17 +20,29 @@ namespace vrfm {
 
 namespace detail {
 
-/// Element: v = v_null + g (v - v_null), where guidance reaches; elsewhere v stays.
+/// Element: v = v_null + g (v_c - v_null), where guidance reaches; elsewhere v_c.
 template <class T>
 struct Guide {
   T guidance, from, to;
   int channels, of;
-  ConstMatrix<T> t, v_null;
+  ConstMatrix<T> t, v_c, v_null;
   Matrix<T> v;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T now = t(i, 0);
-    if (now < from || now > to || j % of >= channels) return;
-    v(i, j) = v_null(i, j) + guidance * (v(i, j) - v_null(i, j));
+    const bool reached = now >= from && now <= to && j % of < channels;
+    v(i, j) = reached ? v_null(i, j) + guidance * (v_c(i, j) - v_null(i, j)) : v_c(i, j);
+  }
+};
+
+/// Element: row i of `above` in row i of out, row i of `below` in row rows + i.
+template <class T>
+struct Stack {
+  ConstMatrix<T> above, below;
+  Matrix<T> out;
+  int rows;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    out(i, j) = above(i, j);
+    out(rows + i, j) = below(i, j);
   }
 };
 
@@ -49,7 +62,7 @@ struct BoundModelVelocity {
   using value_type = T;
 
   struct Saved {
-    typename Model::template Saved<T> given, null;
+    typename Model::template Saved<T> model;
     Matrix<const T> t;
   };
 
@@ -96,13 +109,10 @@ struct BoundModelVelocity {
                                Arena<T>& arena) const {
     const auto mark = arena.used();
     Query<T> rates{};
-    rates.x = dx;
-    model.tangent(ctx, parameters, rates, dv, saved.given, arena);
-    if (guided) {
-      const Matrix<T> dv_null = arena.take(dv.rows, dv.cols);
-      model.tangent(ctx, parameters, rates, dv_null, saved.null, arena);
-      ctx.map(dv.rows, dv.cols, guide(saved.t, dv_null, dv));
-    }
+    rates.x = guided ? stacked<Ctx>(ctx, dv.rows, dx, dx, arena) : dx;
+    const Matrix<T> both = guided ? arena.take(2 * dv.rows, dv.cols) : dv;
+    model.tangent(ctx, parameters, rates, both, saved.model, arena);
+    if (guided) ctx.map(dv.rows, dv.cols, guide(saved.t, both, dv));
     arena.rewind(mark);
   }
 
@@ -113,20 +123,36 @@ struct BoundModelVelocity {
   KOKKOS_FUNCTION void evaluate(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                 Saved* saved, Arena<T>& arena) const {
     const DrawAddress* const draws = nullptr;
+    typename Model::template Saved<T>* const kept = saved == nullptr ? nullptr : &saved->model;
     Query<T> query{};
     query.t = t;
     query.x = x;
-    model.forward(ctx, parameters, query, prepared, draws, v,
-                  saved == nullptr ? nullptr : &saved->given, arena);
-    if (!guided) return;
-    const Matrix<T> v_null = arena.take(v.rows, v.cols);
-    model.forward(ctx, parameters, query, null_prepared, draws, v_null,
-                  saved == nullptr ? nullptr : &saved->null, arena);
-    ctx.map(v.rows, v.cols, guide(t, v_null, v));
+    if (!guided) {
+      model.forward(ctx, parameters, query, prepared, draws, v, kept, arena);
+      return;
+    }
+    const int rows = v.rows;
+    const Matrix<T> c = stacked<Ctx>(ctx, rows, prepared, null_prepared, arena),
+                    both = arena.take(2 * rows, v.cols);
+    query.t = stacked<Ctx>(ctx, rows, t, t, arena);
+    query.x = stacked<Ctx>(ctx, rows, x, x, arena);
+    model.forward(ctx, parameters, query, c, draws, both, kept, arena);
+    ctx.map(rows, v.cols, guide(t, both, v));
     if (saved != nullptr) saved->t = t;
   }
 
-  KOKKOS_INLINE_FUNCTION detail::Guide<T> guide(ConstMatrix<T> t, ConstMatrix<T> v_null,
+  /// The first `rows` rows of two matrices, one above the other.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION static Matrix<T> stacked(const Ctx& ctx, int rows, ConstMatrix<T> above,
+                                           ConstMatrix<T> below, Arena<T>& arena) {
+    const Matrix<T> out = arena.take(2 * rows, above.cols);
+    ctx.map(rows, above.cols, detail::Stack<T>{above, below, out, rows});
+    return out;
+  }
+
+  /// v from both velocities, the one without the condition below.
+  KOKKOS_INLINE_FUNCTION detail::Guide<T> guide(ConstMatrix<T> t, ConstMatrix<T> both,
                                                 Matrix<T> v) const {
     return {guidance,
             static_cast<T>(reach.from),
@@ -134,7 +160,8 @@ struct BoundModelVelocity {
             reach.channels,
             reach.of,
             t,
-            v_null,
+            both.row_range(0, v.rows),
+            both.row_range(v.rows, v.rows),
             v};
   }
 };
