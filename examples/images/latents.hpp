@@ -14,11 +14,11 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <vrfm/io/npz.hpp>
 
 #include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/autoencoder_file.hpp>
+#include <examples/images/image_source.hpp>
 #include <examples/images/options.hpp>
 
 namespace images {
@@ -36,9 +36,11 @@ inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
       add_command(app, "latents",
                   "Make latents of images by an autoencoder; goes on where an earlier "
                   "start was ended");
-  add_folder(command, "--images", o.images,
-             "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
-             "classes are known, labels [n]");
+  add_folder(
+      command, "--images", o.images,
+      "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
+      "classes are known, labels [n]; or a folder of folders of PNG files, one for each class "
+      "in the order of their names");
   add_folder(command, "--autoencoder", o.autoencoder,
              "weights of the autoencoder (safetensors, diffusers' names)");
   add_folder(command, "-o,--output", o.output, "folder of the folders train and test");
@@ -120,25 +122,15 @@ inline std::string hash_of_file(const std::string& path) {
 
 inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
   vrfm::expect(common::communicator().size() == 1, "the command latents runs on one rank");
-  vrfm::NpzFile archive(options.images);
-  const auto images = archive.read<std::uint8_t>("arr_0");
-  vrfm::expect(images.shape.size() == 4, options.images,
-               ": array 'arr_0': expected images [n, height, width, channels], found ",
-               vrfm::detail::io::format_shape(images.shape));
-  std::vector<std::int64_t> labels;
-  if (archive.contains("labels")) {
-    auto array = archive.read_integers("labels");
-    vrfm::expect(array.shape == std::vector{images.shape[0]}, options.images,
-                 ": array 'labels': expected one for each of ", images.shape[0],
-                 " images, found the shape ", vrfm::detail::io::format_shape(array.shape));
-    labels = std::move(array.values);
-  }
-  const auto autoencoder = read_autoencoder(options.autoencoder, static_cast<int>(images.shape[1]),
-                                            static_cast<int>(images.shape[2]), false);
+  const ImageSource images(options.images);
+  const auto& labels = images.labels();
+  const auto autoencoder = read_autoencoder(
+      options.autoencoder, vrfm::narrow<int>(images.height(), "the height of images"),
+      vrfm::narrow<int>(images.width(), "the width of images"), false);
   const auto& o = autoencoder->options();
-  vrfm::expect(images.shape[3] == static_cast<std::size_t>(o.channels), options.images,
+  vrfm::expect(images.channels() == static_cast<std::size_t>(o.channels), options.images,
                ": expected images of ", o.channels, " channels as ", options.autoencoder,
-               " takes, found ", images.shape[3]);
+               " takes, found ", images.channels());
 
   OutputFolder output(options.output);
   output.add(options.split);
@@ -150,8 +142,8 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
   if (options.flip) settings["flip"] = "true";
 
   const LatentEncoder encoder(*autoencoder, options);
-  const std::size_t each = images.shape[1] * images.shape[2] * images.shape[3],
-                    per_file = static_cast<std::size_t>(options.per_file), total = images.shape[0];
+  const std::size_t each = images.height() * images.width() * images.channels(),
+                    per_file = static_cast<std::size_t>(options.per_file), total = images.count();
   const Kokkos::Timer timer;
   std::size_t made = 0;
   for (std::size_t first = 0, file = 0; first < total; first += per_file, ++file) {
@@ -159,7 +151,8 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
     std::string number = std::to_string(file);
     number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
     const auto path = output / options.split / ("latents-" + number + ".safetensors");
-    const auto pixels = std::span(images.values).subspan(first * each, count * each);
+    const auto read = images.pixels(first, count);
+    const std::span pixels(read);
     Fingerprint print;
     print.add(pixels.data(), pixels.size());
     if (!labels.empty()) print.add(&labels[first], count * sizeof(std::int64_t));

@@ -69,6 +69,32 @@ TEST_CASE("png: libpng reads back what was written", "[io]") {
   }
 }
 
+TEST_CASE("png: images are read as red, green and blue", "[io]") {
+  const TemporaryFolder folder;
+  const std::vector<std::uint8_t> colours{255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, grey{0, 128, 255};
+  vrfm::write_png(folder / "a.png", 2, 2, 3, colours);
+  const auto a = vrfm::read_png(folder / "a.png");
+  CHECK((a.width == 2 && a.height == 2));
+  CHECK(a.pixels == colours);
+  vrfm::write_png(folder / "grey.png", 3, 1, 1, grey);
+  const auto b = vrfm::read_png(folder / "grey.png");
+  CHECK((b.width == 3 && b.height == 1));
+  CHECK(b.pixels == std::vector<std::uint8_t>{0, 0, 0, 128, 128, 128, 255, 255, 255});
+
+  const std::string text = slurp(folder / "a.png");
+  for (const std::size_t size : {std::size_t{20}, text.size() / 2, text.size() - 16}) {
+    spill(folder / "cut.png", text.substr(0, size));
+    CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::read_png(folder / "cut.png"); }),
+                  {"cut.png: expected a PNG, but libpng says: "}));
+  }
+  spill(folder / "none.png", "no picture, but words that are long enough");
+  CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::read_png(folder / "none.png"); }),
+                {"none.png: expected a PNG, but libpng says: "}));
+  spill(folder / "empty.png", "");
+  CHECK(has_all(thrown<std::runtime_error>([&] { vrfm::read_png(folder / "empty.png"); }),
+                {"empty.png: expected a PNG, found an empty file"}));
+}
+
 TEST_CASE("png: impossible images and places leave the earlier file untouched", "[io]") {
   const TemporaryFolder folder;
   spill(folder / "a.png", "earlier");

@@ -167,4 +167,6 @@ TEST_CASE("dropout says what is wrong with its arguments", "[layers][dropout]") 
   CHECK(message(0.1, 4, 4, 1024) == "vrfm: dropout layers are numbered from 0 to 1023, got 1024");
   CHECK(message(0.1, 1 << 20, 40, 0) ==
         "vrfm: dropout draws at most 33554432 numbers a sample, got 1048576 pixels of 40 channels");
+  // Where nothing is dropped, nothing is drawn.
+  CHECK(Dropout(0, 1024 * 1024, 128, 0).probability() == 0);
 }

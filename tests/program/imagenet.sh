@@ -97,6 +97,12 @@ make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencod
     --steps 1 --samples 2
 }
 
+# A folder of PNG files for each class.
+mkdir -p "$dir/png/a" "$dir/png/b"
+for file in a/1 a/2 b/1; do cp "$dir/images/preview.png" "$dir/png/$file.png"; done
+run of_png latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+[ -s "$dir/of_png/train/latents-00000.safetensors" ] || fail "no latents of PNG files"
+
 # What is wrong.
 wrong() { # words, then options
   words=$1
@@ -116,6 +122,9 @@ wrong() { # words, then options
     $draw --decoder "$dir/one/weights.safetensors"
   wrong "expected an array 'arr_0'" latents --images "$dir/one/losses.npz" \
     --autoencoder "$dir/images/autoencoder.safetensors"
+  cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
+  wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "found no file */*.png" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
   head -c 3000 "$dir/latents/train/latents-00000.safetensors" >"$dir/latents/train/latents-00001.safetensors"
   wrong "latents-00001.safetensors" train $tiny
   mkdir -p "$dir/large/test"

@@ -15,7 +15,9 @@
 
 #include <png.h>
 
+#include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/file.hpp>
+#include <vrfm/io/input.hpp>
 
 namespace vrfm {
 
@@ -67,6 +69,41 @@ inline void write_png(const std::filesystem::path& path, std::size_t width, std:
                       std::size_t channels, std::span<const std::uint8_t> pixels) {
   const std::vector<std::byte> bytes = encode_png(width, height, channels, pixels);
   write_file_atomically(path, [&bytes](AtomicFile& file) { file.write(bytes); });
+}
+
+/// An image of 8-bit red, green and blue: [height][width][3].
+struct RgbImage {
+  std::size_t width = 0, height = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
+/// Reads a PNG of any kind as 8-bit red, green and blue; what is transparent lies before black. Throws
+/// std::runtime_error with the path, what was expected and what was found.
+inline RgbImage read_png(const std::filesystem::path& path) {
+  InputFile file(path);
+  detail::io::refuse_placeholder(file, "a PNG");
+  std::vector<std::byte> bytes(file.size());
+  file.read(bytes);
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  const auto refuse = [&] {
+    const std::string what = image.message;
+    png_image_free(&image);
+    detail::io::fail(path.string(), "expected a PNG, but libpng says: " + what);
+  };
+  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) refuse();
+  image.format = PNG_FORMAT_RGB;
+  RgbImage result{image.width, image.height, {}};
+  try {
+    check_png(result.width, result.height, 3);
+    result.pixels.resize(result.width * result.height * 3);
+  } catch (const std::exception& error) {
+    png_image_free(&image);
+    detail::io::fail(path.string(), error.what());
+  }
+  const png_color black{0, 0, 0};
+  if (!png_image_finish_read(&image, &black, result.pixels.data(), 0, nullptr)) refuse();
+  return result;
 }
 
 }  // namespace vrfm

@@ -48,7 +48,7 @@ class Dropout {
 
   /// For samples of `pixels` rows. `number` tells a network's dropout layers apart. Throws
   /// std::invalid_argument unless 0 <= probability < 1 (rounded), extents are positive, 0 <= number < 1024 and
-  /// a sample needs at most 2^22 blocks of eight.
+  /// a sample that drops needs at most 2^22 blocks of eight.
   Dropout(double probability, int pixels, int channels, int number)
       : pixels_(pixels),
         channels_(channels),
@@ -61,7 +61,7 @@ class Dropout {
            pixels, " and ", channels);
     expect(number >= 0 && number < 1024, "dropout layers are numbered from 0 to 1023, got ",
            number);
-    expect(std::int64_t(pixels) * blocks() <= std::int64_t(1) << block_bits,
+    expect(threshold_ == 0 || (std::int64_t(pixels) * blocks() <= std::int64_t(1) << block_bits),
            "dropout draws at most 33554432 numbers a sample, got ", pixels, " pixels of ", channels,
            " channels");
   }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Images that become latents: an array in an .npz file, or a folder with one folder of PNG files for each class. Those
+// of a folder are read as they are needed.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <vrfm/io/npz.hpp>
+#include <vrfm/io/png.hpp>
+
+#include <examples/images/data.hpp>
+
+namespace images {
+
+class ImageSource {
+ public:
+  /// Throws std::runtime_error that names what was expected and what was found.
+  explicit ImageSource(const std::string& path) : path_(path) {
+    std::filesystem::is_directory(path) ? open_folder() : open_archive();
+  }
+
+  std::size_t count() const { return count_; }
+  std::size_t height() const { return height_; }
+  std::size_t width() const { return width_; }
+  std::size_t channels() const { return channels_; }
+  /// Of all images, or empty.
+  const std::vector<std::int64_t>& labels() const { return labels_; }
+
+  /// The pixels of the images number first, ..., first + count - 1: [count][height][width][channels].
+  std::vector<std::uint8_t> pixels(std::size_t first, std::size_t count) const {
+    const std::size_t each = height_ * width_ * channels_;
+    if (files_.empty()) {
+      const auto begin = array_.begin() + static_cast<std::ptrdiff_t>(first * each);
+      return {begin, begin + static_cast<std::ptrdiff_t>(count * each)};
+    }
+    std::vector<std::uint8_t> all;
+    all.reserve(count * each);
+    for (std::size_t i = first; i < first + count; ++i) {
+      const auto image = vrfm::read_png(files_[i]);
+      vrfm::expect(image.height == height_ && image.width == width_, files_[i].string(),
+                   ": expected ", height_, " x ", width_, " pixels as in ", files_.front().string(),
+                   ", found ", image.height, " x ", image.width);
+      all.insert(all.end(), image.pixels.begin(), image.pixels.end());
+    }
+    return all;
+  }
+
+ private:
+  void open_archive() {
+    vrfm::NpzFile archive(path_);
+    auto images = archive.read<std::uint8_t>("arr_0");
+    vrfm::expect(images.shape.size() == 4 && !images.values.empty(), path_,
+                 ": array 'arr_0': expected images [n, height, width, channels], found ",
+                 vrfm::detail::io::format_shape(images.shape));
+    count_ = images.shape[0];
+    height_ = images.shape[1];
+    width_ = images.shape[2];
+    channels_ = images.shape[3];
+    array_ = std::move(images.values);
+    if (!archive.contains("labels")) return;
+    auto labels = archive.read_integers("labels");
+    vrfm::expect(labels.shape == std::vector{count_}, path_,
+                 ": array 'labels': expected one for each of ", count_, " images, found the shape ",
+                 vrfm::detail::io::format_shape(labels.shape));
+    labels_ = std::move(labels.values);
+  }
+
+  void open_folder() {
+    std::vector<std::filesystem::path> classes;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      if (entry.is_directory()) classes.push_back(entry.path());
+    }
+    std::sort(classes.begin(), classes.end());
+    for (std::size_t label = 0; label < classes.size(); ++label) {
+      std::vector<std::filesystem::path> files;
+      for (const auto& entry : std::filesystem::directory_iterator(classes[label])) {
+        if (entry.path().extension() == ".png") files.push_back(entry.path());
+      }
+      std::sort(files.begin(), files.end());
+      files_.insert(files_.end(), files.begin(), files.end());
+      labels_.resize(files_.size(), static_cast<std::int64_t>(label));
+    }
+    vrfm::expect(!files_.empty(), path_,
+                 ": expected a folder of PNG files for each class, found no file */*.png");
+    const auto first = vrfm::read_png(files_.front());
+    count_ = files_.size();
+    height_ = first.height;
+    width_ = first.width;
+    channels_ = 3;
+  }
+
+  std::string path_;
+  std::size_t count_ = 0, height_ = 0, width_ = 0, channels_ = 0;
+  std::vector<std::int64_t> labels_;
+  std::vector<std::uint8_t> array_;           // of an archive,
+  std::vector<std::filesystem::path> files_;  // or a folder's
+};
+
+}  // namespace images
