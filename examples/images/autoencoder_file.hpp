@@ -7,12 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <vrfm/data/pixels.hpp>
 #include <vrfm/io/safetensors.hpp>
+#include <vrfm/linalg/flat.hpp>
 #include <vrfm/models/autoencoder/autoencoder.hpp>
 #include <vrfm/training/weights.hpp>
 
@@ -57,15 +59,24 @@ inline vrfm::AutoencoderOptions autoencoder_options(const vrfm::SafetensorsFile&
 /// Throws std::runtime_error if the file is none of an autoencoder.
 inline std::shared_ptr<const Autoencoder> read_autoencoder(const std::string& path, int height,
                                                            int width, bool of_latents) {
-  const auto file = vrfm::SafetensorsFile::map(path);
+  const auto file = vrfm::SafetensorsFile::read(path);
   auto result = std::make_shared<const Autoencoder>(
       Exec(), autoencoder_options(file, height, width, of_latents));
   vrfm::load_weights(path, *result);
   return result;
 }
 
-/// Pictures of latents of height x width x channels. Throws std::runtime_error if the autoencoder's are others.
-inline Developer decoding(const std::string& path, const std::vector<int>& shape, int batch) {
+struct Rescaled {
+  const float* from;
+  float* to;
+  float factor;
+  KOKKOS_FUNCTION void operator()(std::int64_t i) const { to[i] = factor * from[i]; }
+};
+
+/// Pictures of latents of height x width x channels that are `scale` times the autoencoder's own; without it the
+/// published scale. Throws std::runtime_error if the autoencoder's are others.
+inline Developer decoding(const std::string& path, const std::vector<int>& shape, int batch,
+                          const std::optional<double>& scale) {
   const auto autoencoder = read_autoencoder(path, shape[0], shape[1], true);
   const auto& o = autoencoder->options();
   if (o.latent_channels != shape[2]) {
@@ -73,12 +84,16 @@ inline Developer decoding(const std::string& path, const std::vector<int>& shape
                              std::to_string(shape[2]) + " channels, found one of " +
                              std::to_string(o.latent_channels));
   }
+  const auto unscaled = static_cast<float>(o.scale / scale.value_or(o.scale));
   Developer plain = PixelData::developer({o.height, o.width, o.channels});
   plain.channels = shape[2];
-  return {plain.shape, plain.channels, o.height >= 128 ? 1u : 2u,
-          [autoencoder, plain, batch](const Numbers& z) {
-            return plain.pixels(autoencoder->decode(z, batch));
-          }};
+  const auto decode = [autoencoder, plain, batch, unscaled](const Numbers& z) {
+    const Numbers own("images::latents", z.extent(0), z.extent(1));
+    vrfm::flat_map(Exec(), "images::unscaled", static_cast<std::int64_t>(z.size()),
+                   Rescaled{z.data(), own.data(), unscaled});
+    return plain.pixels(autoencoder->decode(own, batch));
+  };
+  return {plain.shape, plain.channels, o.height >= 128 ? 1u : 2u, decode};
 }
 
 }  // namespace images

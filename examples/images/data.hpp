@@ -4,6 +4,7 @@
 // A set (mnist.hpp, cifar10.hpp, imagenet.hpp) is derived from one of these.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -40,11 +41,13 @@ class Fingerprint {
     const auto* begin = static_cast<const unsigned char*>(bytes);
     for (std::size_t i = 0; i < count; ++i) hash_ = (hash_ ^ begin[i]) * 0x100000001b3u;
   }
-  std::string text(std::size_t images) const {
-    char text[64];
-    std::snprintf(text, sizeof text, "%zu images, %016llx", images,
-                  static_cast<unsigned long long>(hash_));
+  std::string digits() const {
+    char text[32];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_));
     return text;
+  }
+  std::string text(std::size_t images) const {
+    return std::to_string(images) + " images, " + digits();
   }
 
  private:
@@ -100,11 +103,23 @@ struct LatentData {
     return {static_cast<int>(latents.height()), static_cast<int>(latents.width()),
             static_cast<int>(latents.channels())};
   }
-  /// Of the labels and of each file's first latent: of all a hash would read terabytes.
+  /// Of the labels, of what each file says of itself, and of the first, a middle and the last latent of its tensors: of
+  /// all a hash would read terabytes.
   static std::string fingerprint(const Data& latents) {
     Fingerprint print;
     for (const auto& shard : latents.shards()) {
-      print.add(shard.latents.data(), latents.dimension() * sizeof(float));
+      const std::size_t each = latents.dimension();
+      for (const auto& tensor :
+           {shard.latents, shard.latents_flip, shard.deviations, shard.deviations_flip}) {
+        if (tensor.empty()) continue;
+        for (const std::size_t row : {std::size_t{0}, shard.count / 2, shard.count - 1}) {
+          print.add(tensor.data() + row * each, each * sizeof(float));
+        }
+      }
+      for (const auto& [name, value] : shard.metadata) {
+        print.add(name.data(), name.size());
+        print.add(value.data(), value.size());
+      }
       print.add(shard.labels.data(), shard.labels.size() * sizeof(std::int32_t));
     }
     return print.text(latents.count());
@@ -115,11 +130,15 @@ struct LatentData {
   static auto pairs(const Exec& exec, const Data& latents, const Settings& settings, int batch,
                     bool mirror) {
     const double size = settings.latent_factor * latents.size();
+    vrfm::expect(
+        std::isfinite(size) && size > 0, latents.name(),
+        ": expected finite latents that are not all 0, found their root mean square to be ", size);
     if (!(size > 0.2 && size < 5)) {
       throw std::runtime_error(
           latents.name() + ": expected latents whose numbers are near 1, found them near " +
-          to_text(latents.size()) + "; --latent-factor " + to_text(settings.latent_factor) +
-          " multiplies them (0.18215 for those of Stable Diffusion's autoencoder as they come)");
+          to_text(latents.size()) + "; train --latent-factor, here " +
+          to_text(settings.latent_factor) +
+          ", multiplies them (0.18215 for those of Stable Diffusion's autoencoder as they come)");
     }
     const vrfm::LatentDraws<Exec> target(exec, latents,
                                          {.batch = batch,

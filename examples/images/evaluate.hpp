@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
@@ -60,17 +61,34 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
       result.velocity.push_back(losses.mean("velocity"));
       if (result.latent) result.kl.push_back(losses.mean("kl"));
     });
+    vrfm::expect(std::isfinite(result.velocity.back()), options.data,
+                 ": expected finite losses, found ", result.velocity.back(), " at t = ", t, " for ",
+                 path);
     result.t.push_back(t);
     common::say("  t = %.3f: velocity loss %.4f", t, result.velocity.back());
   }
   return result;
 }
 
-/// The share of samples whose class the nearest training latents tell.
 template <class Set>
-double recognised_share(const LoadedFlow<Set>& loaded, const Labelled& known,
-                        const EvaluateOptions& options) {
-  const Painter<FlowOf<Set>> painter(loaded.flow, Set::developer(loaded.shape), options.sampling);
+Painter<FlowOf<Set>> painter_of(const LoadedFlow<Set>& loaded, const EvaluateOptions& options) {
+  return {loaded.flow, Set::developer(loaded.shape), options.sampling};
+}
+
+/// Shares of samples and of real latents whose class the nearest training latents tell.
+struct RecognisedShares {
+  double samples, real;
+};
+
+template <class Set>
+RecognisedShares recognised_share(const LoadedFlow<Set>& loaded, const typename Set::Data& training,
+                                  const typename Set::Data& test, const EvaluateOptions& options) {
+  const double factor = loaded.settings.latent_factor;
+  const int classes = loaded.settings.classes;
+  constexpr std::size_t most = 20'000, most_real = 1'000;
+  const Labelled known = labelled_latents(training, factor, classes, most),
+                 held_out = labelled_latents(test, factor, classes, most_real);
+  const auto painter = painter_of<Set>(loaded, options);
   std::size_t right = 0, first = painter.first_of(options.samples);
   painter.numbers(options.samples, options.seed, {}, [&](const Numbers& x) {
     Labelled drawn{Labelled::Rows("images::drawn", x.extent(0), x.extent(1)), {}};
@@ -81,7 +99,9 @@ double recognised_share(const LoadedFlow<Set>& loaded, const Labelled& known,
   const auto all = vrfm::gather(common::communicator(), std::span<const std::size_t>(&right, 1));
   right = 0;
   for (const std::size_t one : all) right += one;  // of the root: the other ranks have none
-  return static_cast<double>(right) / options.samples;
+  return {static_cast<double>(right) / options.samples,
+          static_cast<double>(recognised(known, held_out, options.neighbours)) /
+              static_cast<double>(held_out.labels.size())};
 }
 
 /// Where a training wrote such a file.
@@ -139,18 +159,20 @@ void evaluate_command(const EvaluateOptions& options,
   }
   output.add("figures");
 
-  std::optional<Labelled> known;
+  std::optional<typename Set::Data> training;  // whose neighbours tell a sample's class
   if constexpr (Set::has_classes) {
+    for (std::size_t k = 0; k < flows.size(); ++k) {
+      check_guidance(flows[k].settings, options.sampling, options.load[k]);
+      if (options.samples > 0) painter_of<Set>(flows[k], options).check();
+    }
     if (options.samples > 0) {
-      const double factor = flows.front().settings.latent_factor;
-      constexpr std::size_t most = 20'000;
-      known = labelled_latents(Set::read(options.data, vrfm::Split::train), factor, most);
-      const auto held_out = labelled_latents(data, factor, 1'000);
-      common::say(
-          "classes of test latents recognised by their %d nearest training latents: %.1f %%",
-          options.neighbours,
-          100.0 * static_cast<double>(recognised(*known, held_out, options.neighbours)) /
-              static_cast<double>(held_out.labels.size()));
+      training.emplace(Set::read(options.data, vrfm::Split::train));
+      vrfm::expect(Set::shape_of(*training) == Set::shape_of(data), training->name(),
+                   ": expected latents of ", to_text(Set::shape_of(data)),
+                   " (height, width, channels) as those of the test, found ",
+                   to_text(Set::shape_of(*training)));
+      vrfm::expect(training->scale() == data.scale(), training->name(), ": expected the ",
+                   vrfm::LatentFiles::scale_key, " of the test's latents");
     }
   }
   const auto labels = labels_of(flows, {options.load.begin(), options.load.end()});
@@ -160,10 +182,11 @@ void evaluate_command(const EvaluateOptions& options,
   for (std::size_t k = 0; k < flows.size(); ++k) {
     all.push_back(evaluate(flows[k], options.load[k], labels[k], data, options));
     if constexpr (Set::has_classes) {
-      if (known) {
-        all.back().recognised = recognised_share(flows[k], *known, options);
-        common::say("  classes recognised in %d samples: %.1f %%", options.samples,
-                    100 * *all.back().recognised);
+      if (training) {
+        const auto shares = recognised_share(flows[k], *training, data, options);
+        all.back().recognised = shares.samples;
+        common::say("  classes recognised in %d samples: %.1f %%; in test latents: %.1f %%",
+                    options.samples, 100 * shares.samples, 100 * shares.real);
       }
     }
     // The training that wrote the weights left its losses beside them.
@@ -183,7 +206,7 @@ void evaluate_command(const EvaluateOptions& options,
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Weights</th><th>Training "
       "steps</th><th>Velocity "
       "loss</th><th>KL (nats a dimension)</th>" +
-      std::string(known ? "<th>Classes recognised</th>" : "") +
+      std::string(training ? "<th>Classes recognised</th>" : "") +
       "<th class=\"text\">File</th></tr></thead><tbody>\n";
   std::size_t width = 0;
   for (const auto& label : labels) width = std::max(width, label.size());
@@ -221,10 +244,11 @@ void evaluate_command(const EvaluateOptions& options,
       " of t, which are equally spaced. The velocity loss is the squared error of the velocity, as "
       "a mean over the images' numbers; V-RFM's z comes from its posterior. Each file is one "
       "training, of one seed." +
-      std::string(known ? " A sample's class is recognised if most of its nearest training latents "
-                          "have it; " +
-                              plural(static_cast<std::size_t>(options.samples), "sample") + "."
-                        : "") +
+      std::string(training
+                      ? " A sample's class is recognised if most of its nearest training latents "
+                        "have it; " +
+                            plural(static_cast<std::size_t>(options.samples), "sample") + "."
+                      : "") +
       "</p>\n";
 
   std::vector<FigurePlan> plans{curve_figure("losses-over-t", "Held-out losses along t",

@@ -85,9 +85,22 @@ void with_matmul_precision(const TrainingSettings& settings, const FlowType& flo
   use(flow);
 }
 
+/// Throws std::invalid_argument for guidance of a flow that never saw a sample without its class.
+template <class Settings>
+void check_guidance(const Settings& settings, const SamplingOptions& sampling,
+                    const std::string& path) {
+  vrfm::expect(
+      sampling.guidance == 1 || settings.class_dropout > 0,
+      "option --guidance needs a flow that is trained with --class-dropout above 0; that of ", path,
+      " is 0");
+}
+
 inline std::string model_name(const TrainingSettings& settings) {
   return settings.latent > 0 ? "V-RFM" : "RFM";
 }
+
+/// The metadata of weights that tells by what an autoencoder's latents were multiplied for the training.
+inline constexpr const char* latent_scale_key = "latent_scale";
 
 /// What a weights file of another program does not say.
 template <class Set>
@@ -106,6 +119,8 @@ struct LoadedFlow {
   std::vector<int> shape;
   FlowOf<Set> flow;
   std::optional<std::int64_t> steps = {};  ///< that it was trained for, if the file says so
+  std::optional<double> latent_scale =
+      {};  ///< of latents, by what the autoencoder's were multiplied
 
   /// Of a checkpoint, the moving average if there is one. Networks that are given are those of files
   /// without settings. Throws std::runtime_error if the file is none of this program, or has no
@@ -150,6 +165,8 @@ struct LoadedFlow {
     const auto record = kind == Kind::checkpoint ? file.metadata().find("step")
                                                  : file.metadata().find(trained_steps);
     if (record != file.metadata().end()) from_text(record->second, loaded.steps.emplace());
+    const auto scale = metadata.find(latent_scale_key);
+    if (scale != metadata.end()) from_text(scale->second, loaded.latent_scale.emplace());
     return loaded;
   }
 

@@ -69,6 +69,10 @@ class ImageSource {
                  ": array 'labels': expected one for each of ", count_, " images, found the shape ",
                  vrfm::detail::io::format_shape(labels.shape));
     labels_ = std::move(labels.values);
+    for (const std::int64_t label : labels_) {
+      vrfm::expect(label >= 0 && label < 0x7fff'ffff, path_,
+                   ": array 'labels': expected 0 or more, found ", label);
+    }
   }
 
   void open_folder() {

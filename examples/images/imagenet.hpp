@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -105,7 +106,8 @@ struct Imagenet : LatentData {
     }
     if (!recipe.starts_with("v-")) return s;
     s.latent = is_tiny(recipe) ? 8 : 768;
-    s.beta = is_tiny(recipe) ? 1e-3 : 2e-3;
+    // With a smaller one z would tell the class, and a sample's z, which does not, the wrong one.
+    s.beta = is_tiny(recipe) ? 1e-2 : 2e-3;
     s.encoder_input = "x1";
     return s;
   }
@@ -120,8 +122,10 @@ struct Imagenet : LatentData {
   }
 
   /// How the latents of a flow become pictures.
-  static Developer developer_of(const SampleOptions& options, const std::vector<int>& shape) {
-    return options.decoder.empty() ? developer(shape) : decoding(options.decoder, shape, 1);
+  static Developer developer_of(const SampleOptions& options, const std::vector<int>& shape,
+                                const std::optional<double>& latent_scale) {
+    return options.decoder.empty() ? developer(shape)
+                                   : decoding(options.decoder, shape, 1, latent_scale);
   }
 
   static vrfm::LatentFiles read(const std::filesystem::path& folder, vrfm::Split split) {

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include <examples/common/output_folder.hpp>
@@ -117,7 +119,13 @@ inline std::string hash_of_file(const std::string& path) {
   const vrfm::detail::io::Mapping file(path);
   Fingerprint print;
   print.add(file.bytes().data(), file.bytes().size());
-  return print.text(1);
+  return print.digits();
+}
+
+inline std::string name_of(std::size_t file) {
+  std::string number = std::to_string(file);
+  number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
+  return "latents-" + number + ".safetensors";
 }
 
 inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
@@ -134,9 +142,23 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
 
   OutputFolder output(options.output);
   output.add(options.split);
-  if (options.overwrite) output.remove_files(options.split, {".safetensors"});
+  const std::size_t files = (images.count() + static_cast<std::size_t>(options.per_file) - 1) /
+                            static_cast<std::size_t>(options.per_file);
+  for (const auto& file : output.files(options.split, {".safetensors"})) {
+    const bool own = file.filename().string().starts_with("latents-");
+    if (own && options.overwrite) {
+      std::filesystem::remove(file);
+      continue;
+    }
+    bool expected = false;
+    for (std::size_t k = 0; k < files && !expected; ++k) expected = file.filename() == name_of(k);
+    vrfm::expect(expected, file.string(), ": expected no file of latents beside the ", files,
+                 " of these images; --overwrite removes those of another start, or choose another "
+                 "folder");
+  }
   vrfm::Metadata settings{{vrfm::LatentFiles::scale_key, to_text(o.scale)},
                           {"kind", options.kind},
+                          {vrfm::LatentFiles::files_key, std::to_string(files)},
                           {"autoencoder", hash_of_file(options.autoencoder)}};
   if (options.kind == "sample") settings["seed"] = std::to_string(options.seed);
   if (options.flip) settings["flip"] = "true";
@@ -148,9 +170,7 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
   std::size_t made = 0;
   for (std::size_t first = 0, file = 0; first < total; first += per_file, ++file) {
     const std::size_t count = std::min(per_file, total - first);
-    std::string number = std::to_string(file);
-    number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
-    const auto path = output / options.split / ("latents-" + number + ".safetensors");
+    const auto path = output / options.split / name_of(file);
     const auto read = images.pixels(first, count);
     const std::span pixels(read);
     Fingerprint print;
@@ -167,15 +187,21 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
     std::vector<float> latents, flipped, deviations, flipped_deviations;
     const auto step = static_cast<std::size_t>(options.batch);
     for (std::size_t done = 0; done < count; done += step) {
-      common::end_if_stopped(
-          stop, "stopped; the same command goes on behind " + std::to_string(file) + " files");
+      common::end_if_stopped(stop,
+                             "stopped; the same command" +
+                                 std::string(options.overwrite ? " without --overwrite" : "") +
+                                 " goes on behind " + std::to_string(file) + " files");
       const auto these = pixels.subspan(done * each, std::min(step, count - done) * each);
       encoder.encode(these, first + done, false, latents, deviations);
       if (options.flip) encoder.encode(these, first + done, true, flipped, flipped_deviations);
       made += these.size() / each;
       const std::size_t at = first + done + these.size() / each;
-      std::fprintf(stderr, "\r%zu/%zu images, %.0f s left ", at, total,
-                   timer.seconds() * static_cast<double>(total - at) / static_cast<double>(made));
+      if (isatty(STDERR_FILENO) != 0 || at == first + count) {
+        std::fprintf(stderr, "%s%zu/%zu images, %.0f s left%s",
+                     isatty(STDERR_FILENO) != 0 ? "\r" : "", at, total,
+                     timer.seconds() * static_cast<double>(total - at) / static_cast<double>(made),
+                     at < total && isatty(STDERR_FILENO) != 0 ? " " : "\n");
+      }
     }
     const std::vector<std::size_t> shape{count, static_cast<std::size_t>(o.latent_channels),
                                          static_cast<std::size_t>(o.latent_height()),
@@ -193,7 +219,7 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
     }
     vrfm::write_safetensors(path, tensors, settings);
   }
-  std::printf("\n%s\n", (output / options.split).c_str());
+  std::printf("%s\n", (output / options.split).c_str());
 }
 
 }  // namespace images

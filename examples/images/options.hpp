@@ -135,6 +135,16 @@ inline void add_guidance(CLI::App* command, SamplingOptions& o) {
       ->group(group);
 }
 
+inline void check_guidance(const CLI::App& command, const SamplingOptions& o) {
+  for (const char* name : {"--guidance-from", "--guidance-to", "--guidance-channels"}) {
+    refuse_unused(command, name, o.guidance != 1, "without --guidance");
+  }
+  refuse_unused(
+      command, "--classes",
+      o.guidance != 0 || o.guidance_from > 0 || o.guidance_to < 1 || o.guidance_channels > 0,
+      "with --guidance 0, which asks for no class");
+}
+
 inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
   vrfm::expect(o.solver != "sde" || o.steps >= 2, "option --steps: sde takes at least 2, got ",
                o.steps);

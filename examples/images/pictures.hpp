@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,19 @@ class Painter {
     }
   }
 
+  /// Throws std::invalid_argument for options that do not fit this flow.
+  void check() const {
+    try {
+      with_solver(
+          options_, vrfm::velocity_of(flow_, given({}, 1, 0)),
+          [](const auto&, const auto& solver, const vrfm::TimeGrid& grid) { solver.check(grid); });
+    } catch (const std::invalid_argument& error) {
+      if (std::string(error.what()).find("score") == std::string::npos) throw;
+      throw std::invalid_argument(error.what() +
+                                  std::string("; --sampler euler, heun or dopri5 needs no score"));
+    }
+  }
+
   /// The class of image number i; -1: there are none.
   int class_of(std::size_t i) const {
     return options_.classes.empty() ? -1 : options_.classes[i % options_.classes.size()];
@@ -137,7 +151,7 @@ class Painter {
     Kokkos::deep_copy(z, host_z);
     Picture picture = empty();
     if (share.count == 0) return gathered(picture);
-    integrate(x, z, 0, 0);
+    integrate(x, z, seed, share.first);
     develop(x, picture);
     return gathered(picture);
   }
@@ -162,24 +176,36 @@ class Painter {
                           vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source), first);
   }
 
+  /// z, classes and guidance of `count` images from number `first` on.
+  vrfm::VelocityOptions<float, Exec> given(const Numbers& z, std::size_t count,
+                                           std::size_t first) const {
+    vrfm::VelocityOptions<float, Exec> options{.latents = z};
+    if (options_.classes.empty()) return options;
+    const vrfm::Array<std::int32_t, Exec> labels("images::labels", count);
+    const auto host = Kokkos::create_mirror_view(labels);
+    for (std::size_t i = 0; i < count; ++i) host(i) = class_of(first + i);
+    Kokkos::deep_copy(labels, host);
+    options.condition.labels = labels;
+    options.guidance = options_.guidance;
+    if (options_.guidance == 1) return options;
+    const int channels = options_.guidance_channels, all = developer_.channels;
+    vrfm::expect(channels <= all, "--guidance-channels: expected at most the ", all,
+                 " channels that there are, got ", channels);
+    vrfm::expect(options_.guidance_from <= options_.guidance_to,
+                 "--guidance-from: expected at most --guidance-to ", options_.guidance_to, ", got ",
+                 options_.guidance_from);
+    options.reach = {.from = options_.guidance_from,
+                     .to = options_.guidance_to,
+                     .channels = channels > 0 ? channels : 1,
+                     .of = channels > 0 ? all : 1};
+    return options;
+  }
+
   /// Moves x0 of the images number first, first + 1, ... to images, at most a batch at a time; z: empty, or used
   /// round and round.
   void integrate(const Numbers& x, const Numbers& z, std::uint32_t seed, std::size_t first) const {
-    vrfm::VelocityOptions<float, Exec> given{.latents = z};
-    if (!options_.classes.empty()) {
-      const vrfm::Array<std::int32_t, Exec> labels("images::labels", x.extent(0));
-      const auto host = Kokkos::create_mirror_view(labels);
-      for (std::size_t i = 0; i < host.extent(0); ++i) host(i) = class_of(first + i);
-      Kokkos::deep_copy(labels, host);
-      given.condition.labels = labels;
-      given.guidance = options_.guidance;
-      given.reach = {.from = options_.guidance_from,
-                     .to = options_.guidance_to,
-                     .channels = options_.guidance_channels > 0 ? options_.guidance_channels : 1,
-                     .of = options_.guidance_channels > 0 ? developer_.channels : 1};
-    }
     with_solver(
-        options_, vrfm::velocity_of(flow_, given),
+        options_, vrfm::velocity_of(flow_, given(z, x.extent(0), first)),
         [&](const auto& field, const auto& solver, const vrfm::TimeGrid& grid) {
           vrfm::integrate_all(
               flow_.exec(), field, x, solver,

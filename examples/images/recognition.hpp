@@ -5,8 +5,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -77,19 +79,30 @@ inline std::size_t recognised(const Labelled& known, const Labelled& queries, in
   return right;
 }
 
-/// The first `count` latents of files, or all of fewer, as a flow's numbers.
-inline Labelled labelled_latents(const vrfm::LatentFiles& files, double factor, std::size_t count) {
+/// `count` latents, evenly spread over the files, or all of fewer, as a flow's numbers. Throws std::invalid_argument for
+/// files without labels, with those of other classes, or with numbers that are not finite.
+inline Labelled labelled_latents(const vrfm::LatentFiles& files, double factor, int classes,
+                                 std::size_t count) {
+  vrfm::expect(files.classes() > 0 && files.classes() <= classes, files.name(),
+               ": expected labels of at most ", classes, " classes, found ",
+               files.classes() == 0 ? "none" : std::to_string(files.classes()));
   const std::size_t rows = std::min(count, files.count()), pixels = files.height() * files.width();
   Labelled result{Labelled::Rows("images::known", rows, files.dimension()), {}};
+  std::size_t first = 0;
   for (const auto& shard : files.shards()) {
-    for (std::size_t k = 0; k < shard.count && result.labels.size() < rows; ++k) {
-      const std::size_t row = result.labels.size();
+    while (result.labels.size() < rows) {
+      const std::size_t row = result.labels.size(), k = row * files.count() / rows - first;
+      if (k >= shard.count) break;
       for (std::size_t d = 0; d < files.dimension(); ++d) {
+        const float number = shard.latents[k * files.dimension() + d];
+        vrfm::expect(std::isfinite(number), files.name(), ": expected finite latents, found ",
+                     number, " in latent number ", first + k, " of all files");
         result.rows(row, d % pixels * files.channels() + d / pixels) =
-            static_cast<float>(factor) * shard.latents[k * files.dimension() + d];
+            static_cast<float>(factor) * number;
       }
       result.labels.push_back(shard.labels[k]);
     }
+    first += shard.count;
   }
   return result;
 }

@@ -42,14 +42,13 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
 
   Developer developer;
   if constexpr (Set::has_classes) {
-    vrfm::expect(options.sampling.guidance == 1 || loaded.settings.class_dropout > 0, "option ",
-                 "--guidance needs a flow that was trained with --class-dropout above 0; ",
-                 options.load, " was trained with 0");
-    developer = Set::developer_of(options, loaded.shape);
+    check_guidance(loaded.settings, options.sampling, options.load);
+    developer = Set::developer_of(options, loaded.shape, loaded.latent_scale);
   } else {
     developer = Set::developer(loaded.shape);
   }
   const Painter<FlowOf<Set>> painter(loaded.flow, developer, options.sampling);
+  painter.check();
   const Kokkos::Timer timer;
   const auto samples = painter.draw(options.count, options.seed, [&, tenth = 0](int done) mutable {
     if (!common::is_root() || (done < options.count && 10 * done / options.count == tenth)) return;
@@ -62,7 +61,14 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
                     std::vector{vrfm::make_tensor("arr_0", samples.shape, samples.pixels)});
     std::printf("%s\n", (output / "samples.npz").c_str());
   }
-  write("samples.png", samples, 100, 0);
+  std::size_t columns = 0;  // one for each class, if that is no long row
+  if constexpr (Set::has_classes) {
+    const auto classes = options.sampling.classes.empty()
+                             ? static_cast<std::size_t>(loaded.settings.classes)
+                             : options.sampling.classes.size();
+    if (classes > 1 && classes <= 20) columns = classes;
+  }
+  write("samples.png", samples, 100, columns);
   for (int k = 0; latent == 2 && options.manifold > 0 && k < 2; ++k) {
     const auto side = static_cast<std::size_t>(options.manifold);
     write("manifold-" + std::to_string(k + 1) + ".png",

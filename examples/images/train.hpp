@@ -64,6 +64,13 @@ class Training {
     stored_["set"] = Set::name;
     stored_["image"] = to_text(Set::shape_of(data_));
     stored_["data"] = Set::fingerprint(data_);
+    if constexpr (Set::has_classes) {
+      if (data_.scale()) {
+        stored_[latent_scale_key] = to_text(settings.latent_factor * *data_.scale());
+      }
+      check_guidance(settings, options.sampling, "--output");
+    }
+    painter(flow_).check();
     for (const char* folder : {"checkpoints", "samples", "figures"}) output_.add(folder);
   }
 

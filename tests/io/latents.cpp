@@ -129,6 +129,8 @@ TEST_CASE("latents: every file that does not fit has its error", "[io][latents]"
                 {"expected the latent_scale of", "a.safetensors"}));
   CHECK(has_all(second({2, 0, {0, 1}, true, false, usual, {{"latent_scale", "1x"}}}),
                 {"metadata latent_scale: expected a positive number, found '1x'"}));
+  CHECK(has_all(second({2, 0, {0, 1}, true, false, usual, {{"latent_scale", "1"}, {"files", "3"}}}),
+                {"b.safetensors: expected to be one of '3' files of latents, found 2 here"}));
   test::spill(folder / "train" / "b.safetensors", "");
   CHECK(has_all(error_of(folder.path()), {"b.safetensors", "found an empty file"}));
 }

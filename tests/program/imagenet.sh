@@ -104,6 +104,9 @@ run of_png latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.sa
 [ -s "$dir/of_png/train/latents-00000.safetensors" ] || fail "no latents of PNG files"
 
 # What is wrong.
+mkdir "$dir/mixed"
+cp -r "$dir/latents/test" "$dir/mixed/test"
+cp -r "$dir/of_png/train" "$dir/mixed/train"
 wrong() { # words, then options
   words=$1
   shift
@@ -117,6 +120,20 @@ wrong() { # words, then options
   wrong "expected latents in files train/*.safetensors, found none" train --data "$dir/one/figures" $networks
   wrong "--classes: expected labels 0 to 9, found 10" $draw --classes 10
   wrong "trained with --class-dropout above 0" sample --load "$dir/plain/weights.safetensors" --guidance 2
+  wrong "trained with --class-dropout above 0" train $tiny --class-dropout 0 --guidance 2
+  wrong "--classes: expected labels 0 to 9, found 99" train $tiny --classes 99
+  wrong "--guidance-channels: expected at most the 4 channels" $draw --guidance 2 --guidance-channels 5
+  wrong "option --guidance-from has no effect without --guidance" $draw --guidance-from 0.5
+  wrong "option --classes has no effect with --samples 0" \
+    evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" --samples 0 --classes 3
+  wrong "; --sampler euler, heun or dopri5 needs no score" train $tiny --encoder-input x0+x1 --sampler sde
+  wrong "expected latents of 16,16,4 (height, width, channels) as those of the test, found 265,331,4" \
+    evaluate --load "$dir/one/weights.safetensors" --data "$dir/mixed"
+  refused "expected no file of latents beside the 1 of these images" "$program" latents \
+    --images "$dir/images/train.npz" --autoencoder "$dir/images/autoencoder.safetensors" --per-file 60 \
+    --output "$dir/again"
+  rm "$dir/again/train/latents-00001.safetensors"
+  wrong "expected to be one of '3' files of latents, found 2 here" train --data "$dir/again" $networks
   wrong "option --steps: sde takes at least 2" sample --load "$dir/one/weights.safetensors" --steps 1
   wrong "expected a tensor 'encoder.down_blocks.0.resnets.0.conv1.weight'" \
     $draw --decoder "$dir/one/weights.safetensors"

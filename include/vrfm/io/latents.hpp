@@ -8,7 +8,8 @@
 //                  of latents that are means: a latent is latents + deviations N(0, 1)
 //   labels [n] I64
 // The first two and the labels are those of LightningDiT's files (github.com/hustvl/LightningDiT). The metadata
-// `latent_scale` says by what the autoencoder's latents were multiplied; without it they are as they came.
+// `latent_scale` says by what the autoencoder's latents were multiplied; without it they are as they came. `files` says
+// of how many files this is one; without it of any number.
 #pragma once
 
 #include <algorithm>
@@ -33,11 +34,13 @@ struct LatentShard {
   std::span<const float> latents, latents_flip, deviations, deviations_flip;
   std::vector<std::int32_t> labels;
   std::size_t count = 0;
+  Metadata metadata;  ///< of the file
 };
 
 class LatentFiles {
  public:
   static constexpr const char* scale_key = "latent_scale";
+  static constexpr const char* files_key = "files";
 
   /// The files *.safetensors of folder/train or folder/test, in the order of their names; the training's may lie in
   /// the folder itself. Throws std::runtime_error that names the file, what was expected and what was found.
@@ -51,6 +54,14 @@ class LatentFiles {
     }
     LatentFiles result;
     for (const auto& file : files) result.add(SafetensorsFile::map(file));
+    for (std::size_t k = 0; k < files.size(); ++k) {
+      const auto& metadata = result.shards_[k].metadata;
+      const auto wanted = metadata.find(files_key);
+      if (wanted == metadata.end() || wanted->second == std::to_string(files.size())) continue;
+      detail::io::fail(files[k].string(),
+                       "expected to be one of " + detail::io::in_quotes(wanted->second) +
+                           " files of latents, found " + std::to_string(files.size()) + " here");
+    }
     return result;
   }
 
@@ -111,6 +122,7 @@ class LatentFiles {
     }
     LatentShard shard;
     shard.count = rows;
+    shard.metadata = file.metadata();
     shard.latents = latents.values<float>();
     const auto like_latents = [&](const char* name) -> std::span<const float> {
       return file.find(name) == nullptr ? std::span<const float>()
