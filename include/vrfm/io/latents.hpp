@@ -82,7 +82,7 @@ class LatentFiles {
   double size() const {
     double squares = 0;
     const auto numbers = shards_.front().latents.first(
-        dimension() * std::min<std::size_t>(64, shards_.front().count));
+        dimension() * (std::min<std::size_t>)(64, shards_.front().count));
     for (const float number : numbers) squares += static_cast<double>(number) * number;
     return std::sqrt(squares / static_cast<double>(numbers.size()));
   }
@@ -146,7 +146,7 @@ class LatentFiles {
       same(!shard.deviations.empty(), !first.deviations.empty(), "deviations");
       same(!shard.labels.empty(), !first.labels.empty(), "labels");
     }
-    for (const std::int32_t label : shard.labels) classes_ = std::max(classes_, label + 1);
+    for (const std::int32_t label : shard.labels) classes_ = (std::max)(classes_, label + 1);
     count_ += rows;
     constexpr std::size_t most_latents = 0x7fff'ffff;
     if (count_ > most_latents) fail(file.name(), "expected fewer than 2^31 latents in all files");
