@@ -28,6 +28,11 @@ namespace {
 using Exec = Kokkos::DefaultExecutionSpace;
 constexpr int classes = 3;
 constexpr double radius = 2;
+#if defined(VRFM_TEST_BRIEFLY)
+constexpr bool briefly = true;  // under the sanitizers: what is run, not what comes of it
+#else
+constexpr bool briefly = false;
+#endif
 
 KOKKOS_INLINE_FUNCTION double mean_of(int label, int d) {
   const double turn = 2 * 3.14159265358979 * label / classes;
@@ -91,13 +96,16 @@ TEST_CASE("each class is drawn from its own distribution, and none from all",
   const auto source = standard_normal<float>(exec, 2);
   Trainer trainer(flow, VelocityLoss{}, AdamW{.learning_rate = 3e-3},
                   DroppedCondition(independent(source, Classes{}), 0.3), {.batch = 256, .seed = 1});
-  trainer.run(1'200);
+  trainer.run(briefly ? 10 : 1'200);
 
-  const SampleOptions options{.count = 4'000, .grid = TimeGrid::uniform(0, 1, 40), .seed = 2};
+  if (briefly) WARN("trained for 10 steps under the sanitizers: distributions are not checked");
+  const SampleOptions options{
+      .count = briefly ? 20u : 4'000u, .grid = TimeGrid::uniform(0, 1, 40), .seed = 2};
   for (int label = 0; label < classes; ++label) {
     CAPTURE(label);
     // Of 4,000 samples and a short training: within a tenth of the radius, and of a class's width.
     const auto near_class = [&](const Moments& m) {
+      if (briefly) return;
       for (int d = 0; d < 2; ++d) CHECK(std::fabs(m.mean[d] - mean_of(label, d)) < 0.1 * radius);
       CHECK(std::fabs(m.deviation / deviation_of(label) - 1) < 0.25);
     };
@@ -111,7 +119,7 @@ TEST_CASE("each class is drawn from its own distribution, and none from all",
         moments_of(sample(exec, velocity_of(flow, of_class(label, 2.5)), source, Heun{}, options));
     const double reach =
         (guided.mean[0] * mean_of(label, 0) + guided.mean[1] * mean_of(label, 1)) / radius;
-    CHECK(reach > 1.05 * radius);
+    CHECK((briefly || reach > 1.05 * radius));
   }
 
   VelocityOptions<float, Exec> none;
@@ -128,5 +136,5 @@ TEST_CASE("each class is drawn from its own distribution, and none from all",
     }
     share[static_cast<std::size_t>(nearest)] += 1.0 / static_cast<double>(host.extent(0));
   }
-  for (const double one : share) CHECK(std::fabs(one - 1.0 / classes) < 0.1);
+  for (const double one : share) CHECK((briefly || std::fabs(one - 1.0 / classes) < 0.1));
 }
