@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -14,7 +13,6 @@
 
 #include <vrfm/data/pixels.hpp>
 #include <vrfm/io/safetensors.hpp>
-#include <vrfm/linalg/flat.hpp>
 #include <vrfm/models/autoencoder/autoencoder.hpp>
 #include <vrfm/training/weights.hpp>
 
@@ -56,44 +54,34 @@ inline vrfm::AutoencoderOptions autoencoder_options(const vrfm::SafetensorsFile&
   return options;
 }
 
-/// Throws std::runtime_error if the file is none of an autoencoder.
-inline std::shared_ptr<const Autoencoder> read_autoencoder(const std::string& path, int height,
-                                                           int width, bool of_latents) {
+/// Its latents are `scale` times the encoder's; without it the published scale. Throws std::runtime_error if the file
+/// is none of an autoencoder.
+inline std::shared_ptr<const Autoencoder> read_autoencoder(
+    const std::string& path, int height, int width, bool of_latents,
+    const std::optional<double>& scale = {}) {
   const auto file = vrfm::SafetensorsFile::read(path);
-  auto result = std::make_shared<const Autoencoder>(
-      Exec(), autoencoder_options(file, height, width, of_latents));
+  auto options = autoencoder_options(file, height, width, of_latents);
+  options.scale = scale.value_or(options.scale);
+  auto result = std::make_shared<const Autoencoder>(Exec(), options);
   vrfm::load_weights(path, *result);
   return result;
 }
 
-struct Rescaled {
-  const float* from;
-  float* to;
-  float factor;
-  KOKKOS_FUNCTION void operator()(std::int64_t i) const { to[i] = factor * from[i]; }
-};
-
-/// Pictures of latents of height x width x channels that are `scale` times the autoencoder's own; without it the
-/// published scale. Throws std::runtime_error if the autoencoder's are others.
+/// Pictures of latents of height x width x channels. Throws std::runtime_error if the autoencoder's are others.
 inline Developer decoding(const std::string& path, const std::vector<int>& shape, int batch,
                           const std::optional<double>& scale) {
-  const auto autoencoder = read_autoencoder(path, shape[0], shape[1], true);
+  const auto autoencoder = read_autoencoder(path, shape[0], shape[1], true, scale);
   const auto& o = autoencoder->options();
   if (o.latent_channels != shape[2]) {
     throw std::runtime_error(path + ": expected an autoencoder of latents of " +
                              std::to_string(shape[2]) + " channels, found one of " +
                              std::to_string(o.latent_channels));
   }
-  const auto unscaled = static_cast<float>(o.scale / scale.value_or(o.scale));
-  Developer plain = PixelData::developer({o.height, o.width, o.channels});
-  plain.channels = shape[2];
-  const auto decode = [autoencoder, plain, batch, unscaled](const Numbers& z) {
-    const Numbers own("images::latents", z.extent(0), z.extent(1));
-    vrfm::flat_map(Exec(), "images::unscaled", static_cast<std::int64_t>(z.size()),
-                   Rescaled{z.data(), own.data(), unscaled});
-    return plain.pixels(autoencoder->decode(own, batch));
+  const Developer plain = PixelData::developer({o.height, o.width, o.channels});
+  const auto decode = [autoencoder, plain, batch](const Numbers& z) {
+    return plain.pixels(autoencoder->decode(z, batch));
   };
-  return {plain.shape, plain.channels, o.height >= 128 ? 1u : 2u, decode};
+  return {plain.shape, shape[2], o.height >= 128 ? 1u : 2u, decode};
 }
 
 }  // namespace images

@@ -115,12 +115,7 @@ struct Cifar10 : PixelData {
   }
 
   static Settings small(Settings s) {
-    s.batch = 16;
-    s.micro_batch = 4;
-    s.learning_rate = 1e-3;
-    s.warmup = 100;
-    s.ema_decay = 0.998;
-    s.mirror = false;
+    make_small(s, 1e-3);
     s.base = 16;
     s.multipliers = {1, 2, 2};
     s.blocks = 1;
@@ -173,11 +168,7 @@ struct Cifar10 : PixelData {
         s.fusion == "bottleneck" ? vrfm::Fusion::bottleneck_sum : vrfm::Fusion::adaptive_norm;
     options.velocity.latent_width = s.latent_width;
     options.posterior_base = s.posterior_base;
-    if (s.latent > 0) {
-      options.encoder_input = parse_encoder_input(s.encoder_input);
-      vrfm::expect(options.encoder_input != vrfm::EncoderInput::t,
-                   "--encoder-input: expected at least one of x0, x1, x_t, got ", s.encoder_input);
-    }
+    if (s.latent > 0) options.encoder_input = posterior_input(s);
     return options;
   }
 };

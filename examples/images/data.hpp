@@ -34,6 +34,23 @@ struct Developer {
   std::function<std::vector<std::uint8_t>(const Numbers&)> pixels;
 };
 
+/// The first `shown` channels of numbers in [-1, 1] of this height, width and channels.
+inline Developer first_channels(const std::vector<int>& shape, int shown, std::size_t scale) {
+  const auto develop = [channels = static_cast<std::size_t>(shape[2]),
+                        shown = static_cast<std::size_t>(shown)](const Numbers& numbers) {
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), numbers);
+    std::vector<std::uint8_t> pixels;
+    pixels.reserve(host.size() / channels * shown);
+    for (std::size_t i = 0; i < host.extent(0); ++i) {
+      for (std::size_t d = 0; d < host.extent(1); d += channels) {
+        for (std::size_t c = 0; c < shown; ++c) pixels.push_back(vrfm::to_pixel(host(i, d + c)));
+      }
+    }
+    return pixels;
+  };
+  return {{shape[0], shape[1], shown}, shape[2], scale, develop};
+}
+
 /// Which data a run was made with: their number and a hash (FNV-1a) of their bytes.
 class Fingerprint {
  public:
@@ -79,17 +96,7 @@ struct PixelData {
   }
 
   static Developer developer(const std::vector<int>& shape) {
-    return {shape, shape[2], 2, [](const Numbers& images) {
-              const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), images);
-              std::vector<std::uint8_t> pixels;
-              pixels.reserve(host.size());
-              for (std::size_t i = 0; i < host.extent(0); ++i) {
-                for (std::size_t d = 0; d < host.extent(1); ++d) {
-                  pixels.push_back(vrfm::to_pixel(host(i, d)));
-                }
-              }
-              return pixels;
-            }};
+    return first_channels(shape, shape[2], 2);
   }
 };
 
@@ -150,23 +157,7 @@ struct LatentData {
 
   /// The first three channels as red, green and blue, each latent pixel one pixel.
   static Developer developer(const std::vector<int>& shape) {
-    const auto channels = static_cast<std::size_t>(shape[2]),
-               shown = std::size_t(channels < 3 ? 1 : 3);
-    return {{shape[0], shape[1], static_cast<int>(shown)},
-            shape[2],
-            4,
-            [channels, shown](const Numbers& z) {
-              const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), z);
-              std::vector<std::uint8_t> pixels;
-              for (std::size_t i = 0; i < host.extent(0); ++i) {
-                for (std::size_t d = 0; d < host.extent(1); d += channels) {
-                  for (std::size_t c = 0; c < shown; ++c) {
-                    pixels.push_back(vrfm::to_pixel(host(i, d + c)));
-                  }
-                }
-              }
-              return pixels;
-            }};
+    return first_channels(shape, shape[2] < 3 ? 1 : 3, 4);
   }
 };
 

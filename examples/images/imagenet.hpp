@@ -76,10 +76,9 @@ struct Imagenet : LatentData {
   static std::vector<std::string> recipes() {
     return {"v-sit-xl", "sit-xl", "v-sit-tiny", "sit-tiny"};
   }
-  static bool is_tiny(const std::string& recipe) { return recipe.ends_with("-tiny"); }
 
   static std::int64_t iterations(const std::string& recipe) {
-    return is_tiny(recipe) ? 2'000 : 800'000;
+    return is_small(recipe) ? 2'000 : 800'000;
   }
 
   static Settings recipe(const std::string& recipe) {
@@ -91,23 +90,17 @@ struct Imagenet : LatentData {
     s.weight_decay = 0;
     s.ema_decay = 0.9999;
     s.mirror = true;
-    if (is_tiny(recipe)) {
-      s.batch = 16;
-      s.micro_batch = 4;
-      s.learning_rate = 1e-3;
-      s.warmup = 100;
-      s.clip_norm = 1;
-      s.ema_decay = 0.998;
-      s.mirror = false;
+    if (is_small(recipe)) {
+      make_small(s, 1e-3);
       s.classes = 10;
       s.embedding = 128;
       s.depth = 4;
       s.heads = 4;
     }
     if (!recipe.starts_with("v-")) return s;
-    s.latent = is_tiny(recipe) ? 8 : 768;
+    s.latent = is_small(recipe) ? 8 : 768;
     // With a smaller one z would tell the class, and a sample's z, which does not, the wrong one.
-    s.beta = is_tiny(recipe) ? 1e-2 : 2e-3;
+    s.beta = is_small(recipe) ? 1e-2 : 2e-3;
     s.encoder_input = "x1";
     return s;
   }
@@ -148,11 +141,7 @@ struct Imagenet : LatentData {
     options.velocity.classes = s.classes;
     options.velocity.learn_sigma = s.learn_sigma;
     options.posterior_depth = s.posterior_depth;
-    if (s.latent > 0) {
-      options.encoder_input = parse_encoder_input(s.encoder_input);
-      vrfm::expect(options.encoder_input != vrfm::EncoderInput::t,
-                   "--encoder-input: expected at least one of x0, x1, x_t, got ", s.encoder_input);
-    }
+    if (s.latent > 0) options.encoder_input = posterior_input(s);
     return options;
   }
 };

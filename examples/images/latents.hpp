@@ -122,12 +122,7 @@ inline std::string hash_of_file(const std::string& path) {
   return print.digits();
 }
 
-inline std::string name_of(std::size_t file) {
-  std::string number = std::to_string(file);
-  number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
-  return "latents-" + number + ".safetensors";
-}
-
+/// Makes what is not there yet. Throws Stopped if a signal comes.
 inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
   vrfm::expect(common::communicator().size() == 1, "the command latents runs on one rank");
   const ImageSource images(options.images);
@@ -151,7 +146,8 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
       continue;
     }
     bool expected = false;
-    for (std::size_t k = 0; k < files && !expected; ++k) expected = file.filename() == name_of(k);
+    for (std::size_t k = 0; k < files && !expected; ++k)
+      expected = file.filename() == vrfm::LatentFiles::name_of(k);
     vrfm::expect(expected, file.string(), ": expected no file of latents beside the ", files,
                  " of these images; --overwrite removes those of another start, or choose another "
                  "folder");
@@ -170,7 +166,7 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
   std::size_t made = 0;
   for (std::size_t first = 0, file = 0; first < total; first += per_file, ++file) {
     const std::size_t count = std::min(per_file, total - first);
-    const auto path = output / options.split / name_of(file);
+    const auto path = output / options.split / vrfm::LatentFiles::name_of(file);
     const auto read = images.pixels(first, count);
     const std::span pixels(read);
     Fingerprint print;

@@ -62,12 +62,7 @@ struct Mnist : PixelData {
     s.batch = 256;
     s.micro_batch = 32;
     if (is_small(recipe)) {
-      s.batch = 16;
-      s.micro_batch = 4;
-      s.learning_rate = 2e-3;
-      s.warmup = 100;
-      s.clip_norm = 1;
-      s.ema_decay = 0.998;
+      make_small(s, 2e-3);
       s.features = 16;
       // With fewer, the pixels in the middle would be too far from the edge to know where they are.
       s.blocks = 4;

@@ -135,7 +135,13 @@ inline void add_guidance(CLI::App* command, SamplingOptions& o) {
       ->group(group);
 }
 
-inline void check_guidance(const CLI::App& command, const SamplingOptions& o) {
+inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
+  vrfm::expect(o.solver != "sde" || o.steps >= 2, "option --steps: sde takes at least 2, got ",
+               o.steps);
+  const bool adaptive = o.solver == "dopri5";
+  refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
+  refuse_unused(command, "--tolerance", adaptive, "without --solver dopri5");
+  if (command.get_option_no_throw("--guidance") == nullptr) return;
   for (const char* name : {"--guidance-from", "--guidance-to", "--guidance-channels"}) {
     refuse_unused(command, name, o.guidance != 1, "without --guidance");
   }
@@ -143,14 +149,6 @@ inline void check_guidance(const CLI::App& command, const SamplingOptions& o) {
       command, "--classes",
       o.guidance != 0 || o.guidance_from > 0 || o.guidance_to < 1 || o.guidance_channels > 0,
       "with --guidance 0, which asks for no class");
-}
-
-inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
-  vrfm::expect(o.solver != "sde" || o.steps >= 2, "option --steps: sde takes at least 2, got ",
-               o.steps);
-  const bool adaptive = o.solver == "dopri5";
-  refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
-  refuse_unused(command, "--tolerance", adaptive, "without --solver dopri5");
 }
 
 /// The settings of a training on the command line, or those of its networks alone: a recipe, and what

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -86,15 +85,13 @@ class Painter {
 
   /// Throws std::invalid_argument for options that do not fit this flow.
   void check() const {
-    try {
-      with_solver(
-          options_, vrfm::velocity_of(flow_, given({}, 1, 0)),
-          [](const auto&, const auto& solver, const vrfm::TimeGrid& grid) { solver.check(grid); });
-    } catch (const std::invalid_argument& error) {
-      if (std::string(error.what()).find("score") == std::string::npos) throw;
-      throw std::invalid_argument(error.what() +
-                                  std::string("; --sampler euler, heun or dopri5 needs no score"));
-    }
+    const auto field = vrfm::velocity_of(flow_, given({}, 1, 0));
+    vrfm::expect(options_.solver != "sde" || !vrfm::tells_start(field),
+                 "this flow's z tells of x0, because its posterior or prior sees x0 or x_t",
+                 "; --sampler euler, heun or dopri5 needs no score");
+    with_solver(options_, field, [](const auto&, const auto& solver, const vrfm::TimeGrid& grid) {
+      solver.check(grid);
+    });
   }
 
   /// The class of image number i; -1: there are none.

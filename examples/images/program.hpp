@@ -172,18 +172,15 @@ int program(int argc, char** argv) {
           train.iterations_given = training->get_option("--iterations")->count() > 0;
           if (!train.iterations_given) train.iterations = Set::iterations(settings.recipe);
           check_sampling(*training, train.sampling);
-          if constexpr (Set::has_classes) check_guidance(*training, train.sampling);
         }
         if (sampling->parsed()) {
           check_sampling(*sampling, sample.sampling);
-          if constexpr (Set::has_classes) check_guidance(*sampling, sample.sampling);
           refuse_unused(*sampling, "--image", given("--recipe"), "without --recipe");
           if (to_sample.recipe_given()) sampled = {to_sample.settings(), sample.image};
         }
         if (evaluating->parsed()) {
           if constexpr (Set::has_classes) {
             check_sampling(*evaluating, evaluate.sampling);
-            check_guidance(*evaluating, evaluate.sampling);
             for (const char* name : {"--solver", "--steps", "--tolerance", "--sample-batch",
                                      "--neighbours", "--classes", "--guidance"}) {
               refuse_unused(*evaluating, name, evaluate.samples > 0, "with --samples 0");

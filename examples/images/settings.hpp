@@ -55,7 +55,28 @@ void each_network_setting(S& s, const Visit& visit) {
 }
 
 /// Recipes for narrow networks that learn the stand-in sets in minutes.
-inline bool is_small(const std::string& recipe) { return recipe.ends_with("-small"); }
+inline bool is_small(const std::string& recipe) {
+  return recipe.ends_with("-small") || recipe.ends_with("-tiny");
+}
+
+/// The steps of these recipes.
+inline void make_small(TrainingSettings& s, double learning_rate) {
+  s.batch = 16;
+  s.micro_batch = 4;
+  s.learning_rate = learning_rate;
+  s.warmup = 100;
+  s.clip_norm = 1;
+  s.ema_decay = 0.998;
+  s.mirror = false;
+}
+
+/// What the posterior sees, which is not t alone.
+inline vrfm::EncoderInput posterior_input(const TrainingSettings& s) {
+  const auto input = parse_encoder_input(s.encoder_input);
+  vrfm::expect(input != vrfm::EncoderInput::t,
+               "--encoder-input: expected at least one of x0, x1, x_t, got ", s.encoder_input);
+  return input;
+}
 
 /// All settings that have an effect, and the recipe's name.
 template <class S>

@@ -48,8 +48,8 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Writes small sets of images in the file formats of MNIST (written digits) and CIFAR-10 "
       "(coloured shapes), and the shapes with their classes as latents and as images (.npz), to "
-      "try "
-      "the image programs without the real files. preview.png in each folder shows some of them.");
+      "try the image programs without the real files. preview.png in each folder shows some of "
+      "them.");
   app.option_defaults()->always_capture_default();
   app.add_option("set", set, "mnist, cifar10, both of these, latents or images")
       ->check(CLI::IsMember({"mnist", "cifar10", "both", "latents", "images"}));

@@ -161,10 +161,8 @@ inline void write_latents(const std::filesystem::path& folder, std::size_t train
                    std::span(latents).subspan(i * each, each));
         labels[i] = images.labels[first + i];
       }
-      std::string number = std::to_string(file);
-      number.insert(0, 5 - std::min<std::size_t>(5, number.size()), '0');
       vrfm::write_safetensors(
-          place / ("latents-" + number + ".safetensors"),
+          place / vrfm::LatentFiles::name_of(file),
           std::vector{vrfm::make_tensor("latents", {count, 4, side, side}, latents),
                       vrfm::make_tensor("labels", {count}, labels)},
           {{vrfm::LatentFiles::scale_key, "1"}});

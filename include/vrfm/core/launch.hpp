@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <string>
-#include <type_traits>
 
 #include <vrfm/core/compat.hpp>
 #include <vrfm/core/concepts.hpp>

@@ -14,7 +14,6 @@
 #include <vrfm/core/copy.hpp>
 #include <vrfm/core/distribution.hpp>
 #include <vrfm/data/image_draws.hpp>
-#include <vrfm/data/shuffle.hpp>
 #include <vrfm/io/latents.hpp>
 
 namespace vrfm {

@@ -42,6 +42,13 @@ class LatentFiles {
   static constexpr const char* scale_key = "latent_scale";
   static constexpr const char* files_key = "files";
 
+  /// The name of file number k of a set: latents-00000.safetensors, ...
+  static std::string name_of(std::size_t k) {
+    std::string number = std::to_string(k);
+    number.insert(0, 5 - (std::min<std::size_t>)(5, number.size()), '0');
+    return "latents-" + number + ".safetensors";
+  }
+
   /// The files *.safetensors of folder/train or folder/test, in the order of their names; the training's may lie in
   /// the folder itself. Throws std::runtime_error that names the file, what was expected and what was found.
   static LatentFiles open(const std::filesystem::path& folder, Split split) {
