@@ -108,6 +108,7 @@ while [ $killed -lt "$kills" ]; do
   ranks=$((1 + (ranks + moment) % 4))
   # From its end it would only draw again.
   if [ -e "$dir/killed/report.html" ]; then
+    rm -f "$dir/killed/.vrfm-lock" # stays where the kill came behind the report
     same mnist-1 killed "killed $killed times"
     rm -r "$dir/killed"
   fi
