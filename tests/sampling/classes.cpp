@@ -21,8 +21,9 @@
 #include <vrfm/training/adam.hpp>
 #include <vrfm/training/trainer.hpp>
 
-using namespace vrfm;
-
+// A namespace of its own: the tests of a folder may compile as one source, where `Exec` and `classes` of this file
+// would be shadowed by the names of others.
+namespace vrfm::test::by_class {
 namespace {
 
 using Exec = Kokkos::DefaultExecutionSpace;
@@ -138,3 +139,5 @@ TEST_CASE("each class is drawn from its own distribution, and none from all",
   }
   for (const double one : share) CHECK((briefly || std::fabs(one - 1.0 / classes) < 0.1));
 }
+
+}  // namespace vrfm::test::by_class
