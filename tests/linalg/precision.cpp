@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Products in other precisions than the operands': those of BatchContext's `compute`, and of bfloat16
-// matrices; against products in double, within the stated error. And the epilogues that a vendor's
+// Products in other precisions than the operands': those of BatchContext's `compute`, of bfloat16 matrices,
+// and of matrices of both types; against products in double, within the stated error. And the epilogues that a vendor's
 // product may have built in.
 #include <cmath>
 #include <limits>
@@ -27,9 +27,10 @@ struct Shape {
 };
 
 /// Around the alignments that libraries ask for; narrow, short and deep.
-constexpr Shape shapes[] = {{1, 1, 1},    {1, 64, 64},    {64, 1, 64},    {64, 64, 1},
-                            {3, 5, 7},    {17, 33, 65},   {100, 2, 64},   {64, 2, 1000},
-                            {128, 64, 8}, {257, 128, 96}, {128, 192, 256}};
+constexpr Shape shapes[] = {{1, 1, 1},    {1, 64, 64},    {64, 1, 64},     {64, 64, 1},
+                            {3, 5, 7},    {17, 33, 65},   {100, 2, 64},    {64, 2, 1000},
+                            {128, 64, 8}, {257, 128, 96}, {128, 192, 256}, {390, 388, 9},
+                            {7, 9, 1100}};
 
 std::size_t extent(int m, int n) { return std::size_t(m) * std::size_t(n); }
 
@@ -60,7 +61,7 @@ std::vector<double> transposed(const std::vector<double>& x, int rows, int cols)
 }
 
 /// C = A B, C = A B^T and C += A^T B; the errors are relative ones of an operand and of a stored result.
-template <class Exec, class Operand, class Result, class Ctx>
+template <class Exec, class A, class B, class Result, class Ctx>
 void check_products(const Ctx& ctx, double operand_error, double result_error) {
   Numbers numbers(31);
   for (const Shape& s : shapes) {
@@ -69,9 +70,8 @@ void check_products(const Ctx& ctx, double operand_error, double result_error) {
       auto a = numbers.take(extent(s.rows, s.depth)), b = numbers.take(extent(s.depth, s.cols));
       const auto before = numbers.take(extent(s.rows, s.cols));
       // As the operand's type holds them, so that its own rounding is no error of the product.
-      for (auto* x : {&a, &b}) {
-        for (double& value : *x) value = double(Operand(float(value)));
-      }
+      for (double& value : a) value = double(A(float(value)));
+      for (double& value : b) value = double(B(float(value)));
       const auto exact = sums(s, a, b, [](double x) { return x; });
       const auto size = sums(s, a, b, [](double x) { return std::fabs(x); });
       const auto tolerance = [&](std::size_t k) {
@@ -80,9 +80,10 @@ void check_products(const Ctx& ctx, double operand_error, double result_error) {
         return product * (size[k] + std::fabs(before[k])) +
                result_error * (std::fabs(exact[k]) + std::fabs(before[k]));
       };
-      const Padded<Operand, Exec> left(s.rows, s.depth, a, pad), right(s.depth, s.cols, b, pad);
-      const Padded<Operand, Exec> left_t(s.depth, s.rows, transposed(a, s.rows, s.depth), pad);
-      const Padded<Operand, Exec> right_t(s.cols, s.depth, transposed(b, s.depth, s.cols), pad);
+      const Padded<A, Exec> left(s.rows, s.depth, a, pad),
+          left_t(s.depth, s.rows, transposed(a, s.rows, s.depth), pad);
+      const Padded<B, Exec> right(s.depth, s.cols, b, pad),
+          right_t(s.cols, s.depth, transposed(b, s.depth, s.cols), pad);
       Padded<Result, Exec> c(s.rows, s.cols, pad);  // of NaN
       ctx.template gemm<Op::none, Op::none>(left.matrix(), right.matrix(), c.matrix(),
                                             Update::overwrite);
@@ -195,18 +196,29 @@ TEST_CASE("bfloat16 is the nearest of its numbers", "[core][bfloat16]") {
 
 TEMPLATE_LIST_TEST_CASE("products in lower precision have the stated error", "[linalg][gemm]",
                         Spaces) {
-  check_products<TestType, float, float>(BatchContext<TestType>(TestType()), 0, 0);
-  check_products<TestType, float, float>(BatchContext<TestType, Compute::tf32>(TestType()),
-                                         operand_error(Compute::tf32), 0);
-  check_products<TestType, float, float>(BatchContext<TestType, Compute::bfloat16>(TestType()),
-                                         operand_error(Compute::bfloat16), 0);
+  check_products<TestType, float, float, float>(BatchContext<TestType>(TestType()), 0, 0);
+  check_products<TestType, float, float, float>(BatchContext<TestType, Compute::tf32>(TestType()),
+                                                operand_error(Compute::tf32), 0);
+  check_products<TestType, float, float, float>(
+      BatchContext<TestType, Compute::bfloat16>(TestType()), operand_error(Compute::bfloat16), 0);
 }
 
 TEMPLATE_LIST_TEST_CASE("products of bfloat16 matrices are summed in float", "[linalg][gemm]",
                         Spaces) {
   const BatchContext<TestType> ctx{TestType()};
-  check_products<TestType, BFloat16, float>(ctx, 0, 0);
-  check_products<TestType, BFloat16, BFloat16>(ctx, 0, operand_error(Compute::bfloat16));
+  constexpr double stored = operand_error(Compute::bfloat16);
+  check_products<TestType, BFloat16, BFloat16, float>(ctx, 0, 0);
+  check_products<TestType, BFloat16, BFloat16, BFloat16>(ctx, 0, stored);
+}
+
+TEMPLATE_LIST_TEST_CASE("products of matrices of two types are summed in float", "[linalg][gemm]",
+                        Spaces) {
+  const BatchContext<TestType> ctx{TestType()};
+  constexpr double stored = operand_error(Compute::bfloat16);
+  check_products<TestType, float, BFloat16, float>(ctx, 0, 0);
+  check_products<TestType, BFloat16, float, float>(ctx, 0, 0);
+  check_products<TestType, float, BFloat16, BFloat16>(ctx, 0, stored);
+  check_products<TestType, float, float, BFloat16>(ctx, 0, stored);
 }
 
 TEMPLATE_LIST_TEST_CASE("layers without slopes in every precision", "[linalg][gemm]", Spaces) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // BFloat16: the upper half of a float (8 bits of exponent, 7 of mantissa), two bytes on every
-// backend. Operands are stored in it; arithmetic on it is float's.
+// backend. Activations and weights may be stored in it; arithmetic on it, and sums, are float's.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <Kokkos_Core.hpp>
 
@@ -22,11 +23,19 @@ struct BFloat16 {
     bits = static_cast<std::uint16_t>(x == x ? rounded >> 16 : (word >> 16) | 0x40u);
   }
 
+  /// Stores `x` rounded likewise.
+  KOKKOS_INLINE_FUNCTION constexpr BFloat16& operator=(float x) { return *this = BFloat16(x); }
+
   KOKKOS_INLINE_FUNCTION constexpr operator float() const {
     return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
   }
 };
 
-static_assert(sizeof(BFloat16) == 2);
+static_assert(sizeof(BFloat16) == 2 && std::is_trivially_copyable_v<BFloat16>);
+
+/// In what elements of type T are added up and worked on: float for BFloat16, T for others.
+template <class T>
+using sum_type = std::conditional_t<std::is_same_v<std::remove_const_t<T>, BFloat16>, float,
+                                    std::remove_const_t<T>>;
 
 }  // namespace vrfm

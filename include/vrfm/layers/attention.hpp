@@ -3,7 +3,8 @@
 // MultiHeadAttention: y = softmax(q k^T / sqrt(depth)) v for each sample and head (Vaswani et al.
 // 2017), exact. Exponentials are of differences from the row's largest score, so none overflows.
 // Queries, keys and values are columns of x in one of two orders; y's columns are [head][depth]. A thread
-// holds at most max(131072, 32 pixels) scores at a time, twice as many in backward.
+// holds at most max(131072, 32 pixels) scores at a time, twice as many in backward. x and y may be stored in
+// BFloat16; scores are of the arena's type.
 #pragma once
 
 #include <vrfm/layers/detail/attention_tiles.hpp>
@@ -20,9 +21,9 @@ class MultiHeadAttention {
  public:
   static constexpr bool has_parameters = false;
 
-  template <class T>
+  template <class T, class X = T>
   struct Saved {
-    detail::AttentionOperands<T> operands;
+    detail::AttentionOperands<T, X> operands;
   };
 
   MultiHeadAttention() = default;
@@ -45,14 +46,14 @@ class MultiHeadAttention {
   KOKKOS_INLINE_FUNCTION int input_pixels() const { return shape_.pixels; }
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return shape_.pixels; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T*, ConstMatrix<T> x, Matrix<T> y,
-                               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y,
+                               Saved<T, Y>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int pieces = pieces_of(x.rows);
-    const detail::AttentionOperands<T> operands{shape_, x, y,
-                                                arena.take(pieces, 2 * shape_.pixels)};
-    ctx.each_tile(pieces * shape_.blocks(), detail::AttentionForwardTile<T>{operands, y}, arena);
+    const detail::AttentionOperands<T, Y> operands{shape_, x, y,
+                                                   arena.take(pieces, 2 * shape_.pixels)};
+    ctx.each_tile(pieces * shape_.blocks(), detail::AttentionForwardTile<T, Y>{operands, y}, arena);
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {
@@ -60,20 +61,19 @@ class MultiHeadAttention {
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T>, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
-                                Arena<T>& arena) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, Matrix<X> x, Matrix<D> dy,
+                                Matrix<DX> dx, const Saved<T, DX>& saved, Arena<T>& arena) const {
     if (dx.empty()) return;
-    ctx.each_tile(pieces_of(x.rows), detail::AttentionBackwardTile<T>{saved.operands, dy, dx},
+    ctx.each_tile(pieces_of(x.rows), detail::AttentionBackwardTile<T, DX>{saved.operands, dy, dx},
                   arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<X> dx, Matrix<Y> dy,
+                               const Saved<T, Y>& saved, Arena<T>& arena) const {
     ctx.each_tile(pieces_of(dx.rows) * shape_.blocks(),
-                  detail::AttentionTangentTile<T>{saved.operands, dx, dy}, arena);
+                  detail::AttentionTangentTile<T, Y>{saved.operands, dx, dy}, arena);
   }
 
  private:

@@ -4,7 +4,7 @@
 // channels-last, weights are stored as PyTorch's nn.Conv2d stores them: W of shape [outputs,
 // inputs, kernel, kernel], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
 // with the weights in the order of the patches' columns. A 1 x 1 convolution is Dense on rows that
-// are pixels.
+// are pixels. The parameters may be of a type of their own, such as BFloat16.
 #pragma once
 
 #include <cmath>
@@ -18,9 +18,9 @@ namespace vrfm {
 namespace detail {
 
 /// Element: out(o, tap * inputs + c) = W[o][c][tap].
-template <class T>
+template <class T, class P>
 struct WeightsByTap {
-  const T* weight;
+  const P* weight;
   int inputs, taps;
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int o, int column) const {
@@ -30,9 +30,9 @@ struct WeightsByTap {
 };
 
 /// Element: out(c, tap * outputs + o) = W[o][c][tap].
-template <class T>
+template <class T, class P>
 struct TransposedWeightsByTap {
-  const T* weight;
+  const P* weight;
   int inputs, outputs, taps;
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int c, int column) const {
@@ -57,12 +57,16 @@ struct StoreWeightGradient {
 };
 
 /// Epilogue: y += bias.
-template <class T>
+template <class T, class P>
 struct AddBias {
-  const T* bias;
+  const P* bias;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) += bias[j]; }
-  BuiltIn<T> built_in() const { return {BuiltInKind::bias, bias}; }
+  BuiltIn<T> built_in() const
+    requires(std::is_same_v<P, T>)
+  {
+    return {BuiltInKind::bias, bias};
+  }
 };
 
 }  // namespace detail
@@ -111,21 +115,21 @@ class Conv2d {
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return window_.out_pixels(); }
   KOKKOS_INLINE_FUNCTION const Window& window() const { return window_; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
                                Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::overwrite, detail::AddBias<T>{p + bias_, y}, arena);
+    multiply(ctx, p, x, y, Update::overwrite, detail::AddBias<T, P>{p + bias_, y}, arena);
   }
 
   /// y += what forward would write, for a residual connection.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                    Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::accumulate, detail::AddBias<T>{p + bias_, y}, arena);
+    multiply(ctx, p, x, y, Update::accumulate, detail::AddBias<T, P>{p + bias_, y}, arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
@@ -146,22 +150,22 @@ class Conv2d {
     if (!dx.empty()) {
       const Matrix<T> weights = arena.take(inputs_, taps * outputs_);
       ctx.map(inputs_, taps * outputs_,
-              detail::TransposedWeightsByTap<T>{p + weight_, inputs_, outputs_, taps, weights});
+              detail::TransposedWeightsByTap<T, P>{p + weight_, inputs_, outputs_, taps, weights});
       ctx.template gemm<Op::none, Op::transpose>(Patches<T>{dy, window_, true}, weights, dx,
                                                  Update::overwrite);
       arena.rewind(mark);
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>&, Arena<T>& arena) const {
     multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
   }
 
   /// dy += what tangent would write.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
                                    Arena<T>& arena) const {
     multiply(ctx, p, dx, dy, Update::accumulate, NoEpilogue{}, arena);
   }
@@ -171,13 +175,14 @@ class Conv2d {
     return Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
   }
 
-  template <class Ctx, class T, class Epilogue>
-  KOKKOS_FUNCTION void multiply(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class T, class Epilogue>
+  KOKKOS_FUNCTION void multiply(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                 Update update, const Epilogue& epilogue, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int taps = window_.taps();
     const Matrix<T> weights = arena.take(outputs_, taps * inputs_);
-    ctx.map(outputs_, taps * inputs_, detail::WeightsByTap<T>{p + weight_, inputs_, taps, weights});
+    ctx.map(outputs_, taps * inputs_,
+            detail::WeightsByTap<T, P>{p + weight_, inputs_, taps, weights});
     ctx.template gemm<Op::none, Op::transpose>(Patches<T>{x, window_}, weights, y, update,
                                                epilogue);
     arena.rewind(mark);

@@ -3,11 +3,13 @@
 // Dense: y = activation(x W^T + b), W of shape [outputs, inputs], b of shape [outputs] (PyTorch's
 // nn.Linear followed by an activation). Forward saves the activation's slope, so that backward and
 // tangent need no transcendental function. In a stack of layers, backward multiplies by the slope
-// in the epilogue of the layer above.
+// in the epilogue of the layer above. p, x, y and what is saved may be of types of their own, such as
+// BFloat16; sums and gradients of parameters are of the arena's type.
 #pragma once
 
 #include <cmath>
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/layers/activation.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/epilogue.hpp>
@@ -21,7 +23,7 @@ namespace detail {
 template <class T>
 struct Bias {
   const T* bias;
-  KOKKOS_INLINE_FUNCTION T operator()(int, int j) const { return bias[j]; }
+  KOKKOS_INLINE_FUNCTION sum_type<T> operator()(int, int j) const { return bias[j]; }
 };
 
 /// ... or the bias and parts of the sum that were computed before.
@@ -76,7 +78,7 @@ struct ActivateAndKeep {
   Matrix<T> y;
   Matrix<T> kept;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    const T sum = y(i, j) + rest(i, j);
+    const auto sum = y(i, j) + rest(i, j);
     const auto result = Act::evaluate(sum);
     y(i, j) = result.value;
     kept(i, j) = keeps_sum<Act> ? sum : result.slope;
@@ -95,7 +97,7 @@ struct ApplySlope {
   ConstMatrix<T> d;
   Matrix<T> out;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    out(i, j) = kept_slope<Act>(kept(i, j)) * d(i, j);
+    out(i, j) = kept_slope<Act>(sum_type<T>(kept(i, j))) * d(i, j);
   }
   BuiltIn<T> built_in() const
     requires(std::is_same_v<Act, GeluTanh>)
@@ -147,26 +149,25 @@ class Dense {
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
-                               Saved<T>* saved, Arena<T>& arena) const {
-    activate(ctx, x, weight(p), detail::Bias<T>{p + bias()}, y, saved, arena);
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y,
+                               Saved<Y>* saved, Arena<T>& arena) const {
+    activate(ctx, x, weight(p), detail::Bias<P>{p + bias()}, y, saved, arena);
   }
 
   /// y = x V^T, or y += x V^T, where V is the columns of W from `first` on: what a part of the
   /// input contributes to the layer's sum, before bias and activation.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                  Matrix<T> y, Update update = Update::overwrite) const {
+  template <class Ctx, class P, class X, class T>
+  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const P* p, int first, Matrix<X> x, Matrix<T> y,
+                                  Update update = Update::overwrite) const {
     ctx.template gemm<Op::none, Op::transpose>(x, weight(p).col_range(first, x.cols), y, update);
   }
 
   /// Gradients of contribute from dy: of those columns of W (as `g` says), and dx unless it is
   /// empty.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const T* p, Gradient<T> g, int first,
-                                           ConstMatrix<T> x, ConstMatrix<T> dy,
-                                           Matrix<T> dx) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const P* p, Gradient<T> g, int first,
+                                           Matrix<X> x, Matrix<D> dy, Matrix<DX> dx) const {
     if (!g.ignored()) {
       ctx.template gemm<Op::transpose, Op::none>(
           dy, x, weight_gradient_of(g).col_range(first, x.cols), update_of(g));
@@ -180,38 +181,38 @@ class Dense {
 
   /// Forward where the contributions of the other inputs are known: y = activation(x V^T + bias +
   /// parts), V the columns of W from `first` on.
-  template <class Ctx, class T, class... Parts>
-  KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
-                                Matrix<T> y, Saved<T>* saved, Arena<T>& arena,
-                                const Parts&... parts) const {
-    const ConstMatrix<T> columns = weight(p).col_range(first, x.cols);
+  template <class Ctx, class P, class X, class T, class... Parts>
+  KOKKOS_FUNCTION void complete(const Ctx& ctx, const P* p, int first, Matrix<X> x, Matrix<T> y,
+                                Saved<T>* saved, Arena<T>& arena, const Parts&... parts) const {
+    const Matrix<const P> columns = weight(p).col_range(first, x.cols);
     if constexpr (sizeof...(parts) == 0) {
-      activate(ctx, x, columns, detail::Bias<T>{p + bias()}, y, saved, arena);
+      activate(ctx, x, columns, detail::Bias<P>{p + bias()}, y, saved, arena);
     } else {
       activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias(), {parts...}},
                y, saved, arena);
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
-                                Arena<T>& arena) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<X> x,
+                                Matrix<D> dy, Matrix<DX> dx,
+                                const Saved<std::remove_const_t<D>>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const ConstMatrix<T> dsum = sum_gradient(ctx, dy, saved, arena);
-    backward_from_sum(ctx, p, g, x, dsum, dx, NoEpilogue{});
+    backward_from_sum(ctx, p, g, x, sum_gradient(ctx, dy, saved, arena), dx, NoEpilogue{});
     arena.rewind(mark);
   }
 
   /// The gradient of x W^T + b from dy, the gradient of y.
-  template <class Ctx, class T>
-  KOKKOS_INLINE_FUNCTION ConstMatrix<T> sum_gradient(const Ctx& ctx, ConstMatrix<T> dy,
-                                                     const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class D, class T>
+  KOKKOS_INLINE_FUNCTION Matrix<const D> sum_gradient(const Ctx& ctx, Matrix<D> dy,
+                                                      const Saved<std::remove_const_t<D>>& saved,
+                                                      Arena<T>& arena) const {
     if constexpr (linear) {
       return dy;
     } else {
-      const Matrix<T> dsum = arena.take(dy.rows, outputs_);
-      ctx.map(dy.rows, outputs_, detail::ApplySlope<T, Act>{saved.kept, dy, dsum});
+      using Y = std::remove_const_t<D>;
+      const Matrix<Y> dsum = arena.template take_as<Y>(dy.rows, outputs_);
+      ctx.map(dy.rows, outputs_, detail::ApplySlope<Y, Act>{saved.kept, dy, dsum});
       return dsum;
     }
   }
@@ -228,10 +229,10 @@ class Dense {
 
   /// Backward from dsum, the gradient of x W^T + b, with an epilogue on dx. x may be only the
   /// inputs from `first` on, as in complete.
-  template <class Ctx, class T, class Epilogue>
-  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g,
-                                         ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
-                                         const Epilogue& epilogue, int first = 0) const {
+  template <class Ctx, class P, class T, class X, class D, class DX, class Epilogue>
+  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<X> x,
+                                         Matrix<D> dsum, Matrix<DX> dx, const Epilogue& epilogue,
+                                         int first = 0) const {
     if (!g.ignored()) {
       weight_gradient(ctx, dsum, x, weight_gradient_of(g).col_range(first, x.cols),
                       g.values + bias(), update_of(g));
@@ -243,17 +244,17 @@ class Dense {
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, Matrix<X> dx, Matrix<Y> dy,
+                               const Saved<Y>& saved, Arena<T>& arena) const {
     tangent_of(ctx, p, 0, dx, dy, saved, arena);
   }
 
   /// Tangent where only the inputs from `first` on vary.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
-                                  Matrix<T> dy, const Saved<T>& saved, Arena<T>&) const {
-    const ConstMatrix<T> columns = weight(p).col_range(first, dx.cols);
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const P* p, int first, Matrix<X> dx, Matrix<Y> dy,
+                                  const Saved<Y>& saved, Arena<T>&) const {
+    const Matrix<const P> columns = weight(p).col_range(first, dx.cols);
     ctx.template gemm<Op::none, Op::transpose>(dx, columns, dy, Update::overwrite,
                                                slope_epilogue(saved, dy));
   }
@@ -263,9 +264,9 @@ class Dense {
 
   static double bound_of(int inputs) { return 1.0 / std::sqrt(static_cast<double>(inputs)); }
 
-  template <class T>
-  KOKKOS_INLINE_FUNCTION ConstMatrix<T> weight(const T* p) const {
-    return ConstMatrix<T>(p + weight_, outputs_, inputs_, inputs_);
+  template <class P>
+  KOKKOS_INLINE_FUNCTION Matrix<const P> weight(const P* p) const {
+    return Matrix<const P>(p + weight_, outputs_, inputs_, inputs_);
   }
 
   template <class T>
@@ -278,16 +279,15 @@ class Dense {
   }
 
   /// y = activation(x V^T + rest)
-  template <class Ctx, class T, class Rest>
-  KOKKOS_FUNCTION void activate(const Ctx& ctx, ConstMatrix<T> x, Matrix<const T> v,
-                                const Rest& rest, Matrix<T> y, Saved<T>* saved,
-                                Arena<T>& arena) const {
+  template <class Ctx, class X, class P, class Rest, class Y, class T>
+  KOKKOS_FUNCTION void activate(const Ctx& ctx, Matrix<X> x, Matrix<const P> v, const Rest& rest,
+                                Matrix<Y> y, Saved<Y>* saved, Arena<T>& arena) const {
     if (saved == nullptr || linear) {
-      const detail::Activate<T, Act, Rest> epilogue{rest, y};
+      const detail::Activate<Y, Act, Rest> epilogue{rest, y};
       ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
     } else {
-      saved->kept = arena.take(x.rows, outputs_);
-      const detail::ActivateAndKeep<T, Act, Rest> epilogue{rest, y, saved->kept};
+      saved->kept = arena.template take_as<Y>(x.rows, outputs_);
+      const detail::ActivateAndKeep<Y, Act, Rest> epilogue{rest, y, saved->kept};
       ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
     }
   }

@@ -29,15 +29,15 @@ struct Labels {
 };
 
 /// Element: e(i, j) (+)= row label(i) of the table; NaN if the label is no class.
-template <class T>
+template <class T, class P>
 struct LookUpLabel {
   Labels labels;
-  const T* table;
+  const P* table;
   Matrix<T> e;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const int label = labels(i);
     const bool known = label >= 0 && label <= labels.classes;
-    e(i, j) = known ? table[std::ptrdiff_t(label) * e.cols + j] : T(embedding_nan<T>);
+    e(i, j) = known ? T(table[std::ptrdiff_t(label) * e.cols + j]) : T(embedding_nan<T>);
   }
 };
 
@@ -79,10 +79,10 @@ class LabelEmbedding {
 
   /// e(i, :) = the table's row label(i, 0), or the null class's where dropped(i, 0) is not 0.
   /// dropped may be empty. A label outside 0 ... classes gives NaN.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, Matrix<const std::int32_t> label,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<const std::int32_t> label,
                                Matrix<const std::int32_t> dropped, Matrix<T> e) const {
-    ctx.map(e.rows, e.cols, detail::LookUpLabel<T>{{label, dropped, classes_}, p + weight_, e});
+    ctx.map(e.rows, e.cols, detail::LookUpLabel<T, P>{{label, dropped, classes_}, p + weight_, e});
   }
 
   template <class Ctx, class T>

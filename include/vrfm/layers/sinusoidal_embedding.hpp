@@ -100,8 +100,8 @@ class BasicSinusoidalEmbedding {
   KOKKOS_INLINE_FUNCTION int inputs() const { return coordinates_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return coordinates_ * features_; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T*, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int half = features_ / 2;
@@ -121,16 +121,16 @@ class BasicSinusoidalEmbedding {
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T>, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, ConstMatrix<T> x,
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>&) const {
     if (dx.empty()) return;
     ctx.map(x.rows, coordinates_, detail::EmbeddingBackward<T>{saved.frequencies, saved.y, dy, dx});
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>&) const {
     ctx.map(dx.rows, outputs(), detail::EmbeddingTangent<T>{saved.frequencies, saved.y, dx, dy});
   }

@@ -81,21 +81,17 @@ class BatchContext {
     return ctx;
   }
 
+  /// Of two BFloat16 operands at a device's full rate.
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, Real T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A> a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
-  }
-
-  /// The product of bfloat16 operands, at a device's full rate; sums are in float, C is float or
-  /// bfloat16.
-  VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-    requires(std::is_same_v<T, float> || std::is_same_v<T, BFloat16>)
-  KOKKOS_FUNCTION void gemm(Matrix<const BFloat16> a, Matrix<const BFloat16> b, Matrix<T> c,
-                            Update update, const Epilogue& epilogue = {}) const {
-    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
+    static_assert(
+        std::is_same_v<sum_type<A>, sum_type<T>> && std::is_same_v<sum_type<B>, sum_type<T>>,
+        "vrfm: a product's matrices are of float and BFloat16, or all of double");
+    if (!dry()) {
+      ask<OpA, OpB>(List(), Matrix<const A>(a), Matrix<const B>(b), c, update, epilogue);
+    }
   }
 
   VRFM_UNCHECKED_HOST_DEVICE

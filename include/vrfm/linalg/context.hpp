@@ -10,7 +10,8 @@
 // Verbs (all matrices are row-major slices, vrfm/core/matrix.hpp):
 //   gemm<OpA, OpB>(A, B, C, update, epilogue)
 //                           C = op(A) op(B), or C += ...; then epilogue(i, j) for each element of
-//                           C. For convolutions, A of a (none, transpose) or B of a (transpose, none)
+//                           C. Each matrix may be of float or BFloat16, with sums in float, or all are
+//                           of double. For convolutions, A of a (none, transpose) or B of a (transpose, none)
 //                           product may be Patches (linalg/patches.hpp)
 //   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
 //   each_row(rows, f)       f(i) once for each row
@@ -95,9 +96,8 @@ KOKKOS_FUNCTION std::size_t tile_need(const F& f);
 struct MeasureContext {
   int workers = 1;
 
-  template <Op, Op, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, ConstMatrix<T>, Matrix<T>, Update,
-                            const Epilogue& = {}) const {}
+  template <Op, Op, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A>, Matrix<B>, Matrix<T>, Update, const Epilogue& = {}) const {}
 
   template <class F>
   KOKKOS_FUNCTION void map(int, int, const F&) const {}

@@ -16,9 +16,9 @@ struct Fill {
 };
 
 /// y(i, j) = x(i, j)
-template <class T>
+template <class T, class X = T>
 struct Copy {
-  ConstMatrix<T> x;
+  ConstMatrix<X> x;
   Matrix<T> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = x(i, j); }
 };

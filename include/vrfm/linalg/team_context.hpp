@@ -43,10 +43,10 @@ class TeamContext {
       : member_(member),
         scratch_(member.team_scratch(0).get_shmem_aligned(static_cast<int>(bytes), 16)) {}
 
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A> a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    product<OpA, OpB>(a, b, c, update, epilogue);
+    product<OpA, OpB>(Matrix<const A>(a), Matrix<const B>(b), c, update, epilogue);
   }
 
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>

@@ -27,10 +27,10 @@ template <ExecutionSpace Exec, Compute compute>
 class TileContext<Exec, compute> {
  public:
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A> a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    product<OpA, OpB>(a, b, c, update, epilogue);
+    product<OpA, OpB>(Matrix<const A>(a), Matrix<const B>(b), c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -131,9 +131,9 @@ int tile_concurrency(const Exec& exec) {
   if constexpr (is_host_space<Exec>) {
     return static_cast<int>(exec.concurrency());
   } else {
-    // Kokkos reports the number of threads that could be resident: 2048 a multiprocessor, or
-    // nearly.
-    return math::maximum(1, static_cast<int>(exec.concurrency()) / (2048 / detail::tiles_together));
+    using Traits = DeviceTraits<Exec>;
+    return math::maximum(1, static_cast<int>(exec.concurrency()) /
+                                (Traits::resident_threads / Traits::teams_together));
   }
 }
 

@@ -19,6 +19,7 @@
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
+#include <vrfm/models/stored.hpp>
 
 namespace vrfm {
 
@@ -121,7 +122,7 @@ using PriorOf = std::remove_cvref_t<decltype(Networks::prior)>;
 /// z ~ N(0, I): no parameters, and nothing to compute.
 class StandardPrior {
  public:
-  template <class T>
+  template <class T, class P = T>
   struct Saved {};
 
   StandardPrior() = default;
@@ -132,12 +133,12 @@ class StandardPrior {
   KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return {.latent = latent_}; }
   KOKKOS_INLINE_FUNCTION bool standard() const { return true; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void moments(const Ctx&, const T*, const LatentInputs<T>&, Matrix<T>, Saved<T>*,
-                               Arena<T>&) const {}
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx&, const T*, Gradient<T>, ConstMatrix<T>,
-                                const ConditionGradient<T>&, const Saved<T>&, Arena<T>&) const {}
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void moments(const Ctx&, const P*, const LatentInputs<T>&, Matrix<T>,
+                               Saved<T, P>*, Arena<T>&) const {}
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx&, const P*, Gradient<T>, ConstMatrix<T>,
+                                const ConditionGradient<T>&, const Saved<T, P>&, Arena<T>&) const {}
 
  private:
   int latent_ = 0;
@@ -150,8 +151,8 @@ class GaussianPrior {
  public:
   static constexpr bool host_only = requires { requires Network::host_only; };
 
-  template <class T>
-  using Saved = typename Network::template Saved<T>;
+  template <class T, class P = T>
+  using Saved = saved_of<Network, T, P>;
 
   /// N(0, I).
   GaussianPrior() = default;
@@ -174,15 +175,15 @@ class GaussianPrior {
   KOKKOS_INLINE_FUNCTION bool standard() const { return standard_; }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs,
-                               Matrix<T> moments, Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void moments(const Ctx& ctx, const P* p, const LatentInputs<T>& inputs,
+                               Matrix<T> moments, Saved<T, P>* saved, Arena<T>& arena) const {
     network_.moments(ctx, p, inputs, moments, saved, arena);
   }
   VRFM_UNCHECKED_HOST_DEVICE
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
-                                const ConditionGradient<T>& dcondition, const Saved<T>& saved,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dmoments,
+                                const ConditionGradient<T>& dcondition, const Saved<T, P>& saved,
                                 Arena<T>& arena) const {
     network_.backward(ctx, p, g, dmoments, dcondition, saved, arena);
   }

@@ -7,7 +7,8 @@
 //   dimension()                       columns of x and of the velocity
 //   inputs()                          ModelInputs: what the model takes
 //   prepared_cols()                   columns of what prepare writes; 0: nothing
-//   PreparedSaved<T>, Saved<T>        what the backward of prepare and of forward read
+//   PreparedSaved<T>, Saved<T>        what the backward of prepare and of forward read; Saved<T, P> where the
+//                                     parameters' type P may be another than T (models/stored.hpp)
 //   prepare(ctx, p, condition, prepared, saved, arena)
 //                                     prepared: rows x prepared_cols(), overwritten; empty if these are 0
 //   prepare_backward(ctx, p, g, dprepared, dcondition, saved, arena)
@@ -28,6 +29,7 @@
 #include <vrfm/linalg/context.hpp>
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/condition.hpp>
+#include <vrfm/models/stored.hpp>
 
 namespace vrfm {
 

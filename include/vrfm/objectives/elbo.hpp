@@ -53,7 +53,8 @@ struct BasicElbo {
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
     const Networks& networks = problem.networks;
-    const T* p = problem.parameters;
+    using P = storage_of<Networks, T>;
+    const P* p = problem.parameters;
     const int rows = problem.rows(), latent = networks.posterior.latent();
     const auto point =
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
@@ -65,8 +66,8 @@ struct BasicElbo {
         arena.take(rows, latent), arena.take(rows, latent)};
     const KlTerm<T> term{beta, reduction_factor(kl, latent), static_cast<T>(free_bits),
                          problem.row_weight};
-    typename PosteriorOf<Networks>::template Saved<T> posterior_saved;
-    typename PriorOf<Networks>::template Saved<T> prior_saved;
+    saved_of<PosteriorOf<Networks>, T, P> posterior_saved;
+    saved_of<PriorOf<Networks>, T, P> prior_saved;
     networks.posterior.moments(ctx, p, seen, draw.moments, &posterior_saved, arena);
     if (!networks.prior.standard()) {
       networks.prior.moments(ctx, p, seen, draw.prior, &prior_saved, arena);
@@ -76,7 +77,7 @@ struct BasicElbo {
 
     Condition<T> condition = problem.condition;
     condition.z = draw.z;
-    VelocityPass<VelocityOf<Networks>, T> pass;
+    VelocityPass<VelocityOf<Networks>, T, P> pass;
     pass.forward(ctx, networks.velocity, p, condition, {point.t, point.x, {}}, problem.dropout(),
                  arena);
     ctx.each_row(rows,

@@ -37,9 +37,11 @@ KOKKOS_INLINE_FUNCTION double reduction_factor(Reduction reduction, int count) {
 /// What an objective is given.
 template <class Networks, class T>
 struct LossProblem {
+  using Parameter = storage_of<Networks, T>;
+
   const Networks& networks;
-  const T* parameters;
-  const T* teacher;  ///< the parameters' moving average; null if there is none
+  const Parameter* parameters;
+  const Parameter* teacher;  ///< the parameters' moving average; null if there is none
   Gradient<T> gradient;
   Matrix<T> x0, x1;        ///< rows x dimension
   Condition<T> condition;  ///< without z

@@ -40,7 +40,7 @@ struct BasicVelocityLoss {
     const auto mark = arena.used();
     const auto point =
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
-    VelocityPass<VelocityOf<Networks>, T> pass;
+    VelocityPass<VelocityOf<Networks>, T, storage_of<Networks, T>> pass;
     pass.forward(ctx, problem.networks.velocity, problem.parameters, problem.condition,
                  {point.t, point.x, {}}, problem.dropout(), arena);
     ctx.each_row(problem.rows(),

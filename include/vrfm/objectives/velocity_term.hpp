@@ -63,18 +63,18 @@ struct ScaleByStep {
   }
 };
 
-/// One evaluation of a velocity network, in memory of the arena.
-template <VelocityModel Model, class T>
+/// One evaluation of a velocity network with parameters of type P, in memory of the arena.
+template <VelocityModel Model, class T, class P = T>
 struct VelocityPass {
   Matrix<T> v;         ///< rows x dimension
   Matrix<T> prepared;  ///< rows x prepared_cols()
   typename Model::template PreparedSaved<T> prepared_saved;
-  typename Model::template Saved<T> saved;
+  saved_of<Model, T, P> saved;
 
   /// v = u(query | condition), with dropout at `draws` unless that is null.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const T* p,
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const P* p,
                                const Condition<T>& condition, const Query<T>& query,
                                const DrawAddress* draws, Arena<T>& arena) {
     const int rows = query.x.rows;
@@ -87,7 +87,7 @@ struct VelocityPass {
   /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const T* p, Gradient<T> g,
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
                                 ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> dprepared = take_prepared(model, dv.rows, arena);

@@ -90,9 +90,11 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, precision, List>& flow,
   const Encoding<T, Exec> out{Table<T, Exec>("vrfm::encode::mean", rows, latent),
                               Table<T, Exec>("vrfm::encode::log_variance", rows, latent),
                               Table<T, Exec>("vrfm::encode::z", rows, latent)};
-  const detail::EncodePairs<T, PosteriorOf<Networks>, Products<precision, List>> program{
+  using P = storage_of<Networks, T>;
+  const auto values = stored_values<P>(flow.exec(), flow.values());
+  const detail::EncodePairs<T, P, PosteriorOf<Networks>, Products<precision, List>> program{
       posterior,
-      flow.values().data(),
+      values.data(),
       detail::rows_of(options.condition),
       detail::rows_of(x0),
       detail::rows_of(x1),
@@ -122,8 +124,10 @@ Table<T, Exec> draw_latents(const Flow<T, Exec, Networks, precision, List>& flow
   if (sees_x0) detail::check_rows(options.x0, "x0", count, flow.dimension());
   detail::check_condition(flow.exec(), options.condition, prior.inputs(), "the prior");
   const Table<T, Exec> z("vrfm::draw_latents", count, static_cast<std::size_t>(flow.latent()));
-  const detail::DrawLatents<T, PriorOf<Networks>, Products<precision, List>> program{
-      prior, flow.values().data(), detail::rows_of(options.condition), detail::rows_of(options.x0),
+  using P = storage_of<Networks, T>;
+  const auto values = stored_values<P>(flow.exec(), flow.values());
+  const detail::DrawLatents<T, P, PriorOf<Networks>, Products<precision, List>> program{
+      prior, values.data(), detail::rows_of(options.condition), detail::rows_of(options.x0),
       matrix(z)};
   detail::run_blocks<T>(flow.exec(), "vrfm::draw_latents", program,
                         detail::all_samples(count, options.seed, options.first_id, Use::sampling),

@@ -56,13 +56,13 @@ struct GuidanceReach {
   bool operator==(const GuidanceReach&) const = default;
 };
 
-/// A velocity model whose z and c are prepared.
-template <Real T, VelocityModel Model>
+/// A velocity model whose z and c are prepared, with parameters of type P.
+template <Real T, VelocityModel Model, class P = T>
 struct BoundModelVelocity {
   using value_type = T;
 
   struct Saved {
-    typename Model::template Saved<T> model;
+    saved_of<Model, T, P> model;
     Matrix<const T> t;
   };
 
@@ -70,7 +70,7 @@ struct BoundModelVelocity {
 
   /// Models that kernels cannot carry are referred to: the field that was bound outlives this one.
   std::conditional_t<host_only<Model>, const Model&, Model> model;
-  const T* parameters;
+  const P* parameters;
   Matrix<T> prepared;
   Matrix<T> null_prepared;  ///< without the condition
   bool guided;              ///< both are evaluated
@@ -123,7 +123,7 @@ struct BoundModelVelocity {
   KOKKOS_FUNCTION void evaluate(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                 Saved* saved, Arena<T>& arena) const {
     const DrawAddress* const draws = nullptr;
-    typename Model::template Saved<T>* const kept = saved == nullptr ? nullptr : &saved->model;
+    saved_of<Model, T, P>* const kept = saved == nullptr ? nullptr : &saved->model;
     Query<T> query{};
     query.t = t;
     query.x = x;
@@ -174,13 +174,15 @@ struct VelocityOptions {
   GuidanceReach reach = {};  ///< of the guidance
 };
 
-/// The field of a flow. It shares the flow's parameters and the tables.
+/// The field of a flow. It shares the flow's parameters and the tables; where the parameters are Stored, it has
+/// a copy of what they are when it is made.
 template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List>
 class ModelVelocity {
  public:
   using value_type = T;
   using Model = VelocityOf<Networks>;
   using Prior = PriorOf<Networks>;
+  using P = storage_of<Networks, T>;
   using products = Products<precision, List>;
   static constexpr bool host_only = vrfm::host_only<Model> || vrfm::host_only<Prior>;
 
@@ -189,7 +191,7 @@ class ModelVelocity {
                 const VelocityOptions<T, Exec>& options)
       : model_(flow.networks().velocity),
         prior_(flow.networks().prior),
-        values_(flow.values()),
+        values_(stored_values<P>(flow.exec(), flow.values())),
         latents_(options.latents),
         condition_(options.condition),
         guidance_(static_cast<T>(options.guidance)),
@@ -234,10 +236,10 @@ class ModelVelocity {
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
-  KOKKOS_FUNCTION BoundModelVelocity<T, Model> bind(const Ctx& ctx, const SampleBlock& block,
-                                                    Matrix<const T> x, Arena<T>& arena) const {
+  KOKKOS_FUNCTION BoundModelVelocity<T, Model, P> bind(const Ctx& ctx, const SampleBlock& block,
+                                                       Matrix<const T> x, Arena<T>& arena) const {
     const ModelInputs inputs = model_.inputs();
-    const T* const p = values_.data();
+    const P* const p = values_.data();
     const Matrix<T> prepared = arena.take(block.count, model_.prepared_cols());
     const Matrix<T> null_prepared = guided_ ? arena.take(block.count, prepared.cols) : Matrix<T>();
     const auto mark = arena.used();
@@ -269,12 +271,12 @@ class ModelVelocity {
     Condition<T> condition = detail::taken_of(c, model_.inputs());
     condition.z = z;
     typename Model::template PreparedSaved<T>* const unsaved = nullptr;
-    model_.prepare(ctx, static_cast<const T*>(values_.data()), condition, prepared, unsaved, arena);
+    model_.prepare(ctx, static_cast<const P*>(values_.data()), condition, prepared, unsaved, arena);
   }
 
   Model model_;
   Prior prior_;
-  Array<const T, Exec> values_;
+  Array<const P, Exec> values_;
   Table<const T, Exec> latents_;
   ConditionTables<T, Exec> condition_;
   ModelInputs inputs_;  // what model and prior take of c

@@ -31,6 +31,7 @@ class BatchGradient {
   using Exec = typename FlowType::execution_space;
   using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
+  using P = typename Rows::P;
   static constexpr int terms = Rows::terms;
 
   /// Allocates gradients and working memory for the batch that `draws` and the shards' partition tell, which
@@ -45,11 +46,13 @@ class BatchGradient {
         range_(partition_.owned(shards.communicator().rank(), shards.communicator().size())),
         roots_(partition_.roots(range_)),
         count_(static_cast<std::int64_t>(flow.parameters().count())),
+        values_(flow.values().data(), flow.parameters().count()),
+        teacher_(uses_teacher<Objective> ? teacher : nullptr, flow.parameters().count()),
         rows_{flow.networks(),
               objective,
               coupling,
-              flow.values().data(),
-              teacher,
+              values_.stored(),
+              teacher_.stored(),
               1.0 / partition_.samples(),
               draws} {
     allocate();
@@ -114,6 +117,8 @@ class BatchGradient {
   /// shared: the gradient is then summed over ranks, so buckets may leave.
   void evaluate(bool shared) {
     prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
+    values_.store(exec_);
+    teacher_.store(exec_);
     if (tiled_) {
       if constexpr (!host_only<Rows>) evaluate_in_tiles();
     } else {
@@ -139,7 +144,7 @@ class BatchGradient {
     stride_ = Arena<T>::padded(static_cast<std::size_t>(count_));
     Arena<T> measure = Arena<T>::measure();
     double unused[std::size_t(terms)];
-    T* const some = const_cast<T*>(rows_.parameters);
+    T* const some = const_cast<T*>(values_.values());
     detail::DoneList parts_done;
     rows_(BatchContextOf<Exec, FlowType>::dry_run(exec_, tiled_ ? 1 : concurrent), tile_rows_, 0,
           Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
@@ -229,6 +234,7 @@ class BatchGradient {
   LeafRange range_;
   std::vector<TreeNode> roots_, stack_;
   std::int64_t count_;
+  StoredArray<P, T, Exec> values_, teacher_;
   Rows rows_;
   Array<T, Exec> gradients_, memory_;
   Array<double, Exec> losses_, squares_;

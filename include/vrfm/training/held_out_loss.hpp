@@ -51,7 +51,8 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   const Exec& exec = flow.exec();
   const DrawAddress draws{
       .seed = options.seed, .step = options.step, .first_sample = 0, .use = Use::held_out};
-  const Rows rows{flow.networks(), objective, coupling, flow.values().data(), nullptr, 1.0, draws};
+  const auto values = stored_values<typename Rows::P>(exec, flow.values());
+  const Rows rows{flow.networks(), objective, coupling, values.data(), nullptr, 1.0, draws};
   prepare_coupling(exec, coupling, draws, options.count);
 
   Arena<T> measured = Arena<T>::measure();

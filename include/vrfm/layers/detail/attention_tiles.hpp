@@ -2,6 +2,7 @@
 //
 // What MultiHeadAttention (vrfm/layers/attention.hpp) does with one head of one sample, some
 // queries at a time: their scores are a block of rows, and no more of the score matrix ever exists.
+// Scores are of type T, queries, keys, values and results of type X, which may be BFloat16.
 // Backward computes the scores anew from each row's largest score and sum of exponentials, as Dao
 // et al. 2022 ("FlashAttention") do.
 #pragma once
@@ -22,9 +23,9 @@ struct Exponential {
   }
 };
 
-template <class T>
+template <class T, class X>
 struct ElementProduct {
-  const T *x, *y;
+  const X *x, *y;
   KOKKOS_INLINE_FUNCTION T operator()(int j) const { return x[j] * y[j]; }
 };
 
@@ -42,21 +43,21 @@ struct ExponentialRow {
 };
 
 /// Row: out[i] = sum of x(i, j) y(i, j)
-template <class T>
+template <class T, class X>
 struct RowProduct {
-  ConstMatrix<T> x, y;
+  Matrix<const X> x, y;
   T* out;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    out[i] = row_sum<T>(x.cols, ElementProduct<T>{x.row(i), y.row(i)});
+    out[i] = row_sum<T>(x.cols, ElementProduct<T, X>{x.row(i), y.row(i)});
   }
 };
 
 /// Epilogue: y(i, j) *= factor[i]
-template <class T>
+template <class T, class Y>
 struct ScaleRows {
   const T* factor;
-  Matrix<T> y;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) *= factor[i]; }
+  Matrix<Y> y;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = y(i, j) * factor[i]; }
 };
 
 /// Epilogue: a score becomes its probability.
@@ -132,10 +133,10 @@ struct QueryBlock {
 };
 
 /// The operands of backward and tangent, and what gives the rows' probabilities.
-template <class T>
+template <class T, class X>
 struct AttentionOperands {
   AttentionShape shape;
-  ConstMatrix<T> x, y;
+  Matrix<const X> x, y;
   Matrix<T> statistics;  ///< (samples x heads) x (maxima of the pixels, inverse sums)
 
   KOKKOS_INLINE_FUNCTION T* maxima(int k, const QueryBlock& block) const {
@@ -156,10 +157,10 @@ struct AttentionOperands {
 };
 
 /// Tile: some queries of one head of one sample.
-template <class T>
+template <class T, class X>
 struct AttentionForwardTile {
-  AttentionOperands<T> operands;
-  Matrix<T> y;
+  AttentionOperands<T, X> operands;
+  Matrix<X> y;
 
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int tile, Arena<T>& arena) const {
@@ -173,26 +174,26 @@ struct AttentionForwardTile {
     T* const inverse_sums = operands.inverse_sums(k, block);
     ctx.each_row(block.count, ExponentialRow<T>{scores, operands.maxima(k, block), inverse_sums,
                                                 shape.template scale<T>()});
-    const Matrix<T> out = block.of(shape.output(y, k));
+    const Matrix<X> out = block.of(shape.output(y, k));
     ctx.template gemm<Op::none, Op::none>(scores, shape.part(x, k, 2), out, Update::overwrite,
-                                          ScaleRows<T>{inverse_sums, out});
+                                          ScaleRows<T, X>{inverse_sums, out});
   }
 };
 
 /// Tile: one head of one sample; its gradients of keys and values are sums over its queries.
-template <class T>
+template <class T, class X>
 struct AttentionBackwardTile {
-  AttentionOperands<T> operands;
-  ConstMatrix<T> dy;
-  Matrix<T> dx;
+  AttentionOperands<T, X> operands;
+  Matrix<const X> dy;
+  Matrix<X> dx;
 
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>& arena) const {
     const auto& shape = operands.shape;
     const auto& x = operands.x;
-    const Matrix<const T> queries = shape.part(x, k, 0), keys = shape.part(x, k, 1),
+    const Matrix<const X> queries = shape.part(x, k, 0), keys = shape.part(x, k, 1),
                           values = shape.part(x, k, 2);
-    const Matrix<T> dqueries = shape.part(dx, k, 0), dkeys = shape.part(dx, k, 1),
+    const Matrix<X> dqueries = shape.part(dx, k, 0), dkeys = shape.part(dx, k, 1),
                     dvalues = shape.part(dx, k, 2);
     const Matrix<T> p_all = arena.take(shape.queries(), shape.pixels),
                     d_all = arena.take(shape.queries(), shape.pixels),
@@ -201,12 +202,12 @@ struct AttentionBackwardTile {
       const QueryBlock block(shape, b);
       const auto update = b == 0 ? Update::overwrite : Update::accumulate;
       const Matrix<T> p = p_all.row_range(0, block.count), d = d_all.row_range(0, block.count);
-      const Matrix<const T> dout = block.of(shape.output(dy, k));
+      const Matrix<const X> dout = block.of(shape.output(dy, k));
       operands.probabilities(ctx, k, block, p);
       ctx.template gemm<Op::transpose, Op::none>(p, dout, dvalues, update);
       // sum_j p_ij d_ij = dy_i . y_i
       ctx.each_row(block.count,
-                   RowProduct<T>{dout, block.of(shape.output(operands.y, k)), mean.data});
+                   RowProduct<T, X>{dout, block.of(shape.output(operands.y, k)), mean.data});
       ctx.template gemm<Op::none, Op::transpose>(
           dout, values, d, Update::overwrite,
           SoftmaxDerivative<T>{p, mean.data, d, shape.template scale<T>()});
@@ -217,11 +218,11 @@ struct AttentionBackwardTile {
 };
 
 /// Tile: some queries of one head of one sample.
-template <class T>
+template <class T, class X>
 struct AttentionTangentTile {
-  AttentionOperands<T> operands;
-  ConstMatrix<T> dx;
-  Matrix<T> dy;
+  AttentionOperands<T, X> operands;
+  Matrix<const X> dx;
+  Matrix<X> dy;
 
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int tile, Arena<T>& arena) const {
@@ -236,10 +237,10 @@ struct AttentionTangentTile {
                                                d, Update::overwrite);
     ctx.template gemm<Op::none, Op::transpose>(block.of(shape.part(x, k, 0)), shape.part(dx, k, 1),
                                                d, Update::accumulate);
-    ctx.each_row(block.count, RowProduct<T>{p, d, mean.data});
+    ctx.each_row(block.count, RowProduct<T, T>{p, d, mean.data});
     ctx.map(block.count, shape.pixels,
             SoftmaxDerivative<T>{p, mean.data, d, shape.template scale<T>()});
-    const Matrix<T> out = block.of(shape.output(dy, k));
+    const Matrix<X> out = block.of(shape.output(dy, k));
     ctx.template gemm<Op::none, Op::none>(d, shape.part(x, k, 2), out, Update::overwrite);
     ctx.template gemm<Op::none, Op::none>(p, shape.part(dx, k, 2), out, Update::accumulate);
   }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/context.hpp>
 
 namespace vrfm::detail {
@@ -36,7 +37,7 @@ struct GemmElement {
     const int i = static_cast<int>(index / c.cols);
     const int j = static_cast<int>(index % c.cols);
     const int depth = gemm_depth<OpA, OpB, T>(a, b);
-    using Sum = decltype(T() * T());  // float if T is bfloat16
+    using Sum = sum_type<T>;
     Sum sum = update == Update::accumulate ? Sum(c(i, j)) : Sum(0);
     for (int k = 0; k < depth; ++k) {
       const Sum left = OpA == Op::none ? a(i, k) : a(k, i);

@@ -5,6 +5,7 @@
 // pass by. Operands that are near and fit the kernel as they lie, such as the networks' tiles and
 // weights, are read in place; the rest is packed. Patches on the left are read out of the image
 // through one pointer for each row and tap (Dukhan 2019, "The indirect convolution algorithm").
+// Operands of BFloat16 are always packed, as floats; a C of it is summed in float block by block.
 // bench/README.md compares it with BLAS libraries.
 #pragma once
 
@@ -81,6 +82,12 @@ struct Region {
 
 /// Where the kernel reads an operand: in place, packed, or through pointers.
 enum class Reads { strided, packed, pointed };
+
+/// Whether the kernel can read elements of X as they lie.
+template <class X, class T>
+inline constexpr bool in_place = false;
+template <class T>
+inline constexpr bool in_place<Matrix<const T>, T> = true;
 
 /// The loops over blocks and panels.
 template <Op OpA, Op OpB, Reads left, Reads right, class A, class B, class T>
@@ -171,9 +178,10 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
   }
 }
 
-/// A region of C = op(A) op(B) or C += op(A) op(B) on the calling thread. A or B may be Patches.
+/// A region of C = op(A) op(B) or C += op(A) op(B) on the calling thread, C of a type that sums are
+/// of. A or B may be Patches.
 template <Op OpA, Op OpB, class T, class A, class B>
-void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
+void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
   int depth;
   if constexpr (is_patches<A>) {
     depth = a.cols();
@@ -196,7 +204,7 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
         multiply_by_panels<OpA, OpB, left, Reads::pointed>(depth, a, b, c, region, update);
         return;
       }
-    } else if constexpr (OpB == Op::none) {
+    } else if constexpr (OpB == Op::none && in_place<B, T>) {
       if (is_near<T>(depth, b.stride)) {
         multiply_by_panels<OpA, OpB, left, Reads::strided>(depth, a, b, c, region, update);
         return;
@@ -211,8 +219,10 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
     } else {
       multiply.template operator()<Reads::packed>();
     }
+  } else if constexpr (!in_place<A, T>) {
+    multiply.template operator()<Reads::packed>();
   } else if constexpr (OpA == Op::none) {
-    if constexpr (OpB == Op::transpose) {
+    if constexpr (OpB == Op::transpose && in_place<B, T>) {
       if (c.cols <= narrow_cols) {
         dot_products<T>(a.row_range(region.row, region.rows), b.row_range(region.col, region.cols),
                         c.row_range(region.row, region.rows).col_range(region.col, region.cols),
@@ -225,6 +235,40 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
     multiply.template operator()<Reads::strided>();
   } else {
     multiply.template operator()<Reads::packed>();
+  }
+}
+
+/// Rows and columns of a block of C that is summed before it is rounded: 576 KiB of the stack.
+inline constexpr int rounded_rows = 384, rounded_cols = 384;
+
+/// The same for any C.
+template <Op OpA, Op OpB, class T, class A, class B>
+void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
+  using Sum = sum_type<T>;
+  if constexpr (std::is_same_v<Sum, T>) {
+    host_gemm_in_place<OpA, OpB, T>(a, b, c, region, update);
+  } else {
+    static_assert(!is_patches<A> && !is_patches<B>,
+                  "a product of patches is of its operands' type");
+    alignas(64) Sum block[rounded_rows * rounded_cols];
+    for (int i0 = 0; i0 < region.rows; i0 += rounded_rows) {
+      const int rows = math::minimum(rounded_rows, region.rows - i0), row = region.row + i0;
+      const A left = OpA == Op::none ? a.row_range(row, rows) : a.col_range(row, rows);
+      for (int j0 = 0; j0 < region.cols; j0 += rounded_cols) {
+        const int cols = math::minimum(rounded_cols, region.cols - j0), col = region.col + j0;
+        const B right = OpB == Op::none ? b.col_range(col, cols) : b.row_range(col, cols);
+        const Matrix<T> out = c.row_range(row, rows).col_range(col, cols);
+        const Matrix<Sum> sums(block, rows, cols, rounded_cols);
+        for (int i = 0; update == Update::accumulate && i < rows; ++i) {
+          copy(out.row(i), cols, sums.row(i));
+        }
+        host_gemm_in_place<OpA, OpB, Sum>(left, right, sums, {0, rows, 0, cols}, update);
+        for (int i = 0; i < rows; ++i) {
+          VRFM_INDEPENDENT_ITERATIONS
+          for (int j = 0; j < cols; ++j) out(i, j) = sums(i, j);
+        }
+      }
+    }
   }
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // How a host matrix product copies a part of an operand into the order in which its micro kernel
-// reads: rows of matrices and of patches, 8 x 8 transposes of a right-hand side, strips of a
-// transposed left one. Rows of patches need no copy: pointers say where they lie.
+// reads, and into its type: rows of matrices and of patches, 8 x 8 transposes of a right-hand side,
+// strips of a transposed left one. Rows of patches need no copy: pointers say where they lie.
 #pragma once
 
 #include <cstring>
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/linalg/detail/micro_kernel.hpp>
 
 namespace vrfm::detail {
@@ -18,12 +19,27 @@ inline constexpr int most_depth = 2048 / static_cast<int>(sizeof(T));
 template <class T>
 inline constexpr int strip_stride = most_depth<T> * block_rows + 64 / static_cast<int>(sizeof(T));
 
-/// 8 x 8 elements: out(j, i) = in(i, j).
+/// Eight elements.
 template <class T>
-void transpose_8x8(const T* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_out) {
-  typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+struct EightOf {
+  typedef T type __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  static type read(const T* in) { return *reinterpret_cast<const type*>(in); }
+  static type read(const BFloat16* in)
+    requires(std::is_same_v<T, float>)
+  {
+    typedef std::uint16_t Halves __attribute__((vector_size(16), aligned(2), may_alias));
+    typedef std::uint32_t Words __attribute__((vector_size(32)));
+    const auto words = __builtin_convertvector(*reinterpret_cast<const Halves*>(in), Words);
+    return __builtin_bit_cast(type, words << 16);
+  }
+};
+
+/// 8 x 8 elements: out(j, i) = in(i, j).
+template <class X, class T>
+void transpose_8x8(const X* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_out) {
+  using Row = typename EightOf<T>::type;
   Row a[8], b[8];
-  for (int i = 0; i < 8; ++i) a[i] = *reinterpret_cast<const Row*>(in + i * ld_in);
+  for (int i = 0; i < 8; ++i) a[i] = EightOf<T>::read(in + i * ld_in);
   for (int i = 0; i < 8; i += 2) {
     b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
     b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
@@ -58,9 +74,17 @@ void copy(const T* in, int count, T* out) {
   if (j < count) std::memcpy(out + j, in + j, static_cast<std::size_t>(count - j) * sizeof(T));
 }
 
+inline void copy(const BFloat16* in, int count, float* out) {
+  int j = 0;
+  for (; j + 8 <= count; j += 8) {
+    *reinterpret_cast<EightOf<float>::type*>(out + j) = EightOf<float>::read(in + j);
+  }
+  for (; j < count; ++j) out[j] = in[j];
+}
+
 /// out(i, j) = X(row + i, col + j) for rows x cols elements.
-template <class T>
-void copy_rows(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out, int ld) {
+template <class X, class T>
+void copy_rows(const Matrix<const X>& x, int row, int rows, int col, int cols, T* out, int ld) {
   for (int i = 0; i < rows; ++i) copy(&x(row + i, col), cols, out + i * ld);
 }
 
@@ -194,9 +218,9 @@ void pack(const X& x, int row, int rows, int col, int cols, int padded, T* out, 
 /// A transposed A as strips of block_rows columns, which the kernel reads from beginning to end:
 /// out[s * strip_stride + i * block_rows + j] = x(row + i, col + s * block_rows + j) for rows x
 /// cols elements.
-template <class T>
-void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols, T* out) {
-  typedef T Row __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+template <class X, class T>
+void pack_strips(const Matrix<const X>& x, int row, int rows, int col, int cols, T* out) {
+  using Row = typename EightOf<T>::type;
   static_assert(block_rows <= 8);
   // A row may be copied too far; the next one overwrites that.
   const int whole = math::minimum(cols / block_rows, (x.cols - col - 8 + block_rows) / block_rows);
@@ -205,13 +229,12 @@ void pack_strips(const Matrix<const T>& x, int row, int rows, int col, int cols,
     const int last = math::minimum(first + 8, rows);
     for (int j = 0; j < cols; j += block_rows) {
       for (int i = first; i < last; ++i) {
-        const T* in = &x(row + i, col + j);
+        const X* in = &x(row + i, col + j);
         T* to = out + j / block_rows * strip_stride<T> + i * block_rows;
         if (j < whole * block_rows) {
-          *reinterpret_cast<Row*>(to) = *reinterpret_cast<const Row*>(in);
+          *reinterpret_cast<Row*>(to) = EightOf<T>::read(in);
         } else {
-          std::memcpy(to, in,
-                      sizeof(T) * static_cast<std::size_t>(math::minimum(block_rows, cols - j)));
+          for (int k = 0; k < math::minimum(block_rows, cols - j); ++k) to[k] = in[k];
         }
       }
     }

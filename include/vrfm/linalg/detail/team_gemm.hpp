@@ -148,7 +148,7 @@ KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch
   const int depth = gemm_depth<OpA, OpB, T>(a, b);
   const TeamOperand<OpA == Op::none, A> rows{a, c.rows, depth};
   const TeamOperand<OpB == Op::transpose, B> cols{b, c.cols, depth};
-  using Sum = decltype(T() * T());  // float if T is bfloat16
+  using Sum = sum_type<T>;
   auto* const left = scratch;
   auto* const right = scratch + Workers::block_words;
   // A team with fewer workers than units passes over the tile several times.
@@ -222,13 +222,14 @@ KOKKOS_FUNCTION VRFM_CALLED void team_gemm(const Member& member, void* scratch, 
     team_gemm_by_element<OpA, OpB>(member, a, b, c, update, epilogue);
     return;
   }
-  auto* const words = scratch_words<T>(scratch);
+  using Sum = sum_type<T>;
+  auto* const words = scratch_words<Sum>(scratch);
   if (c.rows <= team_low_rows) {
-    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_low_rows>(member), words, a, b, c, update,
-                           epilogue);
+    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, Sum, team_low_rows>(member), words, a, b, c,
+                           update, epilogue);
   } else {
-    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, T, team_tile_rows>(member), words, a, b, c, update,
-                           epilogue);
+    blocked_gemm<OpA, OpB>(ThreadWorkers<Member, Sum, team_tile_rows>(member), words, a, b, c,
+                           update, epilogue);
   }
 }
 

@@ -275,7 +275,9 @@ namespace vrfm {
 /// Products of patches are of gathered ones; in bfloat16 the gathered operands are of that type.
 struct CublasLtEngine {
   template <class Exec, class A, class B>
-  static constexpr bool takes = std::is_same_v<Exec, Kokkos::Cuda>;
+  static constexpr bool takes =
+      std::is_same_v<Exec, Kokkos::Cuda> &&
+      (detail::is_patches<A> || detail::is_patches<B> || std::is_same_v<A, B>);
   static constexpr bool complete = false;
 
   static void prepare(const Kokkos::Cuda& exec) { detail::CublasLt::of(exec); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Products by one thread for each element of C: all that another engine leaves, on any space, such as narrow
-// ones on devices and those of bfloat16 matrices on hosts.
+// ones on devices.
 #pragma once
 
 #include <vrfm/core/launch.hpp>

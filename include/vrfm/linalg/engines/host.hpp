@@ -63,7 +63,7 @@ struct HostGemmTile {
   VRFM_UNCHECKED_HOST_DEVICE
   KOKKOS_FUNCTION void operator()(int tile) const {
     const Piece rows(c.rows, block_rows, cut.rows, tile / cut.cols);
-    const Piece cols(c.cols, block_cols<T>, cut.cols, tile % cut.cols);
+    const Piece cols(c.cols, block_cols<sum_type<T>>, cut.cols, tile % cut.cols);
     host_gemm<OpA, OpB, T>(a, b, c, {rows.first, rows.count, cols.first, cols.count}, update);
     for (int i = rows.first; i < rows.first + rows.count; ++i) {
       VRFM_INDEPENDENT_ITERATIONS
@@ -76,15 +76,15 @@ struct HostGemmTile {
 
 struct HostEngine {
   template <class Exec, class A, class B>
-  static constexpr bool takes = is_host_space<Exec> && !std::is_same_v<A, Matrix<const BFloat16>>;
+  static constexpr bool takes = is_host_space<Exec>;
   static constexpr bool complete = true;
 
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static void gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                    const Epilogue& epilogue) {
-    const detail::Cut cut =
-        detail::cut_of(c.rows, c.cols, detail::block_cols<T>, !std::is_same_v<Epilogue, NoEpilogue>,
-                       static_cast<int>(ctx.exec().concurrency()));
+    const detail::Cut cut = detail::cut_of(c.rows, c.cols, detail::block_cols<sum_type<T>>,
+                                           !std::is_same_v<Epilogue, NoEpilogue>,
+                                           static_cast<int>(ctx.exec().concurrency()));
     launch_each(ctx.exec(), "vrfm::BatchContext::gemm", cut.rows * cut.cols,
                 detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue, cut});
   }

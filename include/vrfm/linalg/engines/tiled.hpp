@@ -15,7 +15,7 @@ namespace vrfm::detail {
 /// Team t computes tile t of C; tiles are numbered row by row.
 template <Compute compute, Op OpA, Op OpB, class A, class B, class T, class Epilogue>
 struct GemmTiles {
-  using Number = decltype(T() * T());  // float if T is bfloat16
+  using Number = sum_type<T>;
   static constexpr bool rounds = compute != Compute::float32 && std::is_same_v<Number, float>;
   static constexpr std::size_t scratch_bytes =
       math::maximum(team_gemm_scratch<Number>,
@@ -79,8 +79,8 @@ struct TiledEngine {
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
-    constexpr Compute compute =
-        std::is_same_v<A, Matrix<const BFloat16>> ? Compute::bfloat16 : Ctx::compute;
+    constexpr bool rounded = std::is_same_v<A, Matrix<const BFloat16>> && std::is_same_v<B, A>;
+    constexpr Compute compute = rounded ? Compute::bfloat16 : Ctx::compute;
     using Tiles = detail::GemmTiles<compute, OpA, OpB, A, B, T, Epilogue>;
     // Most of a team would have no work. Whether operands are rounded must not depend on the number of rows.
     if (c.cols <= 4 || (c.rows <= 2 && !Tiles::rounds)) return Launched::nothing;

@@ -15,16 +15,16 @@ namespace vrfm {
 namespace detail {
 
 /// Element: e (+)= what the vector gives, or the null row where it is dropped.
-template <class T>
+template <class T, class P>
 struct AddVectorOrNull {
   ConstMatrix<T> given;
-  const T* null_row;
+  const P* null_row;
   Matrix<const std::int32_t> dropped;
   Matrix<T> e;
   bool add;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const bool none = !dropped.empty() && dropped(i, 0) != 0;
-    const T value = none ? null_row[j] : given(i, j);
+    const T value = none ? T(null_row[j]) : given(i, j);
     e(i, j) = add ? e(i, j) + value : value;
   }
 };
@@ -84,8 +84,8 @@ class ConditionEmbedding {
   KOKKOS_INLINE_FUNCTION int outputs() const { return width_; }
 
   /// e: rows x outputs(), overwritten. `saved`: null if no backward follows.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Condition<T>& condition,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, const Condition<T>& condition,
                                Matrix<T> e, Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     if (classes_ > 0) label_.forward(ctx, p, condition.label, condition.dropped, e);
@@ -94,7 +94,7 @@ class ConditionEmbedding {
       vector_.forward(ctx, p, condition.vector, given, saved == nullptr ? nullptr : &saved->vector,
                       arena);
       ctx.map(e.rows, width_,
-              detail::AddVectorOrNull<T>{given, p + null_, condition.dropped, e, classes_ > 0});
+              detail::AddVectorOrNull<T, P>{given, p + null_, condition.dropped, e, classes_ > 0});
     }
     if (saved == nullptr) {
       arena.rewind(mark);
@@ -104,8 +104,8 @@ class ConditionEmbedding {
   }
 
   /// Gradients from de: of the parameters, and of the vector into dvector unless it is empty.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> de,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> de,
                                 Matrix<T> dvector, const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Condition<T>& condition = saved.condition;

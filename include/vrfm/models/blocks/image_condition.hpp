@@ -73,8 +73,8 @@ class ImageCondition {
   }
 
   /// prepared: rows x cols(), overwritten. `saved`: null if no backward follows.
-  template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const Condition<T>& condition, Matrix<T> prepared,
+  template <class Ctx, class P, class T>
+  void forward(const Ctx& ctx, const P* p, const Condition<T>& condition, Matrix<T> prepared,
                Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool latent = o_.inputs.latent > 0, save = saved != nullptr;
@@ -102,8 +102,8 @@ class ImageCondition {
     saved->dropped = condition.dropped;
   }
 
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dprepared,
+  template <class Ctx, class P, class T>
+  void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dprepared,
                 const ConditionGradient<T>& dcondition, const Saved<T>& saved,
                 Arena<T>& arena) const {
     if (o_.inputs.latent > 0 && (!g.ignored() || !dcondition.z.empty())) {

@@ -48,8 +48,8 @@ class Mlp {
   }
   KOKKOS_INLINE_FUNCTION int outputs() const { return last_.outputs(); }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     forward_from(0, ctx, p, x, y, saved, arena);
@@ -62,8 +62,8 @@ class Mlp {
   }
 
   /// Dense::contribute of the first layer.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void contribute(const Ctx& ctx, const P* p, int first, ConstMatrix<T> x,
                                   Matrix<T> y, Update update = Update::overwrite) const {
     if (depth_ > 1) {
       hidden_[0].contribute(ctx, p, first, x, y, update);
@@ -73,8 +73,8 @@ class Mlp {
   }
 
   /// Dense::contribute_backward of the first layer.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const T* p, Gradient<T> g, int first,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void contribute_backward(const Ctx& ctx, const P* p, Gradient<T> g, int first,
                                            ConstMatrix<T> x, ConstMatrix<T> dy,
                                            Matrix<T> dx) const {
     if (depth_ > 1) {
@@ -85,8 +85,8 @@ class Mlp {
   }
 
   /// forward where parts of the first layer's sum are known: see Dense::complete.
-  template <class Ctx, class T, class... Parts>
-  KOKKOS_FUNCTION void complete(const Ctx& ctx, const T* p, int first, ConstMatrix<T> x,
+  template <class Ctx, class P, class T, class... Parts>
+  KOKKOS_FUNCTION void complete(const Ctx& ctx, const P* p, int first, ConstMatrix<T> x,
                                 Matrix<T> y, Saved<T>* saved, Arena<T>& arena,
                                 const Parts&... parts) const {
     if (depth_ == 1) {
@@ -104,8 +104,8 @@ class Mlp {
     if (saved == nullptr) arena.rewind(mark);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
@@ -116,8 +116,8 @@ class Mlp {
 
   /// backward of all layers but the first: returns the gradient of the first layer's sum, in memory of
   /// the arena (or dy's), which the caller gives back.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION Matrix<const T> backward_to_sum(const Ctx& ctx, const T* p, Gradient<T> g,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION Matrix<const T> backward_to_sum(const Ctx& ctx, const P* p, Gradient<T> g,
                                                   ConstMatrix<T> dy, const Saved<T>& saved,
                                                   Arena<T>& arena) const {
     // What passes from layer to layer is the gradient of the sums below the activations.
@@ -133,22 +133,22 @@ class Mlp {
 
   /// backward of the first layer, whose inputs from `first` on were x: gradients of these columns of
   /// its weight and of its bias, and dx unless it is empty.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const T* p, Gradient<T> g, int first,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward_from_sum(const Ctx& ctx, const P* p, Gradient<T> g, int first,
                                          ConstMatrix<T> x, ConstMatrix<T> dsum,
                                          Matrix<T> dx) const {
     backward_layer(0, ctx, p, g, x, dsum, dx, NoEpilogue{}, first);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>& arena) const {
     tangent_of(ctx, p, 0, dx, dy, saved, arena);
   }
 
   /// tangent where only the inputs from `first` on vary.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const T* p, int first, ConstMatrix<T> dx,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent_of(const Ctx& ctx, const P* p, int first, ConstMatrix<T> dx,
                                   Matrix<T> dy, const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     for (int i = 0; i < depth_ - 1; ++i) {
@@ -162,8 +162,8 @@ class Mlp {
 
  private:
   /// forward from layer `i` on; memory is not given back.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward_from(int i, const Ctx& ctx, const T* p, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward_from(int i, const Ctx& ctx, const P* p, ConstMatrix<T> x,
                                     Matrix<T> y, Saved<T>* saved, Arena<T>& arena) const {
     for (; i < depth_ - 1; ++i) {
       const Matrix<T> next = arena.take(x.rows, hidden_[i].outputs());
@@ -174,8 +174,8 @@ class Mlp {
     last_.forward(ctx, p, x, y, saved == nullptr ? nullptr : &saved->last, arena);
   }
 
-  template <class Ctx, class T, class Epilogue>
-  KOKKOS_FUNCTION void backward_layer(int i, const Ctx& ctx, const T* p, Gradient<T> g,
+  template <class Ctx, class P, class T, class Epilogue>
+  KOKKOS_FUNCTION void backward_layer(int i, const Ctx& ctx, const P* p, Gradient<T> g,
                                       ConstMatrix<T> x, ConstMatrix<T> dsum, Matrix<T> dx,
                                       const Epilogue& epilogue, int first) const {
     if (i == depth_ - 1) {

@@ -34,8 +34,8 @@ class Sequential {
   KOKKOS_INLINE_FUNCTION int inputs() const { return first_.inputs(); }
   KOKKOS_INLINE_FUNCTION int outputs() const { return second_.outputs(); }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> between = arena.take(x.rows, first_.outputs());
@@ -48,8 +48,8 @@ class Sequential {
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
                                 ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
@@ -61,8 +61,8 @@ class Sequential {
     arena.rewind(mark);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
                                const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> between = arena.take(dx.rows, first_.outputs());

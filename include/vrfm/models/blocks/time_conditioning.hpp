@@ -69,8 +69,8 @@ class TimeConditioning {
   KOKKOS_INLINE_FUNCTION int outputs() const { return o_.width; }
 
   /// t, s: rows x 1, s empty: s = t; other: rows x outputs() or empty; e: rows x outputs().
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> s,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> t, ConstMatrix<T> s,
                                ConstMatrix<T> other, Matrix<T> e, Saved<T>* saved,
                                Arena<T>& arena) const {
     const auto mark = arena.used();
@@ -99,8 +99,8 @@ class TimeConditioning {
   }
 
   /// de becomes the gradient of `other`; overwrites dt and ds unless they are empty.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, Matrix<T> de,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<T> de,
                                 Matrix<T> dt, Matrix<T> ds, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     ctx.map(de.rows, de.cols, Multiply<T>{saved.slope, de});
@@ -117,8 +117,8 @@ class TimeConditioning {
   }
 
   /// de from the rates of t and s; what is empty does not vary.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dt, ConstMatrix<T> ds,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dt, ConstMatrix<T> ds,
                                Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     if (o_.time && !dt.empty()) {

@@ -3,7 +3,8 @@
 // TransformerBlock: h = x + g1 attention(m1(x)), y = h + g2 mlp(m2(h)), each m(x) = norm(x) (1 + scale) + shift;
 // the gates g, scales and shifts of each sample are a linear function of its embedding e, zero at first, so that
 // the block begins as the identity (adaLN-Zero: Peebles and Xie 2023; SiT: Ma et al. 2024). Names as in SiT:
-// <name>.attn.qkv, .attn.proj, .mlp.fc1, .mlp.fc2, .adaLN_modulation.1.
+// <name>.attn.qkv, .attn.proj, .mlp.fc1, .mlp.fc2, .adaLN_modulation.1. What it computes between x, h and y is
+// stored in the type of the parameters, which may be BFloat16; x, h, y, e and the modulation are of the arena's.
 #pragma once
 
 #include <vrfm/layers/attention.hpp>
@@ -20,10 +21,12 @@ struct TransformerBlockOptions {
 namespace detail {
 
 /// Element: y = x + gate h, or gate h without x; the gate is that of its sample.
-template <class T>
+template <class T, class H, class Y>
 struct Gated {
-  ConstMatrix<T> gate, h, x;  // x may be empty
-  Matrix<T> y;
+  Matrix<const T> gate;
+  Matrix<const H> h;
+  Matrix<const T> x;  // may be empty
+  Matrix<Y> y;
   int tokens;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T gated = gate(i / tokens, j) * h(i, j);
@@ -32,9 +35,10 @@ struct Gated {
 };
 
 /// Element: y += rate h, the rate that of its sample.
-template <class T>
+template <class T, class H>
 struct AddGateRate {
-  ConstMatrix<T> rate, h;
+  Matrix<const T> rate;
+  Matrix<const H> h;
   Matrix<T> y;
   int tokens;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
@@ -42,9 +46,10 @@ struct AddGateRate {
   }
 };
 
-template <class T>
+template <class T, class H>
 struct RowsProduct {
-  ConstMatrix<T> x, y;
+  Matrix<const T> x;
+  Matrix<const H> y;
   int first;
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
     return x(first + i, j) * y(first + i, j);
@@ -52,14 +57,15 @@ struct RowsProduct {
 };
 
 /// Tile: one sample's gradient of a gate.
-template <class T>
+template <class T, class H>
 struct GateGradient {
-  ConstMatrix<T> dy, h;
+  Matrix<const T> dy;
+  Matrix<const H> h;
   Matrix<T> dgate;
   int tokens;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
-    ctx.column_sum(tokens, dy.cols, RowsProduct<T>{dy, h, k * tokens}, dgate.row(k),
+    ctx.column_sum(tokens, dy.cols, RowsProduct<T, H>{dy, h, k * tokens}, dgate.row(k),
                    Update::overwrite);
   }
 };
@@ -68,13 +74,14 @@ struct GateGradient {
 
 class TransformerBlock {
  public:
-  template <class T>
+  template <class T, class P = T>
   struct Saved {
     ConstMatrix<T> x, e;
-    Matrix<T> modulation, first, qkv, mixed, attended, middle, second, hidden, out;
-    LayerNorm::Saved<T> first_norm, second_norm;
-    MultiHeadAttention::Saved<T> attention;
-    Dense<GeluTanh>::Saved<T> fc1;
+    Matrix<T> modulation, middle;
+    Matrix<P> first, qkv, mixed, attended, second, hidden, out;
+    LayerNorm::Saved<T, T, P> first_norm, second_norm;
+    MultiHeadAttention::Saved<T, P> attention;
+    Dense<GeluTanh>::Saved<P> fc1;
   };
 
   TransformerBlock() = default;
@@ -95,34 +102,36 @@ class TransformerBlock {
   }
 
   /// x, y: (samples tokens) x width; e: samples x width, after its activation.
-  template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, ConstMatrix<T> e, Matrix<T> y,
-               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, ConstMatrix<T> e, Matrix<T> y,
+               Saved<T, P>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool save = saved != nullptr;
     const int rows = x.rows, width = o_.width;
-    const auto take = [&](int cols) { return arena.take(rows, cols); };
-    const Matrix<T> modulation = arena.take(e.rows, 6 * width), middle = save ? take(width) : y;
+    const auto take = [&](int cols) { return arena.template take_as<P>(rows, cols); };
+    const Matrix<T> modulation = arena.take(e.rows, 6 * width),
+                    middle = save ? arena.take(rows, width) : y;
     modulation_.forward(ctx, p, e, modulation, nothing<T>(), arena);
     const auto half = arena.used();
 
-    const Matrix<T> first = take(width), qkv = take(3 * width), mixed = take(width),
+    const Matrix<P> first = take(width), qkv = take(3 * width), mixed = take(width),
                     attended = save ? take(width) : first;
     norm_.forward(ctx, p, x, modulation_of<const T>(modulation, 0), first,
                   save ? &saved->first_norm : nullptr, arena);
-    qkv_.forward(ctx, p, first, qkv, nothing<T>(), arena);
+    qkv_.forward(ctx, p, first, qkv, nothing<P>(), arena);
     attention_.forward(ctx, p, qkv, mixed, save ? &saved->attention : nullptr, arena);
-    projection_.forward(ctx, p, mixed, attended, nothing<T>(), arena);
-    ctx.map(rows, width, detail::Gated<T>{part(modulation, 2), attended, x, middle, o_.tokens});
+    projection_.forward(ctx, p, mixed, attended, nothing<P>(), arena);
+    ctx.map(rows, width,
+            detail::Gated<T, P, T>{part(modulation, 2), attended, x, middle, o_.tokens});
 
     if (!save) arena.rewind(half);
-    const Matrix<T> second = take(width), hidden = take(o_.hidden),
+    const Matrix<P> second = take(width), hidden = take(o_.hidden),
                     out = save ? take(width) : second;
     norm_.forward(ctx, p, middle, modulation_of<const T>(modulation, 3), second,
                   save ? &saved->second_norm : nullptr, arena);
     fc1_.forward(ctx, p, second, hidden, save ? &saved->fc1 : nullptr, arena);
-    fc2_.forward(ctx, p, hidden, out, nothing<T>(), arena);
-    ctx.map(rows, width, detail::Gated<T>{part(modulation, 5), out, middle, y, o_.tokens});
+    fc2_.forward(ctx, p, hidden, out, nothing<P>(), arena);
+    ctx.map(rows, width, detail::Gated<T, P, T>{part(modulation, 5), out, middle, y, o_.tokens});
     if (!save) {
       arena.rewind(mark);
       return;
@@ -141,19 +150,20 @@ class TransformerBlock {
   }
 
   /// dx may be dy; adds the gradient of e to `de`.
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dy, Matrix<T> dx,
-                Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dy, Matrix<T> dx,
+                Matrix<T> de, const Saved<T, P>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dy.rows, width = o_.width, samples = rows / o_.tokens;
-    const Matrix<T> dmodulation = arena.take(samples, 6 * width), dmiddle = arena.take(rows, width),
-                    d = arena.take(rows, width);
+    const auto take = [&](int cols) { return arena.template take_as<P>(rows, cols); };
+    const Matrix<T> dmodulation = arena.take(samples, 6 * width), dmiddle = arena.take(rows, width);
+    const Matrix<P> d = take(width);
     const auto half = arena.used();
 
-    ctx.each_tile(samples, detail::GateGradient<T>{dy, saved.out, part(dmodulation, 5), o_.tokens},
-                  arena);
-    ctx.map(rows, width, detail::Gated<T>{part(saved.modulation, 5), dy, {}, d, o_.tokens});
-    const Matrix<T> dhidden = arena.take(rows, o_.hidden);
+    ctx.each_tile(
+        samples, detail::GateGradient<T, P>{dy, saved.out, part(dmodulation, 5), o_.tokens}, arena);
+    ctx.map(rows, width, detail::Gated<T, T, P>{part(saved.modulation, 5), dy, {}, d, o_.tokens});
+    const Matrix<P> dhidden = take(o_.hidden);
     fc2_.backward(ctx, p, g, saved.hidden, d, dhidden, {}, arena);
     fc1_.backward(ctx, p, g, saved.second, dhidden, d, saved.fc1, arena);
     norm_.backward(ctx, p, g, saved.middle, d, dmiddle, modulation_of<T>(dmodulation, 3),
@@ -161,11 +171,13 @@ class TransformerBlock {
     ctx.map(rows, width, AddScaled<T>{T(1), dy, dmiddle});
 
     arena.rewind(half);
-    ctx.each_tile(samples,
-                  detail::GateGradient<T>{dmiddle, saved.attended, part(dmodulation, 2), o_.tokens},
-                  arena);
-    ctx.map(rows, width, detail::Gated<T>{part(saved.modulation, 2), dmiddle, {}, d, o_.tokens});
-    const Matrix<T> dmixed = arena.take(rows, width), dqkv = arena.take(rows, 3 * width);
+    ctx.each_tile(
+        samples,
+        detail::GateGradient<T, P>{dmiddle, saved.attended, part(dmodulation, 2), o_.tokens},
+        arena);
+    ctx.map(rows, width,
+            detail::Gated<T, T, P>{part(saved.modulation, 2), dmiddle, {}, d, o_.tokens});
+    const Matrix<P> dmixed = take(width), dqkv = take(3 * width);
     projection_.backward(ctx, p, g, saved.mixed, d, dmixed, {}, arena);
     attention_.backward(ctx, p, g, saved.qkv, dmixed, dqkv, saved.attention, arena);
     qkv_.backward(ctx, p, g, saved.first, dqkv, d, {}, arena);
@@ -180,9 +192,9 @@ class TransformerBlock {
   }
 
   /// dy from the rates of x and e; an empty de does not vary. dy may not be dx.
-  template <class Ctx, class T>
-  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, ConstMatrix<T> de, Matrix<T> dy,
-               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, ConstMatrix<T> de, Matrix<T> dy,
+               const Saved<T, P>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dx.rows, width = o_.width;
     Matrix<T> rates;
@@ -193,17 +205,18 @@ class TransformerBlock {
     const auto rates_of = [&](int k) {
       return rates.empty() ? Modulation<const T>{} : modulation_of<const T>(rates, k);
     };
-    const auto gate = [&](int k, ConstMatrix<T> dh, ConstMatrix<T> h, ConstMatrix<T> before,
+    const auto gate = [&](int k, Matrix<const P> dh, Matrix<const P> h, ConstMatrix<T> before,
                           Matrix<T> after) {
       ctx.map(rows, width,
-              detail::Gated<T>{part(saved.modulation, k), dh, before, after, o_.tokens});
+              detail::Gated<T, P, T>{part(saved.modulation, k), dh, before, after, o_.tokens});
       if (!rates.empty()) {
-        ctx.map(rows, width, detail::AddGateRate<T>{part(rates, k), h, after, o_.tokens});
+        ctx.map(rows, width, detail::AddGateRate<T, P>{part(rates, k), h, after, o_.tokens});
       }
     };
-    const Matrix<T> d = arena.take(rows, width), dqkv = arena.take(rows, 3 * width),
-                    dmixed = arena.take(rows, width), dmiddle = arena.take(rows, width),
-                    dhidden = arena.take(rows, o_.hidden);
+    const auto take = [&](int cols) { return arena.template take_as<P>(rows, cols); };
+    const Matrix<P> d = take(width), dqkv = take(3 * width), dmixed = take(width),
+                    dhidden = take(o_.hidden);
+    const Matrix<T> dmiddle = arena.take(rows, width);
     norm_.tangent(ctx, p, dx, rates_of(0), d, saved.first_norm, arena);
     qkv_.tangent(ctx, p, d, dqkv, {}, arena);
     attention_.tangent(ctx, p, dqkv, dmixed, saved.attention, arena);

@@ -63,11 +63,11 @@ class TransformerPosterior {
  public:
   static constexpr bool host_only = true;
 
-  template <class T>
+  template <class T, class P = T>
   struct Saved {
     ImageCondition::Saved<T> condition;
     TimeConditioning::Saved<T> time;
-    TransformerTrunk::Saved<T> trunk;
+    TransformerTrunk::Saved<T, P> trunk;
     Embedding::Saved<T> head;
     Matrix<T> mean;
   };
@@ -108,9 +108,9 @@ class TransformerPosterior {
     return result;
   }
 
-  template <class Ctx, class T>
-  void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs, Matrix<T> moments,
-               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void moments(const Ctx& ctx, const P* p, const LatentInputs<T>& inputs, Matrix<T> moments,
+               Saved<T, P>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool save = saved != nullptr;
     const int rows = moments.rows, count = trunk_.tokens(), n = o_.trunk.embedding;
@@ -131,9 +131,9 @@ class TransformerPosterior {
     saved->mean = mean;
   }
 
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
-                const ConditionGradient<T>& dcondition, const Saved<T>& saved,
+  template <class Ctx, class P, class T>
+  void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dmoments,
+                const ConditionGradient<T>& dcondition, const Saved<T, P>& saved,
                 Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dmoments.rows, count = trunk_.tokens(), n = o_.trunk.embedding;

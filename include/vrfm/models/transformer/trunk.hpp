@@ -75,9 +75,9 @@ inline TransformerOptions sit_size(const std::string& name, int patch) {
 namespace detail {
 
 /// Element: the token's position is added.
-template <class T>
+template <class T, class P>
 struct AddPosition {
-  const T* positions;
+  const P* positions;
   Matrix<T> x;
   int tokens;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
@@ -89,15 +89,15 @@ struct AddPosition {
 
 class TransformerTrunk {
  public:
-  template <class T>
+  template <class T, class P = T>
   struct Saved {
     ConstMatrix<T> image, e;
     std::array<Matrix<T>, TransformerOptions::most_depth + 1>
         tokens;  // inputs of the blocks, output
     /// Made anew by backward and tangent where they are recomputed.
-    mutable std::array<TransformerBlock::Saved<T>, TransformerOptions::most_depth> blocks;
+    mutable std::array<TransformerBlock::Saved<T, P>, TransformerOptions::most_depth> blocks;
     Matrix<T> modulation;
-    LayerNorm::Saved<T> norm;
+    LayerNorm::Saved<T, T, P> norm;
   };
 
   TransformerTrunk() = default;
@@ -127,15 +127,15 @@ class TransformerTrunk {
 
   /// image: (samples pixels) x channels; e: samples x embedding, after its activation; y: (samples tokens) x
   /// embedding.
-  template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, ConstMatrix<T> image, ConstMatrix<T> e, Matrix<T> y,
-               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void forward(const Ctx& ctx, const P* p, ConstMatrix<T> image, ConstMatrix<T> e, Matrix<T> y,
+               Saved<T, P>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool save = saved != nullptr;
     Matrix<T> x = arena.take(y.rows, o_.embedding);
     Matrix<T> modulation = arena.take(e.rows, 2 * o_.embedding);
     patches_.forward(ctx, p, image, x, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
-    ctx.map(x.rows, x.cols, detail::AddPosition<T>{p + positions_, x, tokens()});
+    ctx.map(x.rows, x.cols, detail::AddPosition<T, P>{p + positions_, x, tokens()});
     Matrix<T> next = save ? Matrix<T>() : arena.take(y.rows, o_.embedding);
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
       if (save) {
@@ -160,9 +160,9 @@ class TransformerTrunk {
   }
 
   /// dimage unless empty; adds the gradient of e to `de`. dy is overwritten.
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, Matrix<T> dy, Matrix<T> dimage,
-                Matrix<T> de, const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void backward(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<T> dy, Matrix<T> dimage,
+                Matrix<T> de, const Saved<T, P>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> dmodulation = arena.take(de.rows, 2 * o_.embedding),
                     more = arena.take(de.rows, de.cols);
@@ -189,9 +189,9 @@ class TransformerTrunk {
   }
 
   /// dy from the rates of the image and of e; an empty de does not vary.
-  template <class Ctx, class T>
-  void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dimage, ConstMatrix<T> de, Matrix<T> dy,
-               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dimage, ConstMatrix<T> de, Matrix<T> dy,
+               const Saved<T, P>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     Matrix<T> dx = arena.take(dy.rows, o_.embedding), next = arena.take(dy.rows, o_.embedding);
     patches_.tangent(ctx, p, dimage, dx, {}, arena);

@@ -79,10 +79,10 @@ class TransformerVelocity {
   template <class T>
   using PreparedSaved = ImageCondition::Saved<T>;
 
-  template <class T>
+  template <class T, class P = T>
   struct Saved {
     TimeConditioning::Saved<T> time;
-    TransformerTrunk::Saved<T> trunk;
+    TransformerTrunk::Saved<T, P> trunk;
     Matrix<T> tokens;
   };
 
@@ -128,23 +128,23 @@ class TransformerVelocity {
   /// Columns [embedding of z and c | field], as far as there are any.
   KOKKOS_INLINE_FUNCTION int prepared_cols() const { return condition_.cols(); }
 
-  template <class Ctx, class T>
-  void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition, Matrix<T> prepared,
+  template <class Ctx, class P, class T>
+  void prepare(const Ctx& ctx, const P* p, const Condition<T>& condition, Matrix<T> prepared,
                PreparedSaved<T>* saved, Arena<T>& arena) const {
     condition_.forward(ctx, p, condition, prepared, saved, arena);
   }
 
-  template <class Ctx, class T>
-  void prepare_backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dprepared,
+  template <class Ctx, class P, class T>
+  void prepare_backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dprepared,
                         const ConditionGradient<T>& dcondition, const PreparedSaved<T>& saved,
                         Arena<T>& arena) const {
     condition_.backward(ctx, p, g, dprepared, dcondition, saved, arena);
   }
 
   /// x and v: rows x dimension(), pixels row by row, channels last.
-  template <class Ctx, class T>
-  void forward(const Ctx& ctx, const T* p, const Query<T>& query, ConstMatrix<T> prepared,
-               const DrawAddress*, Matrix<T> v, Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void forward(const Ctx& ctx, const P* p, const Query<T>& query, ConstMatrix<T> prepared,
+               const DrawAddress*, Matrix<T> v, Saved<T, P>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = v.rows, count = trunk_.tokens();
     const bool save = saved != nullptr;
@@ -167,9 +167,9 @@ class TransformerVelocity {
     saved->tokens = tokens;
   }
 
-  template <class Ctx, class T>
-  void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dv,
-                const QueryGradient<T>& dquery, Matrix<T> dprepared, const Saved<T>& saved,
+  template <class Ctx, class P, class T>
+  void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dv,
+                const QueryGradient<T>& dquery, Matrix<T> dprepared, const Saved<T, P>& saved,
                 Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dv.rows, count = trunk_.tokens();
@@ -200,9 +200,9 @@ class TransformerVelocity {
     arena.rewind(mark);
   }
 
-  template <class Ctx, class T>
-  void tangent(const Ctx& ctx, const T* p, const Query<T>& rates, Matrix<T> dv,
-               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T>
+  void tangent(const Ctx& ctx, const P* p, const Query<T>& rates, Matrix<T> dv,
+               const Saved<T, P>& saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dv.rows, count = trunk_.tokens();
     const Matrix<T> dimage = take_image(rows, arena),

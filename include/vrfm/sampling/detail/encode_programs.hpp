@@ -30,13 +30,13 @@ struct SplitMoments {
 
 /// The program of run_blocks that tells the posterior of pairs and draws from it. Tables that are
 /// empty were not given.
-template <class T, class Posterior, class Products>
+template <class T, class P, class Posterior, class Products>
 struct EncodePairs {
   static constexpr bool host_only = vrfm::host_only<Posterior>;
   using products = Products;
 
   Posterior posterior;
-  const T* parameters;
+  const P* parameters;
   ConditionRows<T> condition;
   Matrix<const T> x0, x1, x_t;
   T t;
@@ -67,7 +67,7 @@ struct EncodePairs {
     }
     inputs.condition = gather_condition(ctx, condition, posterior.inputs(), block, arena);
     const Matrix<T> moments = arena.take(count, 2 * z.cols);
-    typename Posterior::template Saved<T>* const unsaved = nullptr;
+    saved_of<Posterior, T, P>* const unsaved = nullptr;
     posterior.moments(ctx, parameters, inputs, moments, unsaved, arena);
     ctx.map(count, z.cols,
             SplitMoments<T>{moments, mean.row_range(first, count),
@@ -79,13 +79,13 @@ struct EncodePairs {
 };
 
 /// The program of run_blocks that draws from the prior.
-template <class T, class Prior, class Products>
+template <class T, class P, class Prior, class Products>
 struct DrawLatents {
   static constexpr bool host_only = vrfm::host_only<Prior>;
   using products = Products;
 
   Prior prior;
-  const T* parameters;
+  const P* parameters;
   ConditionRows<T> condition;
   Matrix<const T> x0;
   Matrix<T> z;

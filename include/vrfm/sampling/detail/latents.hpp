@@ -31,8 +31,8 @@ struct DrawLatent {
 /// z ~ p(z | x0, c) of a block whose trajectories begin at x0. What the prior does not see may be
 /// empty.
 VRFM_UNCHECKED_HOST_DEVICE
-template <class Ctx, class Prior, class T>
-KOKKOS_FUNCTION void draw_from_prior(const Ctx& ctx, const Prior& prior, const T* p,
+template <class Ctx, class Prior, class P, class T>
+KOKKOS_FUNCTION void draw_from_prior(const Ctx& ctx, const Prior& prior, const P* p,
                                      const SampleBlock& block, ConstMatrix<T> x0,
                                      const Condition<T>& c, Matrix<T> z, Arena<T>& arena) {
   const auto mark = arena.used();
@@ -42,7 +42,7 @@ KOKKOS_FUNCTION void draw_from_prior(const Ctx& ctx, const Prior& prior, const T
     LatentInputs<T> inputs{};
     if (contains(prior.input(), EncoderInput::x0)) inputs.x0 = x0;
     inputs.condition = taken_of(c, prior.inputs());
-    typename Prior::template Saved<T>* const unsaved = nullptr;
+    saved_of<Prior, T, P>* const unsaved = nullptr;
     prior.moments(ctx, p, inputs, moments, unsaved, arena);
   }
   ctx.each_row(block.count, DrawLatent<T>{block, Purpose::prior, moments, z});

@@ -71,12 +71,13 @@ template <class T, class Networks, class Objective, class Pairing>
 struct EvaluateRows {
   static constexpr bool host_only = vrfm::host_only<Networks>;
   static constexpr int terms = term_count<Objective>;
+  using P = storage_of<Networks, T>;
 
   Networks networks;
   Objective objective;
   Pairing coupling;
-  const T* parameters;
-  const T* teacher;
+  const P* parameters;
+  const P* teacher;
   double row_weight;
   DrawAddress draws;
 
