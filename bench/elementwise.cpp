@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <vrfm/core/random.hpp>
-#include <vrfm/layers/activation.hpp>
+#include <vrfm/core/activation.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 

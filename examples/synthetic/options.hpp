@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <vrfm/layers/activation.hpp>
+#include <vrfm/core/activation.hpp>
 #include <vrfm/linalg/execution.hpp>
 #include <vrfm/models/blocks/mlp.hpp>
 

@@ -10,7 +10,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
 
-#include <vrfm/layers/activation.hpp>
+#include <vrfm/core/activation.hpp>
 
 using namespace vrfm;
 using vrfm::test::epsilon;

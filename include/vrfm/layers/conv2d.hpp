@@ -56,19 +56,6 @@ struct StoreWeightGradient {
   }
 };
 
-/// Epilogue: y += bias.
-template <class T, class P>
-struct AddBias {
-  const P* bias;
-  Matrix<T> y;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) += bias[j]; }
-  BuiltIn<T> built_in() const
-    requires(std::is_same_v<P, T>)
-  {
-    return {BuiltInKind::bias, bias};
-  }
-};
-
 }  // namespace detail
 
 class Conv2d {
@@ -118,14 +105,14 @@ class Conv2d {
   template <class Ctx, class P, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
                                Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::overwrite, detail::AddBias<T, P>{p + bias_, y}, arena);
+    multiply(ctx, p, x, y, Update::overwrite, AddBias<T, P>{y, p + bias_}, arena);
   }
 
   /// y += what forward would write, for a residual connection.
   template <class Ctx, class P, class T>
   KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                    Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::accumulate, detail::AddBias<T, P>{p + bias_, y}, arena);
+    multiply(ctx, p, x, y, Update::accumulate, AddBias<T, P>{y, p + bias_}, arena);
   }
 
   template <class Ctx, class P, class T>

@@ -9,8 +9,8 @@
 
 #include <cmath>
 
+#include <vrfm/core/activation.hpp>
 #include <vrfm/core/bfloat16.hpp>
-#include <vrfm/layers/activation.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/epilogue.hpp>
 #include <vrfm/linalg/weight_gradient.hpp>
@@ -19,90 +19,26 @@ namespace vrfm {
 
 namespace detail {
 
-/// What a row of outputs is given besides x W^T: the bias, ...
-template <class T>
-struct Bias {
-  const T* bias;
-  KOKKOS_INLINE_FUNCTION sum_type<T> operator()(int, int j) const { return bias[j]; }
-};
-
-/// ... or the bias and parts of the sum that were computed before.
-template <class T, int n>
-struct BiasAndParts {
-  const T* bias;
+/// Epilogue: y = activation(y + bias + parts), the parts sums that were computed before; with what is kept of it
+/// unless `kept` is empty.
+template <class Act, class T, class P, int n>
+struct PartsThen {
+  Matrix<T> y;
+  const P* bias;
+  Matrix<T> kept;
   ConstMatrix<T> part[std::size_t(n)];
-  KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
-    T sum = part[0](i, j) + bias[j];
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    T rest = part[0](i, j) + bias[j];
     VRFM_UNROLL
-    for (int k = 1; k < n; ++k) sum += part[k](i, j);
-    return sum;
-  }
-};
-
-/// What forward saves for backward: the slope. For GELU's tanh form it is what vendors' built-in
-/// epilogues save: the sum that the activation is applied to.
-template <class Act>
-inline constexpr bool keeps_sum = std::is_same_v<Act, GeluTanh>;
-
-/// activation'(x W^T + b) from what was saved.
-template <class Act, class T>
-KOKKOS_INLINE_FUNCTION T kept_slope(T kept) {
-  if constexpr (keeps_sum<Act>) {
-    return Act::evaluate(kept).slope;
-  } else {
-    return kept;
-  }
-}
-
-/// Epilogue: y = activation(y + rest).
-template <class T, class Act, class Rest>
-struct Activate {
-  Rest rest;
-  Matrix<T> y;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    y(i, j) = value_of<Act>(y(i, j) + rest(i, j));
-  }
-  BuiltIn<T> built_in() const
-    requires(std::is_same_v<Rest, Bias<T>> &&
-             (std::is_same_v<Act, Identity> || std::is_same_v<Act, GeluTanh>))
-  {
-    constexpr bool gelu = std::is_same_v<Act, GeluTanh>;
-    return {gelu ? BuiltInKind::gelu_tanh : BuiltInKind::bias, rest.bias};
-  }
-};
-
-/// Epilogue: y = activation(y + rest), and what is saved of it.
-template <class T, class Act, class Rest>
-struct ActivateAndKeep {
-  Rest rest;
-  Matrix<T> y;
-  Matrix<T> kept;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    const auto sum = y(i, j) + rest(i, j);
-    const auto result = Act::evaluate(sum);
-    y(i, j) = result.value;
-    kept(i, j) = keeps_sum<Act> ? sum : result.slope;
-  }
-  BuiltIn<T> built_in() const
-    requires(std::is_same_v<Rest, Bias<T>> && std::is_same_v<Act, GeluTanh>)
-  {
-    return {BuiltInKind::gelu_tanh, rest.bias, kept};
-  }
-};
-
-/// Element: out = slope * d; as an epilogue, out is d.
-template <class T, class Act>
-struct ApplySlope {
-  Matrix<T> kept;
-  ConstMatrix<T> d;
-  Matrix<T> out;
-  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
-    out(i, j) = kept_slope<Act>(sum_type<T>(kept(i, j))) * d(i, j);
-  }
-  BuiltIn<T> built_in() const
-    requires(std::is_same_v<Act, GeluTanh>)
-  {
-    return {BuiltInKind::gelu_tanh_slope, nullptr, kept};
+    for (int k = 1; k < n; ++k) rest += part[k](i, j);
+    const T sum = y(i, j) + rest;
+    if (kept.empty()) {
+      y(i, j) = value_of<Act>(sum);
+    } else {
+      const auto result = Act::evaluate(sum);
+      y(i, j) = result.value;
+      kept(i, j) = keeps_sum<Act> ? sum : result.slope;
+    }
   }
 };
 
@@ -152,7 +88,18 @@ class Dense {
   template <class Ctx, class P, class X, class Y, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y,
                                Saved<Y>* saved, Arena<T>& arena) const {
-    activate(ctx, x, weight(p), detail::Bias<P>{p + bias()}, y, saved, arena);
+    activate(ctx, p, x, weight(p), y, saved, arena);
+  }
+
+  /// Forward of a linear layer whose outputs h are added to x, times the gate of a row's sample: y = x + gate h.
+  template <class Ctx, class P, class X, class H, class T>
+  KOKKOS_FUNCTION void forward_gated(const Ctx& ctx, const P* p, Matrix<X> in, Matrix<H> h,
+                                     ConstMatrix<T> gate, ConstMatrix<T> x, Matrix<T> y,
+                                     int tokens) const {
+    static_assert(linear);
+    ctx.template gemm<Op::none, Op::transpose>(
+        in, weight(p), h, Update::overwrite,
+        GatedResidual<T, H, P>{h, p + bias(), gate, x, y, tokens});
   }
 
   /// y = x V^T, or y += x V^T, where V is the columns of W from `first` on: what a part of the
@@ -186,10 +133,13 @@ class Dense {
                                 Saved<T>* saved, Arena<T>& arena, const Parts&... parts) const {
     const Matrix<const P> columns = weight(p).col_range(first, x.cols);
     if constexpr (sizeof...(parts) == 0) {
-      activate(ctx, x, columns, detail::Bias<P>{p + bias()}, y, saved, arena);
+      activate(ctx, p, x, columns, y, saved, arena);
     } else {
-      activate(ctx, x, columns, detail::BiasAndParts<T, sizeof...(parts)>{p + bias(), {parts...}},
-               y, saved, arena);
+      Matrix<T> kept;
+      if (saved != nullptr && !linear) kept = saved->kept = arena.take(x.rows, outputs_);
+      ctx.template gemm<Op::none, Op::transpose>(
+          x, columns, y, Update::overwrite,
+          detail::PartsThen<Act, T, P, sizeof...(parts)>{y, p + bias(), kept, {parts...}});
     }
   }
 
@@ -212,7 +162,7 @@ class Dense {
     } else {
       using Y = std::remove_const_t<D>;
       const Matrix<Y> dsum = arena.template take_as<Y>(dy.rows, outputs_);
-      ctx.map(dy.rows, outputs_, detail::ApplySlope<Y, Act>{saved.kept, dy, dsum});
+      ctx.map(dy.rows, outputs_, TimesSlope<Act, Y>{saved.kept, dy, dsum});
       return dsum;
     }
   }
@@ -223,7 +173,7 @@ class Dense {
     if constexpr (linear) {
       return NoEpilogue{};
     } else {
-      return detail::ApplySlope<T, Act>{saved.kept, dy, dy};
+      return TimesSlope<Act, T>{saved.kept, dy, dy};
     }
   }
 
@@ -278,17 +228,20 @@ class Dense {
     return g.accumulate ? Update::accumulate : Update::overwrite;
   }
 
-  /// y = activation(x V^T + rest)
-  template <class Ctx, class X, class P, class Rest, class Y, class T>
-  KOKKOS_FUNCTION void activate(const Ctx& ctx, Matrix<X> x, Matrix<const P> v, const Rest& rest,
+  /// y = activation(x V^T + bias)
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void activate(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<const P> v,
                                 Matrix<Y> y, Saved<Y>* saved, Arena<T>& arena) const {
-    if (saved == nullptr || linear) {
-      const detail::Activate<Y, Act, Rest> epilogue{rest, y};
-      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
+    if constexpr (linear) {
+      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite,
+                                                 AddBias<Y, P>{y, p + bias()});
+    } else if (saved == nullptr) {
+      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite,
+                                                 BiasThen<Act, Y, P>{y, p + bias()});
     } else {
       saved->kept = arena.template take_as<Y>(x.rows, outputs_);
-      const detail::ActivateAndKeep<Y, Act, Rest> epilogue{rest, y, saved->kept};
-      ctx.template gemm<Op::none, Op::transpose>(x, v, y, Update::overwrite, epilogue);
+      ctx.template gemm<Op::none, Op::transpose>(
+          x, v, y, Update::overwrite, BiasThenKept<Act, Y, P>{y, p + bias(), saved->kept});
     }
   }
 

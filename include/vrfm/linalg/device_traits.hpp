@@ -15,8 +15,9 @@ struct DeviceTraits {
   /// Threads of a team that computes tiles, a multiple of a warp's 32, and such teams on a multiprocessor. Four
   /// teams leave a thread 128 registers, half of them for its block of a product.
   static constexpr int team_threads = 128, teams_together = 4;
-  /// Threads that a multiprocessor holds: Kokkos reports this many for each, or nearly.
-  static constexpr int resident_threads = 2048;
+  /// The most threads of a team, and the threads that a multiprocessor holds: Kokkos reports this many
+  /// for each, or nearly.
+  static constexpr int most_team_threads = 1024, resident_threads = 2048;
   /// Scratch that a team has without asking for more than others, in bytes.
   static constexpr std::size_t team_scratch = 48 * 1024;
 };

@@ -1,33 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How an epilogue tells a vendor's matrix product that the library has it built in. Any other
-// epilogue is one map after such a product.
+// The epilogues of products that have names: what layers do with each element of C = op(A) op(B) once it is
+// summed, while it is near. An engine whose library has one built in says so by an overload that takes it
+// (engines/engine.hpp); elsewhere, like any other function object, it is called for each element.
 #pragma once
 
-#include <concepts>
-
+#include <vrfm/core/activation.hpp>
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/matrix.hpp>
 
 namespace vrfm {
 
-/// What such an epilogue does to an element c of C; g is GELU's tanh form.
-enum class BuiltInKind {
-  bias,            ///< c = c + bias[j]
-  gelu_tanh,       ///< c = g(c + bias[j]); unless `sum` is empty, sum = c + bias[j] as well
-  gelu_tanh_slope  ///< c = c g'(sum)
+/// c += bias
+template <class T, class P = T>
+struct AddBias {
+  Matrix<T> c;
+  const P* bias;  ///< of the columns
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { c(i, j) = c(i, j) + bias[j]; }
 };
 
-template <class T>
-struct BuiltIn {
-  BuiltInKind kind = BuiltInKind::bias;
-  const T* bias = nullptr;
-  Matrix<T> sum = {};  ///< of C's extents
+/// c = act(c + bias)
+template <class Act, class T, class P = T>
+struct BiasThen {
+  Matrix<T> c;
+  const P* bias;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    c(i, j) = value_of<Act>(c(i, j) + bias[j]);
+  }
 };
 
-/// An epilogue whose member `built_in` describes what its operator() does to C.
-template <class E, class T>
-concept HasBuiltIn = requires(const E& epilogue) {
-  { epilogue.built_in() } -> std::same_as<BuiltIn<T>>;
+/// What is kept of an activation for its derivative: the slope. For GELU's tanh form it is what vendors'
+/// epilogues keep: the sum that the activation is applied to.
+template <class Act>
+inline constexpr bool keeps_sum = std::is_same_v<Act, GeluTanh>;
+
+/// The same, and what is kept.
+template <class Act, class T, class P = T>
+struct BiasThenKept {
+  Matrix<T> c;
+  const P* bias;
+  Matrix<T> kept;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const auto sum = c(i, j) + bias[j];
+    const auto result = Act::evaluate(sum);
+    c(i, j) = result.value;
+    kept(i, j) = keeps_sum<Act> ? sum : result.slope;
+  }
+};
+
+/// out = act'(...) d from what was kept; as an epilogue out and d are C, else they may be others.
+template <class Act, class T>
+struct TimesSlope {
+  Matrix<T> kept;
+  ConstMatrix<T> d;
+  Matrix<T> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    const sum_type<T> k = kept(i, j);
+    if constexpr (keeps_sum<Act>) {
+      out(i, j) = Act::evaluate(k).slope * d(i, j);
+    } else {
+      out(i, j) = k * d(i, j);
+    }
+  }
+};
+
+/// c += bias, and y = x + gate c, the gate that of the row's sample.
+template <class T, class H, class P>
+struct GatedResidual {
+  Matrix<H> c;
+  const P* bias;
+  Matrix<const T> gate, x;
+  Matrix<T> y;
+  int tokens;  ///< rows of a sample
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    c(i, j) = c(i, j) + bias[j];
+    y(i, j) = x(i, j) + gate(i / tokens, j) * c(i, j);
+  }
 };
 
 }  // namespace vrfm

@@ -147,6 +147,7 @@ void launch_tiles(const Exec& exec, const std::string& label, int workers, const
   if constexpr (is_host_space<Exec>) {
     launch_each(exec, label, workers, body);
   } else {
+    static_assert(Ctx::team_scratch_bytes <= DeviceTraits<Exec>::team_scratch);
     detail::launch_teams(exec, label, workers, Ctx::team_scratch_bytes, body);
   }
 }

@@ -5,7 +5,7 @@
 // is exact to some 100 roundings for any image and any mean.
 #pragma once
 
-#include <vrfm/layers/activation.hpp>
+#include <vrfm/core/activation.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 

@@ -105,7 +105,8 @@ void launch_column_sums(const Exec& exec, int rows, int cols, const F& f, S* out
   } else {
     using Sums = TeamColumnSums<F, S>;
     const Sums sums(rows, cols, f, out, update);
-    launch_teams<Sums::units, 1>(exec, label, sums.teams(), Sums::scratch_bytes + 16, sums);
+    constexpr int threads = math::minimum(Sums::units, DeviceTraits<Exec>::most_team_threads);
+    launch_teams<threads, 1>(exec, label, sums.teams(), Sums::scratch_bytes + 16, sums);
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include <vrfm/core/arena.hpp>
 #include <vrfm/linalg/context.hpp>
+#include <vrfm/linalg/epilogue.hpp>
 
 namespace vrfm::detail {
 
@@ -96,20 +97,16 @@ struct EpilogueFromRow {
   Epilogue epilogue;
   int first;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { epilogue(first + i, j); }
-  auto built_in() const
-    requires requires(const Epilogue& e) { e.built_in(); }
-  {
-    return epilogue.built_in();
-  }
 };
 
 template <class Epilogue>
-auto epilogue_from_row(const Epilogue& epilogue, int first) {
-  if constexpr (std::is_same_v<Epilogue, NoEpilogue>) {
-    return epilogue;
-  } else {
-    return EpilogueFromRow<Epilogue>{epilogue, first};
-  }
+EpilogueFromRow<Epilogue> epilogue_from_row(const Epilogue& epilogue, int first) {
+  return {epilogue, first};
+}
+inline NoEpilogue epilogue_from_row(const NoEpilogue& none, int) { return none; }
+template <class T, class P>
+AddBias<T, P> epilogue_from_row(const AddBias<T, P>& add, int first) {
+  return {add.c.row_range(first, add.c.rows - first), add.bias};
 }
 
 /// C = P op(B) or C += P op(B), then the epilogue, by ctx.gemm on matrices of Operand in `buffer`,

@@ -246,26 +246,41 @@ inline bool is_product(const CublasLt::Product& p) {
 }
 
 /// Asks for the product with its epilogue; false if the library has no such epilogue.
-template <Compute compute, class T>
-bool set_epilogue(CublasLt::Product& product, const BuiltIn<T>& epilogue) {
-  product.bias = epilogue.bias;
-  if (epilogue.kind == BuiltInKind::bias) {
-    product.epilogue = CUBLASLT_EPILOGUE_BIAS;
-    return true;
-  }
-  // Its GELU has an approximate tanh, which is good enough beside rounded operands only.
-  if (compute == Compute::float32 || !std::is_same_v<T, float>) return false;
-  const bool slope = epilogue.kind == BuiltInKind::gelu_tanh_slope;
-  if (!epilogue.sum.empty()) {
-    const auto address = reinterpret_cast<std::uintptr_t>(epilogue.sum.data);
-    if (address % 16 != 0 || epilogue.sum.stride % 8 != 0) return false;
-    product.sum = epilogue.sum.data;
-    product.sum_stride = epilogue.sum.stride;
-  }
-  product.epilogue = slope                  ? CUBLASLT_EPILOGUE_DGELU
-                     : epilogue.sum.empty() ? CUBLASLT_EPILOGUE_GELU_BIAS
-                                            : CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+template <bool rounded, class Epilogue>
+bool fuse(CublasLt::Product&, const Epilogue&) {
+  return false;
+}
+template <bool rounded, class T>
+bool fuse(CublasLt::Product& product, const AddBias<T>& add) {
+  product.bias = add.bias;
+  product.epilogue = CUBLASLT_EPILOGUE_BIAS;
   return true;
+}
+
+// Its GELU has an approximate tanh, which is good enough beside rounded operands only.
+inline bool fuse_gelu(CublasLt::Product& product, cublasLtEpilogue_t epilogue,
+                      const Matrix<float>& sum) {
+  const auto address = reinterpret_cast<std::uintptr_t>(sum.data);
+  if (address % 16 != 0 || sum.stride % 8 != 0) return false;
+  product.epilogue = epilogue;
+  product.sum = sum.data;
+  product.sum_stride = sum.stride;
+  return true;
+}
+template <bool rounded>
+bool fuse(CublasLt::Product& product, const BiasThen<GeluTanh, float>& then) {
+  product.bias = then.bias;
+  product.epilogue = CUBLASLT_EPILOGUE_GELU_BIAS;
+  return rounded;
+}
+template <bool rounded>
+bool fuse(CublasLt::Product& product, const BiasThenKept<GeluTanh, float>& then) {
+  product.bias = then.bias;
+  return rounded && fuse_gelu(product, CUBLASLT_EPILOGUE_GELU_AUX_BIAS, then.kept);
+}
+template <bool rounded>
+bool fuse(CublasLt::Product& product, const TimesSlope<GeluTanh, float>& times) {
+  return rounded && fuse_gelu(product, CUBLASLT_EPILOGUE_DGELU, times.kept);
 }
 
 }  // namespace vrfm::detail
@@ -314,12 +329,10 @@ struct CublasLtEngine {
     const auto product = detail::cublaslt_product<OpA, OpB, Ctx::compute>(a, b, c, update);
     if (!detail::is_product(product)) return Launched::nothing;
     detail::CublasLt& library = detail::CublasLt::of(ctx.exec());
-    if constexpr (HasBuiltIn<Epilogue, T>) {
-      auto whole = product;
-      if (detail::set_epilogue<Ctx::compute>(whole, epilogue.built_in()) &&
-          library.multiply(whole)) {
-        return Launched::product_and_epilogue;
-      }
+    auto whole = product;
+    constexpr bool rounded = Ctx::compute != Compute::float32;
+    if (detail::fuse<rounded>(whole, epilogue) && library.multiply(whole)) {
+      return Launched::product_and_epilogue;
     }
     return library.multiply(product) ? Launched::product : Launched::nothing;
   }

@@ -10,7 +10,8 @@
 //   prepare(exec)       allocates what it needs before the first product
 //   weight_gradient(ctx, dy, x, dw, db) -> bool
 //       dW = dy^T x and db, the sums of dy's columns, in one launch; false if it cannot
-// An engine's file is empty where list.hpp does not have it.
+// An engine fuses the epilogues (epilogue.hpp) for which it has an overload. Its file is empty where list.hpp does
+// not have it.
 #pragma once
 
 #include <vrfm/linalg/context.hpp>

@@ -239,15 +239,19 @@ struct OneDnnEngine {
           ctx.exec().concurrency() == omp_get_max_threads() && omp_in_parallel() == 0;
       const detail::Convolution<float> convolution = detail::convolution_of(a, b, c);
       if (!all_threads || convolution.samples == 0) return Launched::nothing;
-      const float* bias = nullptr;
-      if constexpr (HasBuiltIn<Epilogue, float>) {
-        const BuiltIn<float> built_in = epilogue.built_in();
-        const bool is_bias = built_in.kind == BuiltInKind::bias;
-        if (convolution.sought == detail::Sought::output && is_bias) bias = built_in.bias;
-      }
+      const float* const bias =
+          convolution.sought == detail::Sought::output ? bias_of(epilogue) : nullptr;
       if (!detail::OneDnn::here().compute(convolution, bias, update)) return Launched::nothing;
       return bias != nullptr ? Launched::product_and_epilogue : Launched::product;
     }
+  }
+
+ private:
+  /// The bias that the library adds, which is all it fuses.
+  static const float* bias_of(const AddBias<float>& add) { return add.bias; }
+  template <class Epilogue>
+  static const float* bias_of(const Epilogue&) {
+    return nullptr;
   }
 };
 

@@ -120,9 +120,7 @@ class TransformerBlock {
                   save ? &saved->first_norm : nullptr, arena);
     qkv_.forward(ctx, p, first, qkv, nothing<P>(), arena);
     attention_.forward(ctx, p, qkv, mixed, save ? &saved->attention : nullptr, arena);
-    projection_.forward(ctx, p, mixed, attended, nothing<P>(), arena);
-    ctx.map(rows, width,
-            detail::Gated<T, P, T>{part(modulation, 2), attended, x, middle, o_.tokens});
+    projection_.forward_gated(ctx, p, mixed, attended, part(modulation, 2), x, middle, o_.tokens);
 
     if (!save) arena.rewind(half);
     const Matrix<P> second = take(width), hidden = take(o_.hidden),
@@ -130,8 +128,7 @@ class TransformerBlock {
     norm_.forward(ctx, p, middle, modulation_of<const T>(modulation, 3), second,
                   save ? &saved->second_norm : nullptr, arena);
     fc1_.forward(ctx, p, second, hidden, save ? &saved->fc1 : nullptr, arena);
-    fc2_.forward(ctx, p, hidden, out, nothing<P>(), arena);
-    ctx.map(rows, width, detail::Gated<T, P, T>{part(modulation, 5), out, middle, y, o_.tokens});
+    fc2_.forward_gated(ctx, p, hidden, out, part(modulation, 5), middle, y, o_.tokens);
     if (!save) {
       arena.rewind(mark);
       return;
