@@ -104,6 +104,58 @@ TEMPLATE_LIST_TEST_CASE("attention of several blocks of queries", "[layers]", Sp
   CHECK(difference(actual.dy, expected.dy, tolerance * largest(expected.dy)) == "");
 }
 
+TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]", SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  const int samples = 5, pixels = 70, depth = 3, heads = 2, rows = samples * pixels;
+  const detail::AttentionShape shape{pixels, heads, depth, depth, heads * depth};
+  Numbers numbers(13);
+  const auto take = [&](int cols) {
+    return Padded<T, Exec>(rows, cols, numbers.take(std::size_t(rows) * std::size_t(cols)));
+  };
+  const auto x = take(18), dx = take(18), dy = take(6);
+  Padded<T, Exec> y(rows, 6), gradient(rows, 18), tangent(rows, 6);
+  const BatchContext<Exec> ctx{Exec()};
+  const auto run = [&](const auto& each_group) {
+    auto measure = Arena<T>::measure();
+    const auto pass = [&](const auto& context, Arena<T>& arena) {
+      const Matrix<T> maxima = arena.take(samples * heads, pixels),
+                      sums = arena.take(samples * heads, pixels);
+      const detail::AttentionOperands<T, T> o{shape, x.matrix(), y.matrix(), maxima, sums};
+      each_group(context, detail::AttentionForward<T, T>{o, y.matrix()}, arena, std::false_type());
+      each_group(context, detail::AttentionBackward<T, T>{o, dy.matrix(), gradient.matrix()}, arena,
+                 std::true_type());
+      each_group(context, detail::AttentionTangent<T, T>{o, dx.matrix(), tangent.matrix()}, arena,
+                 std::false_type());
+    };
+    pass(MeasureContext{tile_concurrency(Exec())}, measure);
+    Padded<T, Exec> memory(1, static_cast<int>(measure.peak()));
+    Arena<T> arena(memory.data(), measure.peak());
+    pass(ctx, arena);
+    memory.read();  // nothing was written behind it
+    return Result{y.read(), gradient.read(), tangent.read()};
+  };
+  const Result expected =
+      run([&](const auto& context, const auto& step, auto& arena, auto in_order) {
+        constexpr bool all = decltype(in_order)::value;
+        const int tiles =
+            samples * heads * (all ? 1 : shape.blocks(detail::AttentionShape::tile_scores));
+        context.each_tile(
+            tiles, detail::AttentionTile<std::decay_t<decltype(step)>, all>{step, shape}, arena);
+      });
+  // All at once; two samples at a time; 32 queries of one sample at a time.
+  for (const int scores : {1 << 24, 2 * heads * pixels * pixels, 1}) {
+    CAPTURE(scores);
+    const Result actual = run([&](const auto& context, const auto& step, auto& arena, auto) {
+      detail::attend_in_batches(context, shape, samples, step, arena, scores);
+    });
+    const double tolerance = 4 * pixels * epsilon<T>;
+    CHECK(difference(actual.y, expected.y, tolerance * largest(expected.y)) == "");
+    CHECK(difference(actual.dx, expected.dx, tolerance * largest(expected.dx)) == "");
+    CHECK(difference(actual.dy, expected.dy, tolerance * largest(expected.dy)) == "");
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("attention with scores that overflow an exponential", "[layers]",
                         SpacesAndReals) {
   using T = typename TestType::Real;

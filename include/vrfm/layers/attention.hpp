@@ -2,12 +2,13 @@
 //
 // MultiHeadAttention: y = softmax(q k^T / sqrt(depth)) v for each sample and head (Vaswani et al.
 // 2017), exact. Exponentials are of differences from the row's largest score, so none overflows.
-// Queries, keys and values are columns of x in one of two orders; y's columns are [head][depth]. A thread
-// holds at most max(131072, 32 pixels) scores at a time, twice as many in backward. x and y may be stored in
+// Queries, keys and values are columns of x in one of two orders; y's columns are [head][depth]. On hosts a
+// thread holds at most max(131072, 32 pixels) scores at a time, twice as many in backward; on devices all hold at
+// most max(2^24, 32 heads pixels) together. x and y may be stored in
 // BFloat16; scores are of the arena's type.
 #pragma once
 
-#include <vrfm/layers/detail/attention_tiles.hpp>
+#include <vrfm/layers/detail/attention_group.hpp>
 
 namespace vrfm {
 
@@ -50,10 +51,11 @@ class MultiHeadAttention {
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y,
                                Saved<T, Y>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
-    const int pieces = pieces_of(x.rows);
-    const detail::AttentionOperands<T, Y> operands{shape_, x, y,
-                                                   arena.take(pieces, 2 * shape_.pixels)};
-    ctx.each_tile(pieces * shape_.blocks(), detail::AttentionForwardTile<T, Y>{operands, y}, arena);
+    const int pieces = x.rows / shape_.pixels * shape_.heads;
+    const Matrix<T> maxima = arena.take(pieces, shape_.pixels),
+                    inverse_sums = arena.take(pieces, shape_.pixels);
+    const detail::AttentionOperands<T, Y> operands{shape_, x, y, maxima, inverse_sums};
+    each_group<false>(ctx, x.rows, detail::AttentionForward<T, Y>{operands, y}, arena);
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {
@@ -65,20 +67,32 @@ class MultiHeadAttention {
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, Matrix<X> x, Matrix<D> dy,
                                 Matrix<DX> dx, const Saved<T, DX>& saved, Arena<T>& arena) const {
     if (dx.empty()) return;
-    ctx.each_tile(pieces_of(x.rows), detail::AttentionBackwardTile<T, DX>{saved.operands, dy, dx},
-                  arena);
+    each_group<true>(ctx, x.rows, detail::AttentionBackward<T, DX>{saved.operands, dy, dx}, arena);
   }
 
   template <class Ctx, class P, class X, class Y, class T>
   KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<X> dx, Matrix<Y> dy,
                                const Saved<T, Y>& saved, Arena<T>& arena) const {
-    ctx.each_tile(pieces_of(dx.rows) * shape_.blocks(),
-                  detail::AttentionTangentTile<T, Y>{saved.operands, dx, dy}, arena);
+    each_group<false>(ctx, dx.rows, detail::AttentionTangent<T, Y>{saved.operands, dx, dy}, arena);
   }
 
  private:
-  KOKKOS_INLINE_FUNCTION int pieces_of(int rows) const {
-    return rows / shape_.pixels * shape_.heads;
+  /// `step` for all queries of all pieces. in_order: one after the other for the queries of one piece.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <bool in_order, class Ctx, class T, class Step>
+  KOKKOS_FUNCTION void each_group(const Ctx& ctx, int rows, const Step& step,
+                                  Arena<T>& arena) const {
+    constexpr bool measured = std::is_same_v<Ctx, MeasureContext>;  // the larger of both
+    const int samples = rows / shape_.pixels;
+    if constexpr (measured || requires { requires Ctx::by_batches; }) {
+      detail::attend_in_batches(ctx, shape_, samples, step, arena);
+    }
+    if constexpr (measured || !requires { requires Ctx::by_batches; }) {
+      const int pieces = samples * shape_.heads;
+      const int tiles =
+          in_order ? pieces : pieces * shape_.blocks(detail::AttentionShape::tile_scores);
+      ctx.each_tile(tiles, detail::AttentionTile<Step, in_order>{step, shape_}, arena);
+    }
   }
 
   detail::AttentionShape shape_;

@@ -68,6 +68,8 @@ template <ExecutionSpace Exec, Compute precision = Compute::float32, class List 
 class BatchContext {
  public:
   static constexpr Compute compute = precision;
+  /// Whether many small products are better one batch (gemm_batch) than parts of tiles.
+  static constexpr bool by_batches = !is_host_space<Exec>;
 
   explicit BatchContext(const Exec& exec) : exec_(exec) { prepare(List()); }
 
@@ -92,6 +94,16 @@ class BatchContext {
     if (!dry()) {
       ask<OpA, OpB>(List(), Matrix<const A>(a), Matrix<const B>(b), c, update, epilogue);
     }
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class A, class B, class T>
+  KOKKOS_FUNCTION void gemm_batch(const BatchCounts& counts, const MatrixBatch<A>& a,
+                                  const MatrixBatch<B>& b, const MatrixBatch<T>& c,
+                                  Update update) const {
+    if (dry() || counts.all() == 0) return;
+    ask_for_batch<OpA, OpB>(List(), counts, MatrixBatch<const A>(a), MatrixBatch<const B>(b), c,
+                            update);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -197,6 +209,21 @@ class BatchContext {
       } else if (launched == Launched::product && !std::is_same_v<Epilogue, NoEpilogue>) {
         launch_map(c.rows, c.cols, epilogue);
       }
+    }
+  }
+
+  /// The first engine that can; the last one of every list can.
+  template <Op OpA, Op OpB, class First, class... Rest, class A, class B, class T>
+  void ask_for_batch(Engines<First, Rest...>, const BatchCounts& counts, const MatrixBatch<A>& a,
+                     const MatrixBatch<B>& b, const MatrixBatch<T>& c, Update update) const {
+    constexpr bool able = First::template takes<Exec, Matrix<A>, Matrix<B>> && requires {
+      First::template gemm_batch<OpA, OpB>(*this, counts, a, b, c, update);
+    };
+    if constexpr (able) {
+      if (First::template gemm_batch<OpA, OpB>(*this, counts, a, b, c, update)) return;
+    }
+    if constexpr (sizeof...(Rest) > 0) {
+      ask_for_batch<OpA, OpB>(Engines<Rest...>(), counts, a, b, c, update);
     }
   }
 

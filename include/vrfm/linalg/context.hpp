@@ -13,6 +13,8 @@
 //                           C. Each matrix may be of float or BFloat16, with sums in float, or all are
 //                           of double. For convolutions, A of a (none, transpose) or B of a (transpose, none)
 //                           product may be Patches (linalg/patches.hpp)
+//   gemm_batch<OpA, OpB>(counts, A, B, C, update)
+//                           the products of the matrices of three batches (linalg/matrix_batch.hpp)
 //   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
 //   each_row(rows, f)       f(i) once for each row
 //   column_sum(rows, cols, f, out, update)
@@ -28,6 +30,7 @@
 
 #include <vrfm/core/arena.hpp>
 #include <vrfm/core/matrix.hpp>
+#include <vrfm/linalg/matrix_batch.hpp>
 #include <vrfm/linalg/patches.hpp>
 
 namespace vrfm {
@@ -89,6 +92,17 @@ namespace detail {
 template <class T, class F>
 KOKKOS_FUNCTION std::size_t tile_need(const F& f);
 
+/// gemm_batch where the products follow one another.
+VRFM_UNCHECKED_HOST_DEVICE
+template <Op OpA, Op OpB, class Ctx, class A, class B, class T>
+KOKKOS_FUNCTION void gemm_batch_in_turn(const Ctx& ctx, const BatchCounts& counts,
+                                        const MatrixBatch<A>& a, const MatrixBatch<B>& b,
+                                        const MatrixBatch<T>& c, Update update) {
+  for (int k = 0; k < counts.all(); ++k) {
+    ctx.template gemm<OpA, OpB>(a.at(k, counts), b.at(k, counts), c.at(k, counts), update);
+  }
+}
+
 }  // namespace detail
 
 /// The context of a dry run: see arena.hpp. `workers`: how many tiles each_tile runs at a time in
@@ -98,6 +112,10 @@ struct MeasureContext {
 
   template <Op, Op, class A, class B, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(Matrix<A>, Matrix<B>, Matrix<T>, Update, const Epilogue& = {}) const {}
+
+  template <Op, Op, class A, class B, class T>
+  KOKKOS_FUNCTION void gemm_batch(const BatchCounts&, const MatrixBatch<A>&, const MatrixBatch<B>&,
+                                  const MatrixBatch<T>&, Update) const {}
 
   template <class F>
   KOKKOS_FUNCTION void map(int, int, const F&) const {}

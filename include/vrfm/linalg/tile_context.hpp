@@ -34,6 +34,14 @@ class TileContext<Exec, compute> {
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
+  template <Op OpA, Op OpB, class A, class B, class T>
+  KOKKOS_FUNCTION void gemm_batch(const BatchCounts& counts, const MatrixBatch<A>& a,
+                                  const MatrixBatch<B>& b, const MatrixBatch<T>& c,
+                                  Update update) const {
+    detail::gemm_batch_in_turn<OpA, OpB>(*this, counts, a, b, c, update);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
   template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {

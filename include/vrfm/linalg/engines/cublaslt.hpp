@@ -41,7 +41,7 @@ class CublasLt {
     cublasOperation_t op;
   };
 
-  /// C = op(A) op(B), or C += ..., then `epilogue`.
+  /// C = op(A) op(B), or C += ..., then `epilogue`; or `count` such products, each so many elements behind the last.
   struct Product {
     cublasComputeType_t compute;
     cudaDataType_t scale, operand, result;  // types of the factors, of A and B, of C
@@ -53,6 +53,8 @@ class CublasLt {
     const void* bias = nullptr;  // added, or where sums of an operand are written
     const void* sum = nullptr;   // what GELU is applied to, as the epilogue saves or reads it
     int sum_stride = 0;
+    int count = 1;
+    std::int64_t next_a = 0, next_b = 0, next_c = 0;
   };
 
   static CublasLt& of(const Kokkos::Cuda& exec) { return of_stream<CublasLt>(exec); }
@@ -98,9 +100,9 @@ class CublasLt {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t(p.sum_stride));
     }
     Layouts layouts;
-    layouts.init(layouts.first, p.operand, p.b.rows, p.b.cols, p.b.stride);
-    layouts.init(layouts.second, p.operand, p.a.rows, p.a.cols, p.a.stride);
-    layouts.init(layouts.result, p.result, p.rows, p.cols, p.stride);
+    layouts.init(layouts.first, p.operand, p.b.rows, p.b.cols, p.b.stride, p.count, p.next_b);
+    layouts.init(layouts.second, p.operand, p.a.rows, p.a.cols, p.a.stride, p.count, p.next_a);
+    layouts.init(layouts.result, p.result, p.rows, p.cols, p.stride, p.count, p.next_c);
 
     const cublasLtMatmulAlgo_t* algorithm = find(p, operation, layouts);
     if (algorithm == nullptr) return false;
@@ -128,16 +130,23 @@ class CublasLt {
     cublasLtMatrixLayoutOpaque_t first, second, result;
 
     static void init(cublasLtMatrixLayoutOpaque_t& layout, cudaDataType_t type, int rows, int cols,
-                     int stride) {
+                     int stride, std::int32_t count, std::int64_t next) {
       // A single row may have any stride, but no leading dimension may be shorter than a column.
       expect_success(
           cublasLtMatrixLayoutInit(&layout, type, static_cast<std::uint64_t>(cols),
                                    static_cast<std::uint64_t>(rows), math::maximum(stride, cols)),
           "cublasLtMatrixLayoutInit");
+      if (count == 1) return;
+      const auto set = [&](cublasLtMatrixLayoutAttribute_t attribute, const auto& value) {
+        expect_success(cublasLtMatrixLayoutSetAttribute(&layout, attribute, &value, sizeof(value)),
+                       "cublasLtMatrixLayoutSetAttribute");
+      };
+      set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, count);
+      set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, next);
     }
   };
 
-  using Key = std::array<std::int64_t, 19>;
+  using Key = std::array<std::int64_t, 23>;
 
   /// The largest power of two, up to 16, that divides the address. The heuristic is told no more,
   /// so that a slice of another array with the same alignment has the same algorithm.
@@ -169,7 +178,11 @@ class CublasLt {
                   alignment(p.c),
                   p.bias != nullptr,
                   alignment(p.bias),
-                  p.sum_stride};
+                  p.sum_stride,
+                  p.count,
+                  p.next_a,
+                  p.next_b,
+                  p.next_c};
     const std::lock_guard lock(mutex_);
     const auto [entry, is_new] = algorithms_.try_emplace(key);
     std::optional<cublasLtMatmulAlgo_t>& algorithm = entry->second;
@@ -309,6 +322,25 @@ struct CublasLtEngine {
     } else {
       return multiply<OpA, OpB>(ctx, a, b, c, update, epilogue);
     }
+  }
+
+  /// One launch for each outer index.
+  template <Op OpA, Op OpB, class Ctx, class A, class T>
+  static bool gemm_batch(const Ctx& ctx, const BatchCounts& counts, const MatrixBatch<A>& a,
+                         const MatrixBatch<A>& b, const MatrixBatch<T>& c, Update update) {
+    detail::CublasLt& library = detail::CublasLt::of(ctx.exec());
+    for (int o = 0; o < counts.outer; ++o) {
+      auto product =
+          detail::cublaslt_product<OpA, OpB, Ctx::compute>(a(o, 0), b(o, 0), c(o, 0), update);
+      product.count = counts.inner;
+      product.next_a = a.inner, product.next_b = b.inner, product.next_c = c.inner;
+      if (detail::is_product(product) && library.multiply(product)) continue;
+      if (o == 0) return false;
+      for (int i = 0; i < counts.inner; ++i) {  // it lies on other borders than the first
+        ctx.template gemm<OpA, OpB>(a(o, i), b(o, i), c(o, i), update);
+      }
+    }
+    return true;
   }
 
   template <class Ctx, class T>

@@ -7,6 +7,8 @@
 //       `nothing` leaves the product to the next engine, `product` the epilogue to the context
 //   complete            true if it always launches both; gemm returns nothing then
 // and, where it can do more on an execution space,
+//   gemm_batch<OpA, OpB>(ctx, counts, a, b, c, update) -> bool
+//       launches the products of three batches; false if it cannot. The last engine of a list can
 //   prepare(exec)       allocates what it needs before the first product
 //   weight_gradient(ctx, dy, x, dw, db) -> bool
 //       dW = dy^T x and db, the sums of dy's columns, in one launch; false if it cannot

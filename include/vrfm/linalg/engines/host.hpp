@@ -72,6 +72,23 @@ struct HostGemmTile {
   }
 };
 
+/// One product of a batch.
+template <Op OpA, Op OpB, class A, class B, class T>
+struct HostGemmOfBatch {
+  BatchCounts counts;
+  MatrixBatch<A> a;
+  MatrixBatch<B> b;
+  MatrixBatch<T> c;
+  Update update;
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  KOKKOS_FUNCTION void operator()(int k) const {
+    const Matrix<T> out = c.at(k, counts);
+    host_gemm<OpA, OpB, T>(a.at(k, counts), b.at(k, counts), out, {0, out.rows, 0, out.cols},
+                           update);
+  }
+};
+
 }  // namespace detail
 
 struct HostEngine {
@@ -87,6 +104,14 @@ struct HostEngine {
                                            static_cast<int>(ctx.exec().concurrency()));
     launch_each(ctx.exec(), "vrfm::BatchContext::gemm", cut.rows * cut.cols,
                 detail::HostGemmTile<OpA, OpB, T, Epilogue, A, B>{a, b, c, update, epilogue, cut});
+  }
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T>
+  static bool gemm_batch(const Ctx& ctx, const BatchCounts& counts, const MatrixBatch<A>& a,
+                         const MatrixBatch<B>& b, const MatrixBatch<T>& c, Update update) {
+    launch_each(ctx.exec(), "vrfm::BatchContext::gemm_batch", counts.all(),
+                detail::HostGemmOfBatch<OpA, OpB, A, B, T>{counts, a, b, c, update});
+    return true;
   }
 };
 

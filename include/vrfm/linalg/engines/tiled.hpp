@@ -34,7 +34,12 @@ struct GemmTiles {
 
   template <class Member>
   KOKKOS_FUNCTION void operator()(const Member& member) const {
-    const int tile = member.league_rank(), across = tiles_across();
+    compute_tile(member, member.league_rank());
+  }
+
+  template <class Member>
+  KOKKOS_FUNCTION void compute_tile(const Member& member, int tile) const {
+    const int across = tiles_across();
     const int i0 = tile / across * team_tile_rows, j0 = tile % across * team_tile_cols;
     void* scratch = member.team_scratch(0).get_shmem_aligned(static_cast<int>(scratch_bytes), 16);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -67,6 +72,24 @@ struct GemmTiles {
   }
 };
 
+/// Teams [k tiles, (k + 1) tiles) compute product k.
+template <class Tiles, class A, class B, class T>
+struct GemmTilesOfBatch {
+  BatchCounts counts;
+  MatrixBatch<A> a;
+  MatrixBatch<B> b;
+  MatrixBatch<T> c;
+  Update update;
+  int tiles;
+
+  template <class Member>
+  KOKKOS_FUNCTION void operator()(const Member& member) const {
+    const int k = member.league_rank() / tiles;
+    const Tiles product{a.at(k, counts), b.at(k, counts), c.at(k, counts), update, {}};
+    product.compute_tile(member, member.league_rank() % tiles);
+  }
+};
+
 }  // namespace vrfm::detail
 
 namespace vrfm {
@@ -88,6 +111,20 @@ struct TiledEngine {
     detail::launch_teams(ctx.exec(), "vrfm::BatchContext::gemm", tiles.tiles(),
                          Tiles::scratch_bytes + 16, tiles);
     return Launched::product_and_epilogue;
+  }
+
+  template <Op OpA, Op OpB, class Ctx, class A, class B, class T>
+  static bool gemm_batch(const Ctx& ctx, const BatchCounts& counts, const MatrixBatch<A>& a,
+                         const MatrixBatch<B>& b, const MatrixBatch<T>& c, Update update) {
+    constexpr bool rounded = std::is_same_v<A, const BFloat16> && std::is_same_v<B, A>;
+    constexpr Compute compute = rounded ? Compute::bfloat16 : Ctx::compute;
+    using Tiles = detail::GemmTiles<compute, OpA, OpB, Matrix<A>, Matrix<B>, T, NoEpilogue>;
+    if (c.first.cols <= 4) return false;  // as gemm: most of a team would have no work
+    const int tiles = Tiles{a.first, b.first, c.first, update, {}}.tiles();
+    detail::launch_teams(ctx.exec(), "vrfm::BatchContext::gemm_batch", counts.all() * tiles,
+                         Tiles::scratch_bytes + 16,
+                         detail::GemmTilesOfBatch<Tiles, A, B, T>{counts, a, b, c, update, tiles});
+    return true;
   }
 };
 
