@@ -27,9 +27,9 @@ struct EightOf {
   static type read(const BFloat16* in)
     requires(std::is_same_v<T, float>)
   {
-    typedef std::uint16_t Halves __attribute__((vector_size(16), aligned(2), may_alias));
-    typedef std::uint32_t Words __attribute__((vector_size(32)));
-    const auto words = __builtin_convertvector(*reinterpret_cast<const Halves*>(in), Words);
+    typedef std::uint16_t Shorts __attribute__((vector_size(16), aligned(2), may_alias));
+    typedef std::uint32_t Longs __attribute__((vector_size(32)));
+    const auto words = __builtin_convertvector(*reinterpret_cast<const Shorts*>(in), Longs);
     return __builtin_bit_cast(type, words << 16);
   }
 };
