@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """PyTorch's side of compare.py for images: the U-Net of CIFAR-10 from torchcfm, the residual network of MNIST,
-both in the channels-last layout, and SiT-S/2 and XL/2 (that of tests/golden/make_sit.py, of one label), with
-the same training step and the same samples as vrfm_peer. Needs torchcfm 1.0.7, or for SiT timm 1.0.
+both in the channels-last layout, SiT-S/2 and XL/2 (that of tests/golden/make_sit.py, of one label), and
+SiT's image autoencoder from diffusers, with the same training step and the same samples as vrfm_peer. Needs
+torchcfm 1.0.7, or for SiT timm 1.0 and diffusers 0.42.
 """
 import math
 import pathlib
@@ -109,5 +110,21 @@ def euler(network, count, steps, compile):
         for n in range(steps):
             x = x + velocity(torch.full((count,), n / steps), x) / steps
         return x
+
+    return work
+
+
+def decoding(count, compile):
+    """A function that decodes `count` latents of 32 x 32, one at a time."""
+    sys.path.append(str(pathlib.Path(__file__).parents[2] / "tests" / "golden"))
+    from make_autoencoder import make as make_autoencoder
+
+    model = make_autoencoder((128, 256, 512, 512), 2).eval().to(memory_format=torch.channels_last)
+    decode = compile(lambda z: model.decode(z).sample)
+
+    @torch.inference_mode()
+    def work():
+        for _ in range(count):
+            decode(torch.zeros(1, 4, 32, 32).contiguous(memory_format=torch.channels_last))
 
     return work

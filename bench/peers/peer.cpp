@@ -9,8 +9,10 @@
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
 //   gemm EXTENT N                      N products of square bfloat16 matrices
 //   images NETWORK BATCH N             N training steps of the rectified flow of CIFAR-10 (unet), MNIST
-//                                      (residual), or of latents by SiT-S/2 or XL/2 (sit-s, sit-xl)
+//                                      (residual), or of latents by SiT-S/2 or XL/2 (sit-s, sit-xl; -stored
+//                                      behind it: stored in bfloat16)
 //   draw NETWORK COUNT STEPS           images of that flow by Euler steps
+//   decode COUNT 0                     images of latents, one at a time
 #include <array>
 #include <functional>
 #include <iostream>
@@ -20,6 +22,7 @@
 #include <sstream>
 #include <string>
 
+#include <vrfm/models/autoencoder/autoencoder.hpp>
 #include <vrfm/models/residual/networks.hpp>
 #include <vrfm/models/transformer/networks.hpp>
 #include <vrfm/models/unet/networks.hpp>
@@ -105,10 +108,13 @@ class Peer {
                       train, count, steps);
       }
       if (network.starts_with("sit-")) {
-        const char* size = network == "sit-s" ? "S" : "XL";
-        return images(sit_[network],
-                      {.velocity = {.trunk = vrfm::sit_size(size, 2), .learn_sigma = true}}, train,
-                      count, steps);
+        const std::string size = network.starts_with("sit-s") ? "S" : "XL";
+        const vrfm::TransformerFlowOptions sit{
+            .velocity = {.trunk = vrfm::sit_size(size, 2), .learn_sigma = true}};
+        if (network.ends_with("-stored")) {
+          return images(stored_[network], sit, train, count, steps);
+        }
+        return images(sit_[network], sit, train, count, steps);
       }
       vrfm::expect(network == "residual", "unknown network '", network, "'");
       return images(residual_, {}, train, count, steps);
@@ -126,6 +132,11 @@ class Peer {
     if (what == "gemm") {
       vrfm::expect(!words.fail(), "incomplete order '", order, "'");
       return products(first, second);
+    }
+    if (what == "decode") {
+      if (!autoencoder_) autoencoder_.emplace(Exec{}, vrfm::AutoencoderOptions{}, 1);
+      const vrfm::Table<float, Exec> latents("latents", static_cast<std::size_t>(first), 4096);
+      return timed([&] { autoencoder_->decode(latents); });
     }
     const auto count = static_cast<std::size_t>(second);
     const Flow& flow = first == 0 ? baseline_ : variational_;
@@ -195,7 +206,10 @@ class Peer {
   std::map<std::array<int, 3>, std::function<void(int)>> trainings_;
   std::unique_ptr<Images<vrfm::UnetNetworks>> unet_;
   std::unique_ptr<Images<vrfm::ResidualNetworks>> residual_;
+  using Stored = vrfm::Stored<vrfm::BFloat16, vrfm::TransformerNetworks>;
   std::map<std::string, std::unique_ptr<Images<vrfm::TransformerNetworks>>> sit_;
+  std::map<std::string, std::unique_ptr<Images<Stored>>> stored_;
+  std::optional<vrfm::Autoencoder<float, Exec>> autoencoder_;
 };
 
 }  // namespace
