@@ -28,9 +28,9 @@ struct MatrixBatch {
   KOKKOS_INLINE_FUNCTION Matrix<T> at(int k, const BatchCounts& counts) const {
     return (*this)(k / counts.inner, k % counts.inner);
   }
-  KOKKOS_INLINE_FUNCTION operator MatrixBatch<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <class C>
+    requires(!std::is_const_v<T> && std::is_same_v<C, const T>)
+  KOKKOS_INLINE_FUNCTION operator MatrixBatch<C>() const {
     return {first, outer, inner};
   }
   /// Rows [from, from + count) of each.
