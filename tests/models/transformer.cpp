@@ -46,6 +46,12 @@ TransformerOptions small_trunk(int depth = 1) {
           .hidden = 1};
 }
 
+template <class T, class P>
+struct Stored {
+  using Real = T;
+  using Parameter = P;
+};
+
 void conform_small(const TransformerVelocityOptions& options) {
   ParameterList list;
   const TransformerVelocity network(list, "", options);
@@ -156,8 +162,9 @@ TEST_CASE("V-SiT and its posterior have as many parameters as stated", "[models]
 }
 
 TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models][transformer]",
-                   float, double) {
-  using T = TestType;
+                   (Stored<float, float>), (Stored<double, double>), (Stored<float, BFloat16>)) {
+  using T = typename TestType::Real;
+  using P = typename TestType::Parameter;
   using Exec = Kokkos::DefaultExecutionSpace;
   const auto golden = golden_file("sit.safetensors");
   const bool recompute = GENERATE(false, true);
@@ -189,7 +196,8 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
         weights.begin() + static_cast<std::ptrdiff_t>(slot.offset + slot.count));
     CHECK(difference(own, {expected.begin(), expected.end()}, 4 * epsilon<T>) == "");
   }
-  Padded<T, Exec> p(1, count, weights), x(rows, dimension, golden_numbers("x", rows * dimension)),
+  const Padded<P, Exec> p(1, count, weights);
+  Padded<T, Exec> x(rows, dimension, golden_numbers("x", rows * dimension)),
       dv(rows, dimension, golden_numbers("dv", rows * dimension)), t(rows, 1, {0.25, 0.875}),
       v(rows, dimension), dx(rows, dimension), dt(rows, 1), g(1, count);
   const Kokkos::View<std::int32_t*, Exec> label("label", rows);
@@ -199,29 +207,32 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
   Kokkos::deep_copy(label, host_label);
   const auto step = [&](const auto& ctx, Arena<T>& arena) {
     TransformerVelocity::PreparedSaved<T> prepared_saved;
-    TransformerVelocity::Saved<T> saved;
+    TransformerVelocity::Saved<T, P> saved;
     const Matrix<T> prepared = arena.take(rows, sit.prepared_cols()),
                     dprepared = arena.take(rows, sit.prepared_cols());
     ctx.map(rows, dprepared.cols, Fill<T>{dprepared, T(0)});
     Condition<T> condition{};
     condition.label = {label.data(), rows, 1, 1};
     const Gradient<T> gradient{g.data(), false};
-    sit.prepare(ctx, p.data(), condition, prepared, &prepared_saved, arena);
-    sit.forward(ctx, p.data(), Query<T>{t.matrix(), x.matrix(), {}}, prepared, nullptr, v.matrix(),
-                &saved, arena);
-    sit.backward(ctx, p.data(), gradient, dv.matrix(),
+    const P* const parameters = p.data();
+    sit.prepare(ctx, parameters, condition, prepared, &prepared_saved, arena);
+    sit.forward(ctx, parameters, Query<T>{t.matrix(), x.matrix(), {}}, prepared, nullptr,
+                v.matrix(), &saved, arena);
+    sit.backward(ctx, parameters, gradient, dv.matrix(),
                  QueryGradient<T>{dt.matrix(), dx.matrix(), {}}, dprepared, saved, arena);
-    sit.prepare_backward(ctx, p.data(), gradient, dprepared, ConditionGradient<T>{}, prepared_saved,
-                         arena);
+    sit.prepare_backward(ctx, parameters, gradient, dprepared, ConditionGradient<T>{},
+                         prepared_saved, arena);
   };
   auto measure = Arena<T>::measure();
-  step(MeasureContext{tile_concurrency(Exec())}, measure);
+  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
   const Array<T, Exec> memory("memory", measure.peak());
   Arena<T> arena(memory.data(), memory.extent(0));
   step(BatchContext<Exec>(Exec()), arena);
 
-  // The longest sums have 4 * 144 terms; some thirty operations follow each other.
-  const double tolerance = 32 * std::sqrt(4.0 * 144) * epsilon<T>;
+  // The longest sums have 4 * 144 terms; some thirty operations follow each other. What is stored in bfloat16 has
+  // errors of its own, but its sums do not add any.
+  const double tolerance = std::is_same_v<P, T> ? 32 * std::sqrt(4.0 * 144) * epsilon<T>
+                                                : 8 * operand_error(Compute::bfloat16);
   const auto near_golden = [&](const char* name, std::size_t cols,
                                const std::vector<double>& actual) {
     INFO(name);
@@ -250,4 +261,43 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
         golden.values<double>("gradient." + slot.name, std::vector<std::size_t>{1})[0];
     CHECK(std::fabs(actual - expected) <= tolerance * std::sqrt(size));
   }
+}
+
+TEST_CASE("a transformer's rates are the same with parameters in bfloat16",
+          "[models][transformer]") {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  ParameterList list;
+  const TransformerVelocity model(list, "", {.trunk = small_trunk(2)});
+  auto weights = golden_numbers("weights", list.count());
+  for (double& w : weights) w = double(BFloat16(float(0.5 * w)));
+  constexpr int rows = 3;
+  const int dimension = model.dimension();
+  const auto numbers = [&](const char* name) {
+    return golden_numbers(name, std::size_t(rows * dimension));
+  };
+  const auto rates = [&]<class P>(P) {
+    const Padded<P, Exec> p(1, static_cast<int>(list.count()), weights);
+    const Padded<float, Exec> x(rows, dimension, numbers("x")), dx(rows, dimension, numbers("dx")),
+        t(rows, 1, {0.25, 0.5, 0.875}), dt(rows, 1, {1, 1, 1});
+    Padded<float, Exec> v(rows, dimension), dv(rows, dimension);
+    const auto step = [&](const auto& ctx, Arena<float>& arena) {
+      TransformerVelocity::Saved<float, P> saved;
+      const P* const parameters = p.data();
+      const DrawAddress* const draws = nullptr;
+      model.forward(ctx, parameters, Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(),
+                    draws, v.matrix(), &saved, arena);
+      model.tangent(ctx, parameters, Query<float>{dt.matrix(), dx.matrix(), {}}, dv.matrix(), saved,
+                    arena);
+    };
+    auto measure = Arena<float>::measure();
+    step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+    const Array<float, Exec> memory("memory", measure.peak());
+    Arena<float> arena(memory.data(), memory.extent(0));
+    step(BatchContext<Exec>(Exec()), arena);
+    return dv.read();
+  };
+  const auto expected = rates(0.0f), actual = rates(BFloat16(0.0f));
+  const double tolerance = 8 * operand_error(Compute::bfloat16) * largest(expected);
+  CHECK(difference(actual, expected, tolerance) == "");
+  CHECK(actual != expected);
 }

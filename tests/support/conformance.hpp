@@ -70,10 +70,11 @@ struct LayerStep {
     run(ctx, arena);
   }
 
-  /// Numbers of working memory.
-  std::size_t measured(int workers) const {
+  /// Numbers of working memory in the context that `dry` measures for.
+  template <class Ctx = MeasureContext>
+  std::size_t measured(const Ctx& dry = {}) const {
     auto arena = Arena<T>::measure();
-    run(MeasureContext{workers}, arena);
+    run(dry, arena);
     return arena.peak();
   }
 };
@@ -301,7 +302,7 @@ class Conformance {
                               write(r.tangent_y, out, layer_.outputs()),
                               nullptr,
                               0};
-    std::vector<double> block(step.measured(1));
+    std::vector<double> block(step.measured());
     step.block = block.data();
     step.capacity = block.size();
     step(TileContext<Host>{}, 0);
@@ -337,7 +338,9 @@ class Conformance {
     // Exactly the measured memory, as NaN: the arena ends the program if it is too little, and
     // whatever is read before it was written shows.
     const Exec exec;
-    const auto needed = static_cast<int>(step.measured(tile ? 1 : tile_concurrency(exec)));
+    const auto needed = static_cast<int>(
+        tile ? step.measured()
+             : step.measured(BatchContext<Exec>::dry_run(exec, tile_concurrency(exec))));
     Padded<T, Exec> memory(1, needed);
     step.block = memory.data();
     step.capacity = static_cast<std::size_t>(needed);

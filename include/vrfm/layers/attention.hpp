@@ -82,12 +82,10 @@ class MultiHeadAttention {
   template <bool in_order, class Ctx, class T, class Step>
   KOKKOS_FUNCTION void each_group(const Ctx& ctx, int rows, const Step& step,
                                   Arena<T>& arena) const {
-    constexpr bool measured = std::is_same_v<Ctx, MeasureContext>;  // the larger of both
     const int samples = rows / shape_.pixels;
-    if constexpr (measured || requires { requires Ctx::by_batches; }) {
+    if constexpr (requires { requires Ctx::by_batches; }) {
       detail::attend_in_batches(ctx, shape_, samples, step, arena);
-    }
-    if constexpr (measured || !requires { requires Ctx::by_batches; }) {
+    } else {
       const int pieces = samples * shape_.heads;
       const int tiles =
           in_order ? pieces : pieces * shape_.blocks(detail::AttentionShape::tile_scores);
