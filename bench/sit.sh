@@ -14,8 +14,10 @@ status=0
 
 if gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null); then
   device=$(echo "$gpu" | head -n 1)
+  needed="import sys, torch, timm; sys.exit(not torch.cuda.is_available())"
 else
-  device="$(nproc) threads"
+  device="${OMP_NUM_THREADS:-$(nproc)} threads"
+  needed="import torch, timm"
 fi
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
@@ -27,10 +29,10 @@ trap 'rm -f "$table"' EXIT
   echo "|---|---|---|---|---|---|---|---|"
 } >"$table"
 "$program" "$@" >>"$table" || status=1
-if python3 -c 'import torch, timm' 2>/dev/null; then
+if python3 -c "$needed" 2>/dev/null; then
   python3 "$here/peers/sit.py" "$@" >>"$table" || status=1
 else
-  echo "vrfm: python3 has no torch and timm: no comparison" >&2
+  echo "vrfm: python3 has no torch for this device, or no timm: no comparison" >&2
 fi
 cat "$table"
 cat "$table" >>"$results"
