@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Every layer, one line each. What is checked is in tests/support/conformance.hpp.
+// Every layer of x alone, one line each (more_conformance.cpp: labels and dropout). What is checked is in
+// tests/support/conformance.hpp.
 #include <tests/support/conformance.hpp>
 #include <tests/support/spaces.hpp>
 

@@ -183,9 +183,7 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
   std::vector<double> weights(list.count());
   for (const auto& slot : list.entries()) {
     const auto numbers = golden_numbers(slot.name, slot.count);
-    const double fan = static_cast<double>(slot.count / slot.shape[0]);
-    const double scale =
-        slot.shape.size() == 1 ? 0.5 : std::exp2(-std::nearbyint(std::log2(fan) / 2));
+    const double scale = golden_scale(slot.shape);
     for (std::size_t k = 0; k < slot.count; ++k) {
       weights[slot.offset + k] = slot.fixed ? double(started(slot.offset + k)) : scale * numbers[k];
     }

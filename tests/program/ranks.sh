@@ -3,20 +3,23 @@
 #
 # Programs that mpirun starts: the bits of one process on any number of ranks, also where a run is killed and
 # goes on with another number; and whatever happens to one rank ends all, with one message.
-# Usage: ranks.sh MPIRUN FLAG VRFM_MNIST VRFM_CIFAR10 VRFM_SYNTHETIC VRFM_STANDINS [KILLS]
+# Usage: ranks.sh MPIRUN FLAG VRFM_MNIST VRFM_CIFAR10 VRFM_IMAGENET VRFM_SYNTHETIC VRFM_STANDINS [KILLS]
 . "$(dirname "$0")/common.sh"
 mpirun=$1
 flag=$2
 mnist=$3
 cifar10=$4
-synthetic=$5
-standins=$6
-kills=${7:-4}
+imagenet=$5
+synthetic=$6
+standins=$7
+kills=${8:-4}
 export OMP_NUM_THREADS=1
 
 "$standins" --train 60 --test 20 --output "$dir" >"$dir/out" || fail "stand-in sets"
+"$standins" latents --train 40 --test 10 --output "$dir" >"$dir/out" || fail "stand-in latents"
 numbers="--data $dir/mnist --recipe vrfm-small --batch 10 --micro-batch 3 --features 4 --blocks 1 --posterior-features 4 --steps 2 --samples 9 --sample-batch 2 --ema-decay 0.9"
 shapes="train --data $dir/cifar10 --recipe vrfm-small --batch 4 --micro-batch 1 --base 8 --multipliers 1,1 --attention 8 --head-channels 8 --latent-width 8 --posterior-base 4 --iterations 4 --steps 1 --samples 4 --sample-every 2"
+latents="train --data $dir/latents --recipe v-sit-tiny --embedding 16 --depth 2 --heads 2 --latent 4 --batch 6 --micro-batch 2 --learning-rate 0.02 --warmup 0 --ema-decay 0.9 --steps 2 --samples 4 --checkpoint-every 2"
 circle="1d --seeds 3 --samples 100 --steps 2 --width 8 --latent-width 8 --features 8 --batch 130 --ema-decay 0.9 --iterations 60 --checkpoint-every 20"
 
 # A rank of `numbers`: leaves its process in a file, then becomes the program; `before` is for one rank alone.
@@ -71,6 +74,21 @@ for ranks in 2 3; do
   # One rank speaks.
   [ "$(grep -c 'Report: ' "$dir/out")" = 1 ] || fail "synthetic, $ranks ranks: $(cat "$dir/out")"
 done
+
+# Transformers of latents: on two ranks, and begun by two and continued by three that shard the optimizer.
+# shellcheck disable=SC2086
+{
+  "$imagenet" $latents --iterations 6 --output "$dir/imagenet-1" >"$dir/out" 2>"$dir/err" || fail "imagenet: $(cat "$dir/err")"
+  "$mpirun" "$flag" 2 "$imagenet" $latents --iterations 6 --output "$dir/imagenet-2" >"$dir/out" 2>"$dir/err" ||
+    fail "imagenet, 2 ranks: $(cat "$dir/err")"
+  "$mpirun" "$flag" 2 "$imagenet" $latents --iterations 3 --output "$dir/imagenet-3" >"$dir/out" 2>"$dir/err" ||
+    fail "imagenet, stopped: $(cat "$dir/err")"
+  rm "$dir"/imagenet-3/weights*.safetensors
+  "$mpirun" "$flag" 3 "$imagenet" $latents --iterations 6 --shard-optimizer --resume --output "$dir/imagenet-3" >"$dir/out" 2>"$dir/err" ||
+    fail "imagenet, continued: $(cat "$dir/err")"
+}
+same imagenet-1 imagenet-2 "imagenet, 2 ranks"
+same imagenet-1 imagenet-3 "imagenet, continued by 3 ranks"
 
 # Drawing and held-out losses.
 for ranks in 1 3; do

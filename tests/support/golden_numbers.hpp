@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <sstream>
@@ -27,6 +28,13 @@ inline std::vector<double> golden_numbers(const std::string& name, std::size_t c
     values[k] = static_cast<double>(word >> 8) / 8388608.0 - 1;
   }
   return values;
+}
+
+/// What a parameter's `golden_numbers` are multiplied by: `weight` of make_sit.py, which keeps activations near 1.
+inline double golden_scale(const std::vector<std::size_t>& shape) {
+  double fan = 1;
+  for (std::size_t k = 1; k < shape.size(); ++k) fan *= static_cast<double>(shape[k]);
+  return shape.size() == 1 ? 0.5 : std::exp2(-std::nearbyint(std::log2(fan) / 2));
 }
 
 /// A file of tests/golden.
