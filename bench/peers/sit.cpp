@@ -26,7 +26,7 @@
 namespace vrfm::bench {
 
 using Exec = Kokkos::DefaultExecutionSpace;
-using Sit = Flow<float, Exec, TransformerNetworks, Compute::bfloat16>;
+using Sit = Flow<float, Exec, Stored<BFloat16, TransformerNetworks>, Compute::bfloat16>;
 inline constexpr int classes = 1000;
 
 struct Options {
