@@ -1,22 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Images that become latents: an array in an .npz file, or a folder with one folder of PNG files for each class. Those
-// of a folder are read as they are needed.
+// Images that become latents: an array in an .npz file, or a folder with one folder of PNG and JPEG files for each
+// class. Those of a folder are read as they are needed.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#if defined(VRFM_HAS_JPEG)
+#include <vrfm/io/jpeg.hpp>
+#endif
 #include <vrfm/io/npz.hpp>
 #include <vrfm/io/png.hpp>
 
 #include <examples/images/data.hpp>
 
 namespace images {
+
+/// Whether a file's name is that of a picture, also in capitals, as ImageNet's are.
+inline bool is_picture(const std::filesystem::path& path) {
+  std::string end = path.extension().string();
+  for (char& c : end) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return end == ".png" || end == ".jpg" || end == ".jpeg";
+}
+
+/// A picture in a PNG or JPEG file. What it begins with decides, not its name: one of ImageNet's .JPEG is a PNG. Throws
+/// std::runtime_error that names the file.
+inline vrfm::RgbImage read_picture(const std::filesystem::path& path) {
+  vrfm::InputFile file(path);
+  if (!vrfm::detail::io::first_bytes(file).starts_with("\xff\xd8\xff")) return vrfm::read_png(path);
+#if defined(VRFM_HAS_JPEG)
+  return vrfm::read_jpeg(path);
+#else
+  throw std::runtime_error(path.string() +
+                           ": expected a PNG, found a JPEG, which this program cannot read: it was "
+                           "built without libjpeg, which CMake did not find (Debian: libjpeg-dev)");
+#endif
+}
 
 class ImageSource {
  public:
@@ -42,7 +67,7 @@ class ImageSource {
     std::vector<std::uint8_t> all;
     all.reserve(count * each);
     for (std::size_t i = first; i < first + count; ++i) {
-      const auto image = vrfm::read_png(files_[i]);
+      const auto image = read_picture(files_[i]);
       vrfm::expect(image.height == height_ && image.width == width_, files_[i].string(),
                    ": expected ", height_, " x ", width_, " pixels as in ", files_.front().string(),
                    ", found ", image.height, " x ", image.width);
@@ -84,15 +109,17 @@ class ImageSource {
     for (std::size_t label = 0; label < classes.size(); ++label) {
       std::vector<std::filesystem::path> files;
       for (const auto& entry : std::filesystem::directory_iterator(classes[label])) {
-        if (entry.path().extension() == ".png") files.push_back(entry.path());
+        if (is_picture(entry.path())) files.push_back(entry.path());
       }
       std::sort(files.begin(), files.end());
       files_.insert(files_.end(), files.begin(), files.end());
       labels_.resize(files_.size(), static_cast<std::int64_t>(label));
     }
-    vrfm::expect(!files_.empty(), path_,
-                 ": expected a folder of PNG files for each class, found no file */*.png");
-    const auto first = vrfm::read_png(files_.front());
+    vrfm::expect(
+        !files_.empty(), path_,
+        ": expected a folder of PNG or JPEG files for each class, found no file */*.png, .jpg or "
+        ".jpeg");
+    const auto first = read_picture(files_.front());
     count_ = files_.size();
     height_ = first.height;
     width_ = first.width;

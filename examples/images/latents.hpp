@@ -38,11 +38,10 @@ inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
       add_command(app, "latents",
                   "Make latents of images by an autoencoder; goes on where an earlier "
                   "start was ended");
-  add_folder(
-      command, "--images", o.images,
-      "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
-      "classes are known, labels [n]; or a folder of folders of PNG files, one for each class "
-      "in the order of their names");
+  add_folder(command, "--images", o.images,
+             "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
+             "classes are known, labels [n]; or a folder of folders of PNG or JPEG files, one for "
+             "each class in the order of their names");
   add_folder(command, "--autoencoder", o.autoencoder,
              "weights of the autoencoder (safetensors, diffusers' names)");
   add_folder(command, "-o,--output", o.output, "folder of the folders train and test");

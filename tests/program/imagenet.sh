@@ -97,11 +97,33 @@ make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencod
     --steps 1 --samples 2
 }
 
-# A folder of PNG files for each class.
+# A folder of PNG files for each class, and one of PNG and JPEG files whatever their names say.
+pictures="$(dirname "$0")/../golden/pictures"
+vae="--autoencoder $dir/images/autoencoder.safetensors"
 mkdir -p "$dir/png/a" "$dir/png/b"
 for file in a/1 a/2 b/1; do cp "$dir/images/preview.png" "$dir/png/$file.png"; done
-run of_png latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+# shellcheck disable=SC2086
+run of_png latents --images "$dir/png" $vae
 [ -s "$dir/of_png/train/latents-00000.safetensors" ] || fail "no latents of PNG files"
+mkdir -p "$dir/jpg/a" "$dir/jpg/b"
+cp "$pictures/colour.jpg" "$dir/jpg/a/1.JPEG"
+cp "$pictures/progressive.jpg" "$dir/jpg/a/2.png"
+head -c 600 "$pictures/grey.jpg" >"$dir/jpg/b/1.jpg"
+# shellcheck disable=SC2086
+if "$program" latents --images "$dir/jpg" $vae --output "$dir/of_jpg" 2>&1 | grep -q "built without libjpeg"; then
+  echo "skipped: JPEG files, of which this program has no reader"
+else
+  # What was made before a file that is cut stays, and is gone on from.
+  refused "b/1.jpg: expected a whole JPEG, but libjpeg says: Premature end" \
+    "$program" latents --images "$dir/jpg" $vae --per-file 1 --output "$dir/of_jpg"
+  [ -s "$dir/of_jpg/train/latents-00001.safetensors" ] || fail "a damaged file loses the latents of others"
+  cp "$pictures/cmyk.jpg" "$dir/jpg/b/1.jpg"
+  refused "b/1.jpg: expected a JPEG of grey or of red, green and blue, found one of cyan" \
+    "$program" latents --images "$dir/jpg" $vae --per-file 1 --output "$dir/of_jpg"
+  cp "$pictures/grey.jpg" "$dir/jpg/b/1.jpg"
+  run of_jpg latents --images "$dir/jpg" $vae --per-file 1
+  [ -s "$dir/of_jpg/train/latents-00002.safetensors" ] || fail "no latents of JPEG files"
+fi
 
 # What is wrong.
 mkdir "$dir/mixed"
@@ -141,7 +163,7 @@ wrong() { # words, then options
     --autoencoder "$dir/images/autoencoder.safetensors"
   cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
   wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
-  wrong "found no file */*.png" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "found no file */*.png, .jpg or .jpeg" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
   head -c 3000 "$dir/latents/train/latents-00000.safetensors" >"$dir/latents/train/latents-00001.safetensors"
   wrong "latents-00001.safetensors" train $tiny
   mkdir -p "$dir/large/test"
