@@ -430,6 +430,13 @@ TEST_CASE("npz: an array comes piece by piece", "[io]") {
                   {"'sigma.npy': expected values of type '<f4', found '<f8'"}));
   }
 
+  // Another order of indices would need all values at once.
+  std::string turned = encoded(expected.tensors());
+  turned.replace(turned.find("False", turned.find("sigma.npy")), 5, "True ");
+  CHECK(has_all(thrown<std::runtime_error>(
+                    [&] { vrfm::NpzBytes(bytes_of(turned), "in.npz").pieces<double>("sigma"); }),
+                {"'sigma.npy': expected the last index to be the fastest, found the first"}));
+
   // The last piece tells that a value is another, and the directory at the end that the file is cut.
   const std::string good = encoded(expected.tensors());
   const auto damaged =

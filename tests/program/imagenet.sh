@@ -124,6 +124,16 @@ else
   run of_jpg latents --images "$dir/jpg" $vae --per-file 1
   [ -s "$dir/of_jpg/train/latents-00002.safetensors" ] || fail "no latents of JPEG files"
 fi
+# Pictures of any size become those of one; an archive is read piece by piece, also what `sample` wrote.
+mkdir -p "$dir/any/a"
+cp "$dir/images/preview.png" "$dir/one/samples/final.png" "$dir/any/a"
+# shellcheck disable=SC2086
+{
+  run of_any latents --images "$dir/any" $vae --size 16
+  grep -qaF '"shape":[2,4,8,8]' "$dir/of_any/train/latents-00000.safetensors" || fail "--size has no effect"
+  run of_samples latents --images "$dir/decoded/samples.npz" $vae --size 16 --per-file 4 --batch 3
+  grep -qaF '"shape":[3,4,8,8]' "$dir/of_samples/train/latents-00001.safetensors" || fail "no latents of samples"
+}
 
 # What is wrong.
 mkdir "$dir/mixed"
@@ -163,6 +173,14 @@ wrong() { # words, then options
     --autoencoder "$dir/images/autoencoder.safetensors"
   cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
   wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "; --size brings pictures of any size to one" latents --images "$dir/any" $vae
+  head -c 9000 "$dir/images/train.npz" >"$dir/cut.npz"
+  wrong "cut.npz: zip: expected the end record of a zip archive at its end, found none: truncated" \
+    latents --images "$dir/cut.npz" $vae
+  cp "$dir/images/train.npz" "$dir/damaged.npz"
+  printf 'damaged' | dd of="$dir/damaged.npz" bs=1 seek=5000 conv=notrunc 2>/dev/null
+  wrong "damaged.npz: 'arr_0.npy': zip: expected data with the directory's checksum, found others" \
+    latents --images "$dir/damaged.npz" $vae
   wrong "found no file */*.png, .jpg or .jpeg" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
   head -c 3000 "$dir/latents/train/latents-00000.safetensors" >"$dir/latents/train/latents-00001.safetensors"
   wrong "latents-00001.safetensors" train $tiny
