@@ -74,6 +74,33 @@ run losses evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" 
 grep -q "classes recognised in 6 samples" "$dir/err" "$dir/out" || fail "no classes recognised"
 [ -s "$dir/losses/report.html" ] || fail "no report of losses"
 
+# Weights of others, for which the latents have to be multiplied.
+LC_ALL=C sed 's/"set":/"sat":/' "$dir/one/weights.safetensors" >"$dir/others.safetensors"
+for factor in 1 0.5; do
+  # shellcheck disable=SC2086
+  run others_$factor evaluate --load "$dir/others.safetensors" --data "$dir/latents" $networks --count 5 --times 1 \
+    --samples 0 --latent-factor $factor
+done
+cmp -s "$dir/others_1/metrics.json" "$dir/others_0.5/metrics.json" && fail "evaluate --latent-factor has no effect"
+
+# A file of latents that is cut while it is read.
+mkdir -p "$dir/cut/train"
+cp "$dir/latents/train/latents-00000.safetensors" "$dir/cut/train/"
+# shellcheck disable=SC2086
+"$program" train $networks --data "$dir/cut" --batch 6 --micro-batch 4 --iterations 100000 --checkpoint-every 1 \
+  --sample-every 0 --output "$dir/of_cut" >"$dir/out" 2>"$dir/err" &
+training=$!
+tries=0
+until ls "$dir/of_cut/checkpoints/"*.safetensors >/dev/null 2>&1 || [ $tries -gt 300 ]; do
+  tries=$((tries + 1))
+  sleep 0.1
+done
+truncate -s 3000 "$dir/cut/train/latents-00000.safetensors"
+wait $training
+[ $? -eq 1 ] || fail "no status 1 of a training whose latents were cut"
+grep -q "cut/train/latents-00000.safetensors: expected a file of latents that stays as it is" "$dir/err" ||
+  fail "no clear error of latents that were cut: $(cat "$dir/err")"
+
 # Latents of images; files that are there are kept.
 make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencoder.safetensors --per-file 25 --batch 7"
 # shellcheck disable=SC2086
@@ -173,6 +200,10 @@ wrong() { # words, then options
     --autoencoder "$dir/images/autoencoder.safetensors"
   cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
   wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "option --seed has no effect without --kind sample" $make --seed 3
+  wrong "option --decoder: expected the file of an autoencoder's weights, got ''" $draw --decoder ""
+  wrong "option --latent-factor has no effect without --recipe" \
+    evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" --latent-factor 2
   wrong "; --size brings pictures of any size to one" latents --images "$dir/any" $vae
   head -c 9000 "$dir/images/train.npz" >"$dir/cut.npz"
   wrong "cut.npz: zip: expected the end record of a zip archive at its end, found none: truncated" \
