@@ -14,12 +14,18 @@
 namespace images {
 
 struct LatentsOptions {
-  std::string images, autoencoder, output, split = "train", kind = "mean";
+  std::string images, autoencoder, features, output, split = "train", kind = "mean";
   bool flip = false, overwrite = false;
   int size = 0;  ///< of images, to which others are scaled and cropped; 0: as they come
+  double features_scale = 0.18215;
   int batch = 4;
   int per_file = 1'000;
   std::uint32_t seed = 1;
+};
+
+/// Latents [n, channels, height, width] as they are made; what is not asked for stays empty.
+struct LatentRows {
+  std::vector<float> latents, flipped, deviations, flipped_deviations;
 };
 
 /// Latents of part of the images as tensors [n, channels, height, width].

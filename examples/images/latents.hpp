@@ -21,6 +21,7 @@
 #include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/autoencoder_file.hpp>
+#include <examples/images/feature_files.hpp>
 #include <examples/images/image_source.hpp>
 #include <examples/images/latent_encoder.hpp>
 #include <examples/images/options.hpp>
@@ -32,13 +33,23 @@ inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
       add_command(app, "latents",
                   "Make latents of images by an autoencoder; goes on where an earlier "
                   "start was ended");
-  add_folder(command, "--images", o.images,
+  const auto add_source = [&](const char* name, std::string& value, const char* words) {
+    command->add_option(name, value, words)->default_str("");
+  };
+  add_source("--images", o.images,
              "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
              "classes are known, labels [n]; it may be larger than memory; or a folder of folders "
              "of PNG or JPEG files, one for "
              "each class in the order of their names");
-  add_folder(command, "--autoencoder", o.autoencoder,
+  add_source("--autoencoder", o.autoencoder,
              "weights of the autoencoder (safetensors, diffusers' names)");
+  add_source("--features", o.features,
+             "in place of images: folder of the folders *_features and *_labels, in which each "
+             "latent is a file 0.npy, 1.npy, ..., as fast-DiT writes them for DiT and SiT");
+  command
+      ->add_option("--features-scale", o.features_scale,
+                   "what the autoencoder's latents were multiplied by for --features")
+      ->check(positive_option());
   add_folder(command, "-o,--output", o.output, "folder of the folders train and test");
   add_overwrite(command, o.overwrite);
   command->add_option("--split", o.split, "train or test")->check(CLI::IsMember({"train", "test"}));
@@ -62,6 +73,18 @@ inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
 
 /// Throws std::invalid_argument for options that have no effect.
 inline void check_latents(const CLI::App& command, const LatentsOptions& o) {
+  const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
+  const bool features = given("--features");
+  vrfm::expect(features || (given("--images") && given("--autoencoder")),
+               "expected options --images and --autoencoder, or --features, got ",
+               given("--images")        ? "--images"
+               : given("--autoencoder") ? "--autoencoder"
+                                        : "none");
+  vrfm::expect(!features || !o.features.empty(), "option --features: expected a folder, got ''");
+  for (const char* name : {"--images", "--autoencoder", "--kind", "--flip", "--size", "--seed"}) {
+    refuse_unused(command, name, !features, "with --features, which are latents already");
+  }
+  refuse_unused(command, "--features-scale", features, "without --features");
   refuse_unused(command, "--seed", o.kind == "sample", "without --kind sample");
 }
 
@@ -72,11 +95,6 @@ inline std::string hash_of_file(const std::string& path) {
   print.add(file.bytes().data(), file.bytes().size());
   return print.digits();
 }
-
-/// Latents [n, channels, height, width] as they are made; what is not asked for stays empty.
-struct LatentRows {
-  std::vector<float> latents, flipped, deviations, flipped_deviations;
-};
 
 /// Images and the autoencoder that makes latents of them.
 class EncodedImages {
@@ -208,8 +226,13 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
 
 inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
   vrfm::expect(common::communicator().size() == 1, "the command latents runs on one rank");
-  EncodedImages images(options);
-  write_latents(options, images, stop);
+  if (options.features.empty()) {
+    EncodedImages images(options);
+    write_latents(options, images, stop);
+  } else {
+    FeatureFiles features(options);
+    write_latents(options, features, stop);
+  }
 }
 
 }  // namespace images

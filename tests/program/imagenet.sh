@@ -162,7 +162,32 @@ cp "$dir/images/preview.png" "$dir/one/samples/final.png" "$dir/any/a"
   grep -qaF '"shape":[3,4,8,8]' "$dir/of_samples/train/latents-00001.safetensors" || fail "no latents of samples"
 }
 
+# Feature files, a latent each: the last bytes of the stand-in's file are 60 of 4 x 16 x 16 floats.
+npy() { # type, shape; the values come in
+  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '$1', 'fortran_order': False, 'shape': $2, }"
+  cat
+}
+features="$dir/features/imagenet256_features"
+labels="$dir/features/imagenet256_labels"
+mkdir -p "$features" "$labels"
+tail -c $((60 * 4096)) "$dir/latents/train/latents-00000.safetensors" >"$dir/numbers"
+for k in 0 1 2 3 4 5 6 7 8 9 10; do
+  shape="(1, 4, 16, 16)"
+  [ $k -eq 3 ] && shape="(4, 16, 16)"
+  tail -c +$((k * 4096 + 1)) "$dir/numbers" | head -c 4096 | npy '<f4' "$shape" >"$features/$k.npy"
+  printf "\\00$((k % 8))\\0\\0\\0\\0\\0\\0\\0" | npy '<i8' "(1,)" >"$labels/$k.npy"
+done
+printf '\011\0\0\0\0\0\0\0' | npy '<i8' "()" >"$labels/10.npy"
+run of_features latents --features "$dir/features" --per-file 8
+tail -c $((3 * 4096)) "$dir/of_features/train/latents-00001.safetensors" >"$dir/last"
+head -c $((11 * 4096)) "$dir/numbers" | tail -c $((3 * 4096)) | cmp -s - "$dir/last" || fail "other latents of features"
+grep -qaF '"latent_scale":"0.18215"' "$dir/of_features/train/latents-00001.safetensors" || fail "no scale of features"
+# shellcheck disable=SC2086
+run on_features train --data "$dir/of_features" $networks --batch 4 --iterations 1 --steps 1 --samples 2
+
 # What is wrong.
+cp -r "$dir/features" "$dir/bad_features"
+printf '\0\0\0\0' | npy '<f4' "(1,)" >"$dir/bad_features/imagenet256_features/10.npy"
 mkdir "$dir/mixed"
 cp -r "$dir/latents/test" "$dir/mixed/test"
 cp -r "$dir/of_png/train" "$dir/mixed/train"
@@ -200,6 +225,14 @@ wrong() { # words, then options
     --autoencoder "$dir/images/autoencoder.safetensors"
   cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
   wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "expected options --images and --autoencoder, or --features, got --images" latents --images "$dir/any"
+  wrong "option --size has no effect with --features" latents --features "$dir/features" --size 16
+  wrong "option --features-scale has no effect without --features" $make --features-scale 1
+  wrong "expected a folder *_features of files 0.npy, 1.npy, ..., found none" latents --features "$dir/any"
+  wrong "imagenet256_features/10.npy: expected a latent [1, channels, height, width] or [channels, height, width], found [1]" \
+    latents --features "$dir/bad_features"
+  rm "$labels/7.npy"
+  wrong "imagenet256_labels/7.npy: cannot read" latents --features "$dir/features"
   wrong "option --seed has no effect without --kind sample" $make --seed 3
   wrong "option --decoder: expected the file of an autoencoder's weights, got ''" $draw --decoder ""
   wrong "option --latent-factor has no effect without --recipe" \

@@ -212,6 +212,13 @@ inline NpyArray<double> read_npy_reals(const std::filesystem::path& path) {
   return detail::io::load_npy_reals(input);
 }
 
+/// Reads one array of uint8, int32 or int64, as int64.
+inline NpyArray<std::int64_t> read_npy_integers(const std::filesystem::path& path) {
+  InputFile input(path);
+  detail::io::refuse_placeholder(input, "an NPY file");
+  return detail::io::load_npy_integers(input);
+}
+
 /// read_npy from bytes in memory; `name` stands in errors where the path would.
 template <FileValue T>
 NpyArray<T> parse_npy(std::span<const std::byte> bytes, std::string name) {
