@@ -143,7 +143,9 @@ struct LatentData {
     if (!(size > 0.2 && size < 5)) {
       throw std::runtime_error(
           latents.name() + ": expected latents whose numbers are near 1, found them near " +
-          to_text(latents.size()) + "; train --latent-factor, here " +
+          to_text(latents.size()) +
+          "; train --latent-factor, and of weights without settings "
+          "evaluate --latent-factor, here " +
           to_text(settings.latent_factor) +
           ", multiplies them (0.18215 for those of Stable Diffusion's autoencoder as they come)");
     }

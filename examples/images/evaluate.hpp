@@ -90,7 +90,7 @@ RecognisedShares recognised_share(const LoadedFlow<Set>& loaded, const typename 
                  held_out = labelled_latents(test, factor, classes, most_real);
   const auto painter = painter_of<Set>(loaded, options);
   std::size_t right = 0, first = painter.first_of(options.samples);
-  painter.numbers(options.samples, options.seed, {}, [&](const Numbers& x) {
+  painter.numbers(options.samples, options.seed, [&](const Numbers& x) {
     Labelled drawn{Labelled::Rows("images::drawn", x.extent(0), x.extent(1)), {}};
     Kokkos::deep_copy(drawn.rows, x);
     for (std::size_t i = 0; i < x.extent(0); ++i) drawn.labels.push_back(painter.class_of(first++));

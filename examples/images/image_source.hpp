@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Images that become latents: an array in an .npz file, or a folder with one folder of PNG files for each class. Those
-// of a folder are read as they are needed.
+// Images that become latents: an array in an .npz file, or a folder with one folder of PNG and JPEG files for each
+// class; all of one size, or brought to one. They are read as they are needed.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <vrfm/io/center_crop.hpp>
+#if defined(VRFM_HAS_JPEG)
+#include <vrfm/io/jpeg.hpp>
+#endif
 #include <vrfm/io/npz.hpp>
 #include <vrfm/io/png.hpp>
 
@@ -18,10 +27,33 @@
 
 namespace images {
 
+/// Whether a file's name is that of a picture, also in capitals, as ImageNet's are.
+inline bool is_picture(const std::filesystem::path& path) {
+  std::string end = path.extension().string();
+  for (char& c : end) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return end == ".png" || end == ".jpg" || end == ".jpeg";
+}
+
+/// A picture in a PNG or JPEG file. What it begins with decides, not its name: one of ImageNet's .JPEG is a PNG. Throws
+/// std::runtime_error that names the file.
+inline vrfm::RgbImage read_picture(const std::filesystem::path& path) {
+  vrfm::InputFile file(path);
+  if (!vrfm::detail::io::first_bytes(file).starts_with("\xff\xd8\xff")) return vrfm::read_png(path);
+#if defined(VRFM_HAS_JPEG)
+  return vrfm::read_jpeg(path);
+#else
+  throw std::runtime_error(path.string() +
+                           ": expected a PNG, found a JPEG, which this program cannot read: it was "
+                           "built without libjpeg, which CMake did not find (Debian: libjpeg-dev)");
+#endif
+}
+
 class ImageSource {
  public:
-  /// Throws std::runtime_error that names what was expected and what was found.
-  explicit ImageSource(const std::string& path) : path_(path) {
+  /// Images of size x size pixels, to which others are scaled and cropped (vrfm::center_crop); 0: all are as they come,
+  /// and of one size. Throws std::runtime_error that names what was expected and what was found.
+  ImageSource(const std::string& path, int size)
+      : path_(path), size_(static_cast<std::size_t>(size)) {
     std::filesystem::is_directory(path) ? open_folder() : open_archive();
   }
 
@@ -32,47 +64,51 @@ class ImageSource {
   /// Of all images, or empty.
   const std::vector<std::int64_t>& labels() const { return labels_; }
 
-  /// The pixels of the images number first, ..., first + count - 1: [count][height][width][channels].
-  std::vector<std::uint8_t> pixels(std::size_t first, std::size_t count) const {
-    const std::size_t each = height_ * width_ * channels_;
-    if (files_.empty()) {
-      const auto begin = array_.begin() + static_cast<std::ptrdiff_t>(first * each);
-      return {begin, begin + static_cast<std::ptrdiff_t>(count * each)};
-    }
+  /// The pixels of the next images, at most as many as are left: [count][height][width][channels]. Throws
+  /// std::runtime_error that names the file.
+  std::vector<std::uint8_t> next(std::size_t count) {
     std::vector<std::uint8_t> all;
-    all.reserve(count * each);
-    for (std::size_t i = first; i < first + count; ++i) {
-      const auto image = vrfm::read_png(files_[i]);
-      vrfm::expect(image.height == height_ && image.width == width_, files_[i].string(),
-                   ": expected ", height_, " x ", width_, " pixels as in ", files_.front().string(),
-                   ", found ", image.height, " x ", image.width);
-      all.insert(all.end(), image.pixels.begin(), image.pixels.end());
+    all.reserve(count * height_ * width_ * channels_);
+    for (const std::size_t end = next_ + count; next_ < end; ++next_) {
+      const auto pixels = files_.empty() ? next_of_archive() : picture(files_[next_]).pixels;
+      all.insert(all.end(), pixels.begin(), pixels.end());
     }
     return all;
   }
 
  private:
+  using Pieces = vrfm::NpzPieces<std::uint8_t, vrfm::InputFile>;
+
   void open_archive() {
-    vrfm::NpzFile archive(path_);
-    auto images = archive.read<std::uint8_t>("arr_0");
-    vrfm::expect(images.shape.size() == 4 && !images.values.empty(), path_,
+    archive_.emplace(path_);
+    const bool labelled = archive_->contains("labels");
+    if (labelled) labels_ = archive_->read_integers("labels").values;
+    pieces_.reset(new Pieces(archive_->pieces<std::uint8_t>("arr_0")));
+    const auto& shape = pieces_->shape();
+    vrfm::expect(shape.size() == 4 && pieces_->left() > 0, path_,
                  ": array 'arr_0': expected images [n, height, width, channels], found ",
-                 vrfm::detail::io::format_shape(images.shape));
-    count_ = images.shape[0];
-    height_ = images.shape[1];
-    width_ = images.shape[2];
-    channels_ = images.shape[3];
-    array_ = std::move(images.values);
-    if (!archive.contains("labels")) return;
-    auto labels = archive.read_integers("labels");
-    vrfm::expect(labels.shape == std::vector{count_}, path_,
-                 ": array 'labels': expected one for each of ", count_, " images, found the shape ",
-                 vrfm::detail::io::format_shape(labels.shape));
-    labels_ = std::move(labels.values);
+                 vrfm::detail::io::format_shape(shape));
+    count_ = shape[0];
+    height_ = size_ > 0 ? size_ : shape[1];
+    width_ = size_ > 0 ? size_ : shape[2];
+    channels_ = shape[3];
+    vrfm::expect(size_ == 0 || channels_ == 3, path_,
+                 ": array 'arr_0': expected images of 3 channels for --size, found ", channels_);
+    vrfm::expect(!labelled || labels_.size() == count_, path_,
+                 ": array 'labels': expected one for each of ", count_, " images, found ",
+                 labels_.size());
     for (const std::int64_t label : labels_) {
       vrfm::expect(label >= 0 && label < 0x7fff'ffff, path_,
                    ": array 'labels': expected 0 or more, found ", label);
     }
+  }
+
+  std::vector<std::uint8_t> next_of_archive() {
+    const std::size_t height = pieces_->shape()[1], width = pieces_->shape()[2];
+    std::vector<std::uint8_t> pixels(height * width * channels_);
+    pieces_->read(pixels);
+    if (size_ == 0) return pixels;
+    return vrfm::center_crop({width, height, std::move(pixels)}, size_).pixels;
   }
 
   void open_folder() {
@@ -84,25 +120,37 @@ class ImageSource {
     for (std::size_t label = 0; label < classes.size(); ++label) {
       std::vector<std::filesystem::path> files;
       for (const auto& entry : std::filesystem::directory_iterator(classes[label])) {
-        if (entry.path().extension() == ".png") files.push_back(entry.path());
+        if (is_picture(entry.path())) files.push_back(entry.path());
       }
       std::sort(files.begin(), files.end());
       files_.insert(files_.end(), files.begin(), files.end());
       labels_.resize(files_.size(), static_cast<std::int64_t>(label));
     }
     vrfm::expect(!files_.empty(), path_,
-                 ": expected a folder of PNG files for each class, found no file */*.png");
-    const auto first = vrfm::read_png(files_.front());
+                 ": expected a folder of PNG or JPEG files for each class, found no file */*.png, "
+                 ".jpg or .jpeg");
+    const auto first = picture(files_.front());
     count_ = files_.size();
     height_ = first.height;
     width_ = first.width;
     channels_ = 3;
   }
 
+  vrfm::RgbImage picture(const std::filesystem::path& file) const {
+    auto image = read_picture(file);
+    if (size_ > 0) return vrfm::center_crop(std::move(image), size_);
+    vrfm::expect(count_ == 0 || (image.height == height_ && image.width == width_), file.string(),
+                 ": expected ", height_, " x ", width_, " pixels as in ", files_.front().string(),
+                 ", found ", image.height, " x ", image.width,
+                 "; --size brings pictures of any size to one");
+    return image;
+  }
+
   std::string path_;
-  std::size_t count_ = 0, height_ = 0, width_ = 0, channels_ = 0;
+  std::size_t size_, count_ = 0, height_ = 0, width_ = 0, channels_ = 0, next_ = 0;
   std::vector<std::int64_t> labels_;
-  std::vector<std::uint8_t> array_;           // of an archive,
+  std::optional<vrfm::NpzFile> archive_;  // of an archive,
+  std::unique_ptr<Pieces> pieces_;
   std::vector<std::filesystem::path> files_;  // or a folder's
 };
 

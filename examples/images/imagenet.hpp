@@ -12,6 +12,7 @@
 #include <vrfm/models/transformer/networks.hpp>
 
 #include <examples/images/autoencoder_file.hpp>
+#include <examples/images/cut_files.hpp>
 #include <examples/images/data.hpp>
 #include <examples/images/options.hpp>
 
@@ -122,7 +123,9 @@ struct Imagenet : LatentData {
   }
 
   static vrfm::LatentFiles read(const std::filesystem::path& folder, vrfm::Split split) {
-    return vrfm::LatentFiles::open(folder, split);
+    auto files = vrfm::LatentFiles::open(folder, split);
+    end_clearly_if_cut(files, "vrfm_imagenet");
+    return files;
   }
 
   static vrfm::TransformerFlowOptions networks(const Settings& s, const std::vector<int>& shape,

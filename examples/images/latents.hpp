@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,31 +21,35 @@
 #include <examples/common/output_folder.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/autoencoder_file.hpp>
+#include <examples/images/feature_files.hpp>
 #include <examples/images/image_source.hpp>
+#include <examples/images/latent_encoder.hpp>
 #include <examples/images/options.hpp>
 
 namespace images {
-
-struct LatentsOptions {
-  std::string images, autoencoder, output, split = "train", kind = "mean";
-  bool flip = false, overwrite = false;
-  int batch = 4;
-  int per_file = 1'000;
-  std::uint32_t seed = 1;
-};
 
 inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
   CLI::App* command =
       add_command(app, "latents",
                   "Make latents of images by an autoencoder; goes on where an earlier "
                   "start was ended");
-  add_folder(
-      command, "--images", o.images,
-      "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
-      "classes are known, labels [n]; or a folder of folders of PNG files, one for each class "
-      "in the order of their names");
-  add_folder(command, "--autoencoder", o.autoencoder,
+  const auto add_source = [&](const char* name, std::string& value, const char* words) {
+    command->add_option(name, value, words)->default_str("");
+  };
+  add_source("--images", o.images,
+             "file .npz of the images arr_0 (uint8 [n, height, width, channels]) and, if their "
+             "classes are known, labels [n]; it may be larger than memory; or a folder of folders "
+             "of PNG or JPEG files, one for "
+             "each class in the order of their names");
+  add_source("--autoencoder", o.autoencoder,
              "weights of the autoencoder (safetensors, diffusers' names)");
+  add_source("--features", o.features,
+             "in place of images: folder of the folders *_features and *_labels, in which each "
+             "latent is a file 0.npy, 1.npy, ..., as fast-DiT writes them for DiT and SiT");
+  command
+      ->add_option("--features-scale", o.features_scale,
+                   "what the autoencoder's latents were multiplied by for --features")
+      ->check(positive_option());
   add_folder(command, "-o,--output", o.output, "folder of the folders train and test");
   add_overwrite(command, o.overwrite);
   command->add_option("--split", o.split, "train or test")->check(CLI::IsMember({"train", "test"}));
@@ -54,65 +59,34 @@ inline CLI::App* add_latents(CLI::App& app, LatentsOptions& o) {
                    "each step")
       ->check(CLI::IsMember({"mean", "sample", "moments"}));
   command->add_flag("--flip", o.flip, "also of each image with left and right exchanged");
+  command
+      ->add_option(
+          "--size", o.size,
+          "scale and crop pictures of any size to so many pixels a side, as ADM, DiT and SiT "
+          "do; 0: all are of one size and stay as they are")
+      ->check(count_or_none_option());
   command->add_option("--per-file", o.per_file, "images of a file")->check(count_option());
   command->add_option("--batch", o.batch, "images at a time")->check(count_option());
   command->add_option("--seed", o.seed, "seed of samples")->check(seed_option());
   return command;
 }
 
-/// Latents of part of the images as tensors [n, channels, height, width].
-class LatentEncoder {
- public:
-  LatentEncoder(const Autoencoder& autoencoder, const LatentsOptions& options)
-      : autoencoder_(autoencoder), options_(options) {}
-
-  /// Of `pixels` [n, height, width, channels], the images number first, first + 1, ...; mirrored if `flip`.
-  void encode(std::span<const std::uint8_t> pixels, std::size_t first, bool flip,
-              std::vector<float>& latents, std::vector<float>& deviations) const {
-    const auto each = static_cast<std::size_t>(autoencoder_.dimension());
-    const auto& o = autoencoder_.options();
-    const auto width = static_cast<std::size_t>(o.width),
-               channels = static_cast<std::size_t>(o.channels);
-    const std::size_t count = pixels.size() / each;
-    const Numbers x("images::x", count, each);
-    const auto host = Kokkos::create_mirror_view(x);
-    for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t d = 0; d < each; ++d) {
-        const std::size_t pixel = d / channels, column = pixel % width;
-        const std::size_t from =
-            flip ? (pixel - column + width - 1 - column) * channels + d % channels : d;
-        host(i, d) = vrfm::from_pixel<float>(pixels[i * each + from]);
-      }
-    }
-    Kokkos::deep_copy(x, host);
-    const auto moments = autoencoder_.moments(x, options_.batch);
-    const auto mean = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), moments.mean);
-    const auto deviation =
-        Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), moments.deviation);
-    const vrfm::RandomStream stream(options_.seed, vrfm::Purpose::posterior);
-    const std::size_t numbers = mean.extent(1),
-                      z_channels = static_cast<std::size_t>(o.latent_channels),
-                      z_pixels = numbers / z_channels;
-    std::vector<float> noise(numbers);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (options_.kind == "sample") {
-        stream.normal(first + i, flip ? 1 : 0, 0, static_cast<int>(numbers), noise.data());
-      }
-      for (std::size_t c = 0; c < z_channels; ++c) {
-        for (std::size_t p = 0; p < z_pixels; ++p) {
-          const std::size_t d = p * z_channels + c;
-          latents.push_back(mean(i, d) +
-                            (options_.kind == "sample" ? noise[d] * deviation(i, d) : 0.0f));
-          if (options_.kind == "moments") deviations.push_back(deviation(i, d));
-        }
-      }
-    }
+/// Throws std::invalid_argument for options that have no effect.
+inline void check_latents(const CLI::App& command, const LatentsOptions& o) {
+  const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
+  const bool features = given("--features");
+  vrfm::expect(features || (given("--images") && given("--autoencoder")),
+               "expected options --images and --autoencoder, or --features, got ",
+               given("--images")        ? "--images"
+               : given("--autoencoder") ? "--autoencoder"
+                                        : "none");
+  vrfm::expect(!features || !o.features.empty(), "option --features: expected a folder, got ''");
+  for (const char* name : {"--images", "--autoencoder", "--kind", "--flip", "--size", "--seed"}) {
+    refuse_unused(command, name, !features, "with --features, which are latents already");
   }
-
- private:
-  const Autoencoder& autoencoder_;
-  const LatentsOptions& options_;
-};
+  refuse_unused(command, "--features-scale", features, "without --features");
+  refuse_unused(command, "--seed", o.kind == "sample", "without --kind sample");
+}
 
 /// A hash of a file's bytes.
 inline std::string hash_of_file(const std::string& path) {
@@ -122,23 +96,66 @@ inline std::string hash_of_file(const std::string& path) {
   return print.digits();
 }
 
-/// Makes what is not there yet. Throws Stopped if a signal comes.
-inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
-  vrfm::expect(common::communicator().size() == 1, "the command latents runs on one rank");
-  const ImageSource images(options.images);
-  const auto& labels = images.labels();
-  const auto autoencoder = read_autoencoder(
-      options.autoencoder, vrfm::narrow<int>(images.height(), "the height of images"),
-      vrfm::narrow<int>(images.width(), "the width of images"), false);
-  const auto& o = autoencoder->options();
-  vrfm::expect(images.channels() == static_cast<std::size_t>(o.channels), options.images,
-               ": expected images of ", o.channels, " channels as ", options.autoencoder,
-               " takes, found ", images.channels());
+/// Images and the autoencoder that makes latents of them.
+class EncodedImages {
+ public:
+  explicit EncodedImages(const LatentsOptions& options)
+      : options_(options), images_(options.images, options.size) {
+    autoencoder_ = read_autoencoder(
+        options.autoencoder, vrfm::narrow<int>(images_.height(), "the height of images"),
+        vrfm::narrow<int>(images_.width(), "the width of images"), false);
+    const auto& o = autoencoder_->options();
+    vrfm::expect(images_.channels() == static_cast<std::size_t>(o.channels), options.images,
+                 ": expected images of ", o.channels, " channels as ", options.autoencoder,
+                 " takes, found ", images_.channels());
+  }
 
+  std::size_t count() const { return images_.count(); }
+  const std::vector<std::int64_t>& labels() const { return images_.labels(); }
+  /// Of a latent.
+  std::vector<std::size_t> shape() const {
+    const auto& o = autoencoder_->options();
+    return {static_cast<std::size_t>(o.latent_channels),
+            static_cast<std::size_t>(o.latent_height()),
+            static_cast<std::size_t>(o.latent_width())};
+  }
+  vrfm::Metadata metadata() const {
+    vrfm::Metadata values{{vrfm::LatentFiles::scale_key, to_text(autoencoder_->options().scale)},
+                          {"kind", options_.kind},
+                          {"autoencoder", hash_of_file(options_.autoencoder)}};
+    if (options_.kind == "sample") values["seed"] = std::to_string(options_.seed);
+    if (options_.flip) values["flip"] = "true";
+    return values;
+  }
+
+  /// The next images, number first, first + 1, ...: their bytes to `print`, and their latents behind `rows`, if these
+  /// are wanted.
+  void next(std::size_t first, std::size_t count, Fingerprint& print, LatentRows* rows) {
+    const auto pixels = images_.next(count);
+    print.add(pixels.data(), pixels.size());
+    if (rows == nullptr) return;
+    const LatentEncoder encoder(*autoencoder_, options_);
+    encoder.encode(pixels, first, false, rows->latents, rows->deviations);
+    if (options_.flip) {
+      encoder.encode(pixels, first, true, rows->flipped, rows->flipped_deviations);
+    }
+  }
+
+ private:
+  const LatentsOptions& options_;
+  ImageSource images_;
+  std::shared_ptr<const Autoencoder> autoencoder_;
+};
+
+/// Makes the files that are not there yet of what a source has next, a batch at a time. Throws Stopped if a signal
+/// comes.
+template <class Source>
+void write_latents(const LatentsOptions& options, Source& source, const vrfm::StopSignal& stop) {
   OutputFolder output(options.output);
   output.add(options.split);
-  const std::size_t files = (images.count() + static_cast<std::size_t>(options.per_file) - 1) /
-                            static_cast<std::size_t>(options.per_file);
+  const auto per_file = static_cast<std::size_t>(options.per_file),
+             batch = static_cast<std::size_t>(options.batch);
+  const std::size_t total = source.count(), files = (total + per_file - 1) / per_file;
   for (const auto& file : output.files(options.split, {".safetensors"})) {
     const bool own = file.filename().string().starts_with("latents-");
     if (own && options.overwrite) {
@@ -152,46 +169,27 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
                  " of these images; --overwrite removes those of another start, or choose another "
                  "folder");
   }
-  vrfm::Metadata settings{{vrfm::LatentFiles::scale_key, to_text(o.scale)},
-                          {"kind", options.kind},
-                          {vrfm::LatentFiles::files_key, std::to_string(files)},
-                          {"autoencoder", hash_of_file(options.autoencoder)}};
-  if (options.kind == "sample") settings["seed"] = std::to_string(options.seed);
-  if (options.flip) settings["flip"] = "true";
-
-  const LatentEncoder encoder(*autoencoder, options);
-  const std::size_t each = images.height() * images.width() * images.channels(),
-                    per_file = static_cast<std::size_t>(options.per_file), total = images.count();
+  auto metadata = source.metadata();
+  metadata[vrfm::LatentFiles::files_key] = std::to_string(files);
+  const auto& labels = source.labels();
   const Kokkos::Timer timer;
   std::size_t made = 0;
   for (std::size_t first = 0, file = 0; first < total; first += per_file, ++file) {
     const std::size_t count = std::min(per_file, total - first);
     const auto path = output / options.split / vrfm::LatentFiles::name_of(file);
-    const auto read = images.pixels(first, count);
-    const std::span pixels(read);
+    const bool there = std::filesystem::exists(path);
+    LatentRows rows;
     Fingerprint print;
-    print.add(pixels.data(), pixels.size());
-    if (!labels.empty()) print.add(&labels[first], count * sizeof(std::int64_t));
-    settings["images"] = print.text(count);
-    if (std::filesystem::exists(path)) {
-      const auto found = vrfm::SafetensorsFile::map(path).metadata();
-      vrfm::expect(found == settings, path.string(),
-                   ": expected latents of these images, autoencoder and options, found others; "
-                   "--overwrite replaces them, or choose another folder");
-      continue;
-    }
-    std::vector<float> latents, flipped, deviations, flipped_deviations;
-    const auto step = static_cast<std::size_t>(options.batch);
-    for (std::size_t done = 0; done < count; done += step) {
+    for (std::size_t done = 0; done < count;) {
       common::end_if_stopped(stop,
                              "stopped; the same command" +
                                  std::string(options.overwrite ? " without --overwrite" : "") +
                                  " goes on behind " + std::to_string(file) + " files");
-      const auto these = pixels.subspan(done * each, std::min(step, count - done) * each);
-      encoder.encode(these, first + done, false, latents, deviations);
-      if (options.flip) encoder.encode(these, first + done, true, flipped, flipped_deviations);
-      made += these.size() / each;
-      const std::size_t at = first + done + these.size() / each;
+      const std::size_t these = std::min(batch, count - done), at = first + done + these;
+      source.next(first + done, these, print, there ? nullptr : &rows);
+      done += these;
+      if (there) continue;
+      made += these;
       if (isatty(STDERR_FILENO) != 0 || at == first + count) {
         std::fprintf(stderr, "%s%zu/%zu images, %.0f s left%s",
                      isatty(STDERR_FILENO) != 0 ? "\r" : "", at, total,
@@ -199,23 +197,42 @@ inline void latents_command(const LatentsOptions& options, const vrfm::StopSigna
                      at < total && isatty(STDERR_FILENO) != 0 ? " " : "\n");
       }
     }
-    const std::vector<std::size_t> shape{count, static_cast<std::size_t>(o.latent_channels),
-                                         static_cast<std::size_t>(o.latent_height()),
-                                         static_cast<std::size_t>(o.latent_width())};
-    std::vector<vrfm::Tensor> tensors{vrfm::make_tensor("latents", shape, latents)};
+    if (!labels.empty()) print.add(&labels[first], count * sizeof(std::int64_t));
+    metadata["images"] = print.text(count);
+    if (there) {
+      const auto found = vrfm::SafetensorsFile::map(path).metadata();
+      vrfm::expect(found == metadata, path.string(),
+                   ": expected latents of these images, autoencoder and options, found others; "
+                   "--overwrite replaces them, or choose another folder");
+      continue;
+    }
+    auto shape = source.shape();
+    shape.insert(shape.begin(), count);
+    std::vector<vrfm::Tensor> tensors{vrfm::make_tensor("latents", shape, rows.latents)};
     const auto add = [&](const char* name, const std::vector<float>& values) {
       if (!values.empty()) tensors.push_back(vrfm::make_tensor(name, shape, values));
     };
-    add("latents_flip", flipped);
-    add("deviations", deviations);
-    add("deviations_flip", flipped_deviations);
+    add("latents_flip", rows.flipped);
+    add("deviations", rows.deviations);
+    add("deviations_flip", rows.flipped_deviations);
     if (!labels.empty()) {
       tensors.push_back(
           vrfm::make_tensor("labels", {count}, std::span(labels).subspan(first, count)));
     }
-    vrfm::write_safetensors(path, tensors, settings);
+    vrfm::write_safetensors(path, tensors, metadata);
   }
   std::printf("%s\n", (output / options.split).c_str());
+}
+
+inline void latents_command(const LatentsOptions& options, const vrfm::StopSignal& stop) {
+  vrfm::expect(common::communicator().size() == 1, "the command latents runs on one rank");
+  if (options.features.empty()) {
+    EncodedImages images(options);
+    write_latents(options, images, stop);
+  } else {
+    FeatureFiles features(options);
+    write_latents(options, features, stop);
+  }
 }
 
 }  // namespace images

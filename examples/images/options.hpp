@@ -67,6 +67,7 @@ struct EvaluateOptions {
   // Of flows with classes:
   int samples = 500;
   int neighbours = 5;
+  double latent_factor = 1;  ///< for weights that carry no settings
   SamplingOptions sampling = {};
 };
 

@@ -99,11 +99,53 @@ class Painter {
     return options_.classes.empty() ? -1 : options_.classes[i % options_.classes.size()];
   }
 
-  /// Independent images. `progress` is told how many are done, here or on ranks like this one.
-  Picture draw(int count, std::uint32_t seed, const std::function<void(int)>& progress = {}) const {
+  /// Independent images. The root calls `between` behind some of them.
+  Picture draw(int count, std::uint32_t seed, const std::function<void()>& between = {}) const {
     Picture picture = empty();
-    numbers(count, seed, progress, [&](const Numbers& x) { develop(x, picture); });
-    return gathered(picture);
+    if (common::is_root()) picture.shape[0] = static_cast<std::size_t>(count);
+    picture.pixels.resize(picture.shape[0] * each());
+    pieces(count, seed, [&](int, std::size_t first, std::span<const std::uint8_t> pixels) {
+      std::copy(pixels.begin(), pixels.end(), &picture.pixels[first * each()]);
+      if (between) between();
+    });
+    return picture;
+  }
+
+  /// Independent images piece by piece, of each rank at most a batch at a time: on the root to use(rank, first, pixels),
+  /// the images number first, ... of a rank's share.
+  template <class Use>
+  void pieces(int count, std::uint32_t seed, const Use& use) const {
+    const auto all = static_cast<std::size_t>(count),
+               batch = static_cast<std::size_t>(options_.batch);
+    const int ranks = common::communicator().size();
+    const auto part = [&](int rank, std::size_t done) {  // of a rank's share, behind what is done
+      const vrfm::Share share = vrfm::share_of(all, rank, ranks);
+      const std::size_t begin = std::min<std::size_t>(done, share.count);
+      return vrfm::Share{share.first + begin, std::min<std::size_t>(batch, share.count - begin)};
+    };
+    for (std::size_t done = 0; part(0, done).count > 0; done += batch) {  // rank 0 has most
+      const vrfm::Share own = part(common::communicator().rank(), done);
+      std::vector<std::uint8_t> mine;
+      if (own.count > 0) mine = developer_.pixels(drawn(own, seed));
+      const auto gathered =
+          vrfm::gather(common::communicator(), std::span<const std::uint8_t>(mine));
+      std::span<const std::uint8_t> left(gathered);
+      for (int rank = 0; rank < ranks && !left.empty(); ++rank) {
+        const vrfm::Share share = part(rank, done);
+        if (share.count == 0) continue;
+        use(rank, share.first, left.first(share.count * each()));
+        left = left.subspan(share.count * each());
+      }
+    }
+  }
+
+  /// A picture without images yet.
+  Picture empty() const {
+    Picture picture{{0}, {}, developer_.scale};
+    for (const int extent : developer_.shape) {
+      picture.shape.push_back(static_cast<std::size_t>(extent));
+    }
+    return picture;
   }
 
   /// The number of the first of this rank's share of `count` images.
@@ -111,18 +153,11 @@ class Painter {
 
   /// The numbers of independent images of this rank's share, some at a time, to use(x).
   template <class Use>
-  void numbers(int count, std::uint32_t seed, const std::function<void(int)>& progress,
-               const Use& use) const {
+  void numbers(int count, std::uint32_t seed, const Use& use) const {
     const vrfm::Share share = share_of(static_cast<std::size_t>(count));
     const auto batch = static_cast<std::size_t>(options_.batch);
-    for (std::size_t done = 0; done < share.count;) {
-      const std::size_t these = std::min(batch, share.count - done);
-      const Numbers x = noise(these, seed, share.first + done);
-      integrate(x, {}, seed, share.first + done);
-      use(x);
-      done += these;
-      if (progress)
-        progress(static_cast<int>(done * static_cast<std::size_t>(count) / share.count));
+    for (std::size_t done = 0; done < share.count; done += batch) {
+      use(drawn({share.first + done, std::min<std::size_t>(batch, share.count - done)}, seed));
     }
   }
 
@@ -167,6 +202,20 @@ class Painter {
   }
 
  private:
+  /// Values of an image.
+  std::size_t each() const {
+    std::size_t product = 1;
+    for (const int extent : developer_.shape) product *= static_cast<std::size_t>(extent);
+    return product;
+  }
+
+  /// The numbers of these images.
+  Numbers drawn(const vrfm::Share& images, std::uint32_t seed) const {
+    const Numbers x = noise(images.count, seed, images.first);
+    integrate(x, {}, seed, images.first);
+    return x;
+  }
+
   /// x0 of the images number first, first + 1, ...
   Numbers noise(std::size_t count, std::uint32_t seed, std::size_t first) const {
     return vrfm::draw_all(flow_.exec(), source_, static_cast<std::int64_t>(count), seed,
@@ -235,14 +284,6 @@ class Painter {
     mine.pixels = vrfm::gather(common::communicator(), std::span<const std::uint8_t>(mine.pixels));
     mine.shape[0] = mine.pixels.size() / (mine.shape[1] * mine.shape[2] * mine.shape[3]);
     return mine;
-  }
-
-  Picture empty() const {
-    Picture picture{{0}, {}, developer_.scale};
-    for (const int extent : developer_.shape) {
-      picture.shape.push_back(static_cast<std::size_t>(extent));
-    }
-    return picture;
   }
 
   FlowType flow_;

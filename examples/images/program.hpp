@@ -157,6 +157,13 @@ int program(int argc, char** argv) {
       ->check(count_option())
       ->default_str(to_text(sample.image))
       ->group(others);
+  if constexpr (Set::has_classes) {
+    evaluating
+        ->add_option("--latent-factor", evaluate.latent_factor,
+                     "what the files' latents are multiplied by for these weights")
+        ->check(positive_option())
+        ->group(others);
+  }
   typename Set::Settings settings;
   std::optional<GivenNetworks<Set>> sampled;
   std::optional<typename Set::Settings> evaluated;
@@ -164,6 +171,9 @@ int program(int argc, char** argv) {
   return program.main(
       app,
       [&] {
+        if constexpr (Set::has_classes) {
+          if (encoding->parsed()) check_latents(*encoding, latents);
+        }
         if (training->parsed()) {
           settings = options.settings(train.resume ? settings_of_run(train.output)
                                                    : std::optional<vrfm::Settings>());
@@ -176,6 +186,11 @@ int program(int argc, char** argv) {
         if (sampling->parsed()) {
           check_sampling(*sampling, sample.sampling);
           refuse_unused(*sampling, "--image", given("--recipe"), "without --recipe");
+          if constexpr (Set::has_classes) {
+            vrfm::expect(!given("--decoder") || !sample.decoder.empty(),
+                         "option --decoder: expected the file of an autoencoder's weights, got ''; "
+                         "without the option pictures show three channels of the latents");
+          }
           if (to_sample.recipe_given()) sampled = {to_sample.settings(), sample.image};
         }
         if (evaluating->parsed()) {
@@ -187,6 +202,11 @@ int program(int argc, char** argv) {
             }
           }
           if (to_evaluate.recipe_given()) evaluated = to_evaluate.settings();
+          if constexpr (Set::has_classes) {
+            refuse_unused(*evaluating, "--latent-factor", evaluated.has_value(),
+                          "without --recipe");
+            if (evaluated) evaluated->latent_factor = evaluate.latent_factor;
+          }
         }
       },
       [&] {

@@ -140,7 +140,7 @@ class RunReport {
     // Within a picture a rank alone cannot end.
     const bool alone = common::communicator().size() == 1;
     add("final", "Samples", "Drawn with " + solver + average_note(steps),
-        painter.draw(options_.count, picture_seed, [this, alone](int) {
+        painter.draw(options_.count, picture_seed, [this, alone] {
           if (alone) common::end_if_stopped(stop_, stopped_message);
         }));
     for (int k = 0; settings_.latent > 0 && k < 2; ++k) {

@@ -4,11 +4,16 @@
 // pictures of what z means. All ranks draw; the root writes.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include <vrfm/io/npz.hpp>
+#include <vrfm/io/npz_parts.hpp>
 
 #include <examples/common/output_folder.hpp>
 #include <examples/images/flows.hpp>
@@ -50,15 +55,40 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   const Painter<FlowOf<Set>> painter(loaded.flow, developer, options.sampling);
   painter.check();
   const Kokkos::Timer timer;
-  const auto samples = painter.draw(options.count, options.seed, [&, tenth = 0](int done) mutable {
-    if (!common::is_root() || (done < options.count && 10 * done / options.count == tenth)) return;
-    tenth = 10 * done / options.count;
-    const double left = timer.seconds() * (options.count - done) / done;
-    std::fprintf(stderr, "%d/%d images, %.0f s left\n", done, options.count, left);
-  });
+  // samples.npz may be larger than memory: of its images those that samples.png shows are kept.
+  Picture samples = painter.empty();
+  const auto all = static_cast<std::size_t>(options.count), shown = std::min<std::size_t>(all, 100);
+  auto shape = samples.shape;
+  shape[0] = all;
+  samples.shape[0] = shown;
+  const std::size_t each = shape[1] * shape[2] * shape[3];
+  std::optional<vrfm::NpzParts<std::uint8_t>> file;
   if (common::is_root()) {
-    vrfm::write_npz(output / "samples.npz",
-                    std::vector{vrfm::make_tensor("arr_0", samples.shape, samples.pixels)});
+    std::vector<std::size_t> sizes;
+    const int ranks = common::communicator().size();
+    for (int rank = 0; rank < ranks; ++rank) {
+      sizes.push_back(vrfm::share_of(all, rank, ranks).count * each);
+    }
+    file.emplace(output / "samples.npz", "arr_0", shape, sizes);
+    samples.pixels.resize(shown * each);
+  }
+  std::size_t done = 0, tenth = 0;
+  painter.pieces(options.count, options.seed, [&](int rank, std::size_t first, auto pixels) {
+    file->write(static_cast<std::size_t>(rank), pixels);
+    const std::size_t count = pixels.size() / each;
+    if (first < shown) {
+      const auto kept = pixels.first(std::min(count, shown - first) * each);
+      std::copy(kept.begin(), kept.end(), &samples.pixels[first * each]);
+    }
+    done += count;
+    if (done < all && 10 * done / all == tenth) return;
+    tenth = 10 * done / all;
+    const double left =
+        timer.seconds() * static_cast<double>(all - done) / static_cast<double>(done);
+    std::fprintf(stderr, "%zu/%zu images, %.0f s left\n", done, all, left);
+  });
+  if (file) {
+    file->commit();
     std::printf("%s\n", (output / "samples.npz").c_str());
   }
   std::size_t columns = 0;  // one for each class, if that is no long row

@@ -355,6 +355,15 @@ TEST_CASE("npy: a file cut anywhere or with a byte added is refused", "[io]") {
   CHECK(thrown<std::runtime_error>([&] { parse(text + "x"); }) != "(nothing thrown)");
 }
 
+TEST_CASE("npy: integers of any size are read as one", "[io]") {
+  CHECK(vrfm::read_npy_integers(golden("io_u1.npy")).values ==
+        std::vector<std::int64_t>{0, 127, 255});
+  CHECK(vrfm::read_npy_integers(golden("io_i4.npy")).values == std::vector<std::int64_t>{-1, 0, 1});
+  CHECK(vrfm::read_npy_integers(golden("io_i8.npy")).values.size() == 1);
+  CHECK(has_all(thrown<std::runtime_error>([] { vrfm::read_npy_integers(golden("io_f4.npy")); }),
+                {"io_f4.npy: expected values of type '|u1', '<i4' or '<i8', found '<f4'"}));
+}
+
 TEST_CASE("npy: what cannot be written leaves the earlier file untouched", "[io]") {
   const TemporaryFolder folder;
   spill(folder / "a.npy", "earlier");

@@ -23,6 +23,7 @@
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/io/npz.hpp>
+#include <vrfm/io/npz_parts.hpp>
 
 // GCC says it by macros, Clang by features.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -406,4 +407,106 @@ TEST_CASE("npz: what cannot be written leaves the earlier file untouched", "[io]
   CHECK(has_all(error({vrfm::make_tensor("a", {3}, values)}), {"expected 12 bytes", "found 8"}));
   CHECK(slurp(folder / "a.npz") == "earlier");
   CHECK(folder.names() == Names{"a.npz"});
+}
+
+TEST_CASE("npz: an array comes piece by piece", "[io]") {
+  const Arrays expected;
+  for (const char* name : {"io_stored.npz", "io_deflated.npz"}) {
+    CAPTURE(name);
+    vrfm::NpzFile archive(golden(name));
+    auto pieces = archive.pieces<double>("sigma");
+    CHECK(pieces.shape() == Shape{16, 16});
+    std::vector<double> values(256);
+    for (std::size_t done = 0; done < 256; done += 10) {
+      CHECK(pieces.left() == 256 - done);
+      pieces.read(std::span(values).subspan(done, std::min<std::size_t>(10, 256 - done)));
+    }
+    CHECK(values == expected.sigma);
+    CHECK(has_all(thrown<std::invalid_argument>([&] { pieces.read(std::span(values).first(1)); }),
+                  {"'sigma.npy': expected to be asked for at most 0 values more, found 1"}));
+    CHECK(archive.pieces<float>("mu").left() == 2);
+    CHECK(archive.pieces<double>("empty").left() == 0);
+    CHECK(has_all(thrown<std::runtime_error>([&] { archive.pieces<float>("sigma"); }),
+                  {"'sigma.npy': expected values of type '<f4', found '<f8'"}));
+  }
+
+  // Another order of indices would need all values at once.
+  std::string turned = encoded(expected.tensors());
+  turned.replace(turned.find("False", turned.find("sigma.npy")), 5, "True ");
+  CHECK(has_all(thrown<std::runtime_error>(
+                    [&] { vrfm::NpzBytes(bytes_of(turned), "in.npz").pieces<double>("sigma"); }),
+                {"'sigma.npy': expected the last index to be the fastest, found the first"}));
+
+  // The last piece tells that a value is another, and the directory at the end that the file is cut.
+  const std::string good = encoded(expected.tensors());
+  const auto damaged =
+      patched(good, static_cast<std::ptrdiff_t>(good.find("sigma.npy") + 300), "\x01");
+  vrfm::NpzBytes archive(bytes_of(damaged), "in.npz");
+  auto pieces = archive.pieces<double>("sigma");
+  std::vector<double> values(255);
+  pieces.read(values);
+  CHECK(has_all(thrown<std::runtime_error>([&] { pieces.read(std::span(values).first(1)); }),
+                {"'sigma.npy': zip: expected data with the directory's checksum, found others"}));
+  CHECK(
+      has_all(thrown<std::runtime_error>([&] {
+                vrfm::NpzBytes(bytes_of(std::string_view(good).substr(0, 900)), "cut.npz");
+              }),
+              {"cut.npz: zip: expected the end record of a zip archive at its end", "truncated"}));
+}
+
+TEST_CASE("npz: parts that grow beside each other make the file of write_npz", "[io]") {
+  const TemporaryFolder folder;
+  const Arrays arrays;
+  vrfm::write_npz(folder / "whole.npz",
+                  std::vector{vrfm::make_tensor("sigma", {16, 16}, arrays.sigma)});
+  const std::span values(arrays.sigma);
+  {
+    vrfm::NpzParts<double> parts(folder / "parts.npz", "sigma", {16, 16},
+                                 std::vector<std::size_t>{100, 0, 156});
+    parts.write(2, values.subspan(100, 50));
+    parts.write(0, values.first(99));
+    parts.write(2, values.subspan(150));
+    CHECK(has_all(thrown<std::invalid_argument>([&] { parts.write(0, values.first(2)); }),
+                  {"npz: expected at most 1 values more of part 0, found 2"}));
+    CHECK(has_all(thrown<std::invalid_argument>([&] { parts.commit(); }),
+                  {"npz: expected all values of part 0 to be written, found 99 of 100"}));
+    CHECK_FALSE(std::filesystem::exists(folder / "parts.npz"));
+    parts.write(0, values.subspan(99, 1));
+  }
+  CHECK(folder.names() == Names{"whole.npz"});
+  vrfm::NpzParts<double> parts(folder / "parts.npz", "sigma", {16, 16},
+                               std::vector<std::size_t>{100, 0, 156});
+  parts.write(0, values.first(100));
+  parts.write(2, values.subspan(100));
+  parts.commit();
+  CHECK(slurp(folder / "parts.npz") == slurp(folder / "whole.npz"));
+  CHECK(
+      has_all(thrown<std::invalid_argument>([&] {
+                vrfm::NpzParts<double>(folder / "a.npz", "a", {3}, std::vector<std::size_t>{1, 1});
+              }),
+              {"npz: array 'a': expected parts that fill [3], found parts of 2 values"}));
+}
+
+TEST_CASE("npz: what is larger than memory is written and read", "[io]") {
+  const TemporaryFolder folder;
+  constexpr std::size_t piece = std::size_t{1} << 20, count = 48;
+  std::vector<std::uint8_t> values(piece);
+  const LessMemory limit(16 * piece);
+  vrfm::NpzParts<std::uint8_t> file(folder / "large.npz", "arr_0", {count, piece},
+                                    std::vector{count * piece});
+  for (std::size_t k = 0; k < count; ++k) {
+    std::fill(values.begin(), values.end(), static_cast<std::uint8_t>(k));
+    file.write(0, values);
+  }
+  file.commit();
+  vrfm::NpzFile archive(folder / "large.npz");
+  auto pieces = archive.pieces<std::uint8_t>("arr_0");
+  for (std::size_t k = 0; k < count; ++k) {
+    pieces.read(values);
+    CHECK(
+        std::all_of(values.begin(), values.end(), [k](std::uint8_t value) { return value == k; }));
+  }
+  CHECK(pieces.left() == 0);
+  if (limit)
+    CHECK_THROWS_AS(archive.read<std::uint8_t>("arr_0"), std::bad_alloc);  // that the limit is one
 }

@@ -74,6 +74,33 @@ run losses evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" 
 grep -q "classes recognised in 6 samples" "$dir/err" "$dir/out" || fail "no classes recognised"
 [ -s "$dir/losses/report.html" ] || fail "no report of losses"
 
+# Weights of others, for which the latents have to be multiplied.
+LC_ALL=C sed 's/"set":/"sat":/' "$dir/one/weights.safetensors" >"$dir/others.safetensors"
+for factor in 1 0.5; do
+  # shellcheck disable=SC2086
+  run others_$factor evaluate --load "$dir/others.safetensors" --data "$dir/latents" $networks --count 5 --times 1 \
+    --samples 0 --latent-factor $factor
+done
+cmp -s "$dir/others_1/metrics.json" "$dir/others_0.5/metrics.json" && fail "evaluate --latent-factor has no effect"
+
+# A file of latents that is cut while it is read.
+mkdir -p "$dir/cut/train"
+cp "$dir/latents/train/latents-00000.safetensors" "$dir/cut/train/"
+# shellcheck disable=SC2086
+"$program" train $networks --data "$dir/cut" --batch 6 --micro-batch 4 --iterations 100000 --checkpoint-every 1 \
+  --sample-every 0 --output "$dir/of_cut" >"$dir/out" 2>"$dir/err" &
+training=$!
+tries=0
+until ls "$dir/of_cut/checkpoints/"*.safetensors >/dev/null 2>&1 || [ $tries -gt 300 ]; do
+  tries=$((tries + 1))
+  sleep 0.1
+done
+truncate -s 3000 "$dir/cut/train/latents-00000.safetensors"
+wait $training
+[ $? -eq 1 ] || fail "no status 1 of a training whose latents were cut"
+grep -q "cut/train/latents-00000.safetensors: expected a file of latents that stays as it is" "$dir/err" ||
+  fail "no clear error of latents that were cut: $(cat "$dir/err")"
+
 # Latents of images; files that are there are kept.
 make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencoder.safetensors --per-file 25 --batch 7"
 # shellcheck disable=SC2086
@@ -97,13 +124,70 @@ make="latents --images $dir/images/train.npz --autoencoder $dir/images/autoencod
     --steps 1 --samples 2
 }
 
-# A folder of PNG files for each class.
+# A folder of PNG files for each class, and one of PNG and JPEG files whatever their names say.
+pictures="$(dirname "$0")/../golden/pictures"
+vae="--autoencoder $dir/images/autoencoder.safetensors"
 mkdir -p "$dir/png/a" "$dir/png/b"
 for file in a/1 a/2 b/1; do cp "$dir/images/preview.png" "$dir/png/$file.png"; done
-run of_png latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
+# shellcheck disable=SC2086
+run of_png latents --images "$dir/png" $vae
 [ -s "$dir/of_png/train/latents-00000.safetensors" ] || fail "no latents of PNG files"
+mkdir -p "$dir/jpg/a" "$dir/jpg/b"
+cp "$pictures/colour.jpg" "$dir/jpg/a/1.JPEG"
+cp "$pictures/progressive.jpg" "$dir/jpg/a/2.png"
+head -c 600 "$pictures/grey.jpg" >"$dir/jpg/b/1.jpg"
+# shellcheck disable=SC2086
+if "$program" latents --images "$dir/jpg" $vae --output "$dir/of_jpg" 2>&1 | grep -q "built without libjpeg"; then
+  echo "skipped: JPEG files, of which this program has no reader"
+else
+  # What was made before a file that is cut stays, and is gone on from.
+  refused "b/1.jpg: expected a whole JPEG, but libjpeg says: Premature end" \
+    "$program" latents --images "$dir/jpg" $vae --per-file 1 --output "$dir/of_jpg"
+  [ -s "$dir/of_jpg/train/latents-00001.safetensors" ] || fail "a damaged file loses the latents of others"
+  cp "$pictures/cmyk.jpg" "$dir/jpg/b/1.jpg"
+  refused "b/1.jpg: expected a JPEG of grey or of red, green and blue, found one of cyan" \
+    "$program" latents --images "$dir/jpg" $vae --per-file 1 --output "$dir/of_jpg"
+  cp "$pictures/grey.jpg" "$dir/jpg/b/1.jpg"
+  run of_jpg latents --images "$dir/jpg" $vae --per-file 1
+  [ -s "$dir/of_jpg/train/latents-00002.safetensors" ] || fail "no latents of JPEG files"
+fi
+# Pictures of any size become those of one; an archive is read piece by piece, also what `sample` wrote.
+mkdir -p "$dir/any/a"
+cp "$dir/images/preview.png" "$dir/one/samples/final.png" "$dir/any/a"
+# shellcheck disable=SC2086
+{
+  run of_any latents --images "$dir/any" $vae --size 16
+  grep -qaF '"shape":[2,4,8,8]' "$dir/of_any/train/latents-00000.safetensors" || fail "--size has no effect"
+  run of_samples latents --images "$dir/decoded/samples.npz" $vae --size 16 --per-file 4 --batch 3
+  grep -qaF '"shape":[3,4,8,8]' "$dir/of_samples/train/latents-00001.safetensors" || fail "no latents of samples"
+}
+
+# Feature files, a latent each: the last bytes of the stand-in's file are 60 of 4 x 16 x 16 floats.
+npy() { # type, shape; the values come in
+  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '$1', 'fortran_order': False, 'shape': $2, }"
+  cat
+}
+features="$dir/features/imagenet256_features"
+labels="$dir/features/imagenet256_labels"
+mkdir -p "$features" "$labels"
+tail -c $((60 * 4096)) "$dir/latents/train/latents-00000.safetensors" >"$dir/numbers"
+for k in 0 1 2 3 4 5 6 7 8 9 10; do
+  shape="(1, 4, 16, 16)"
+  [ $k -eq 3 ] && shape="(4, 16, 16)"
+  tail -c +$((k * 4096 + 1)) "$dir/numbers" | head -c 4096 | npy '<f4' "$shape" >"$features/$k.npy"
+  printf "\\00$((k % 8))\\0\\0\\0\\0\\0\\0\\0" | npy '<i8' "(1,)" >"$labels/$k.npy"
+done
+printf '\011\0\0\0\0\0\0\0' | npy '<i8' "()" >"$labels/10.npy"
+run of_features latents --features "$dir/features" --per-file 8
+tail -c $((3 * 4096)) "$dir/of_features/train/latents-00001.safetensors" >"$dir/last"
+head -c $((11 * 4096)) "$dir/numbers" | tail -c $((3 * 4096)) | cmp -s - "$dir/last" || fail "other latents of features"
+grep -qaF '"latent_scale":"0.18215"' "$dir/of_features/train/latents-00001.safetensors" || fail "no scale of features"
+# shellcheck disable=SC2086
+run on_features train --data "$dir/of_features" $networks --batch 4 --iterations 1 --steps 1 --samples 2
 
 # What is wrong.
+cp -r "$dir/features" "$dir/bad_features"
+printf '\0\0\0\0' | npy '<f4' "(1,)" >"$dir/bad_features/imagenet256_features/10.npy"
 mkdir "$dir/mixed"
 cp -r "$dir/latents/test" "$dir/mixed/test"
 cp -r "$dir/of_png/train" "$dir/mixed/train"
@@ -141,7 +225,27 @@ wrong() { # words, then options
     --autoencoder "$dir/images/autoencoder.safetensors"
   cp "$dir/one/samples/final.png" "$dir/png/b/2.png"
   wrong "b/2.png: expected " latents --images "$dir/png" --autoencoder "$dir/images/autoencoder.safetensors"
-  wrong "found no file */*.png" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
+  wrong "expected options --images and --autoencoder, or --features, got --images" latents --images "$dir/any"
+  wrong "option --size has no effect with --features" latents --features "$dir/features" --size 16
+  wrong "option --features-scale has no effect without --features" $make --features-scale 1
+  wrong "expected a folder *_features of files 0.npy, 1.npy, ..., found none" latents --features "$dir/any"
+  wrong "imagenet256_features/10.npy: expected a latent [1, channels, height, width] or [channels, height, width], found [1]" \
+    latents --features "$dir/bad_features"
+  rm "$labels/7.npy"
+  wrong "imagenet256_labels/7.npy: cannot read" latents --features "$dir/features"
+  wrong "option --seed has no effect without --kind sample" $make --seed 3
+  wrong "option --decoder: expected the file of an autoencoder's weights, got ''" $draw --decoder ""
+  wrong "option --latent-factor has no effect without --recipe" \
+    evaluate --load "$dir/one/weights.safetensors" --data "$dir/latents" --latent-factor 2
+  wrong "; --size brings pictures of any size to one" latents --images "$dir/any" $vae
+  head -c 9000 "$dir/images/train.npz" >"$dir/cut.npz"
+  wrong "cut.npz: zip: expected the end record of a zip archive at its end, found none: truncated" \
+    latents --images "$dir/cut.npz" $vae
+  cp "$dir/images/train.npz" "$dir/damaged.npz"
+  printf 'damaged' | dd of="$dir/damaged.npz" bs=1 seek=5000 conv=notrunc 2>/dev/null
+  wrong "damaged.npz: 'arr_0.npy': zip: expected data with the directory's checksum, found others" \
+    latents --images "$dir/damaged.npz" $vae
+  wrong "found no file */*.png, .jpg or .jpeg" latents --images "$dir/one/figures" --autoencoder "$dir/images/autoencoder.safetensors"
   head -c 3000 "$dir/latents/train/latents-00000.safetensors" >"$dir/latents/train/latents-00001.safetensors"
   wrong "latents-00001.safetensors" train $tiny
   mkdir -p "$dir/large/test"

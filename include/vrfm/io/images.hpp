@@ -19,4 +19,10 @@ struct Images {
   std::vector<std::uint8_t> labels;  ///< [count], or empty
 };
 
+/// One image of 8-bit red, green and blue: [height][width][3].
+struct RgbImage {
+  std::size_t width = 0, height = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
 }  // namespace vrfm

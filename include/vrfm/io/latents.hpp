@@ -82,6 +82,8 @@ class LatentFiles {
   bool flipped() const { return !shards_.front().latents_flip.empty(); }
   const std::vector<LatentShard>& shards() const { return shards_; }
   const std::string& name() const { return files_.front().name(); }
+  /// Whose tensors these are, in the order of shards().
+  const std::vector<SafetensorsFile>& files() const { return files_; }
   /// That the files say; nothing if they do not.
   std::optional<double> scale() const { return scale_; }
 

@@ -121,37 +121,50 @@ std::vector<T> row_major(std::span<const std::size_t> shape, std::vector<T> valu
   return result;
 }
 
+/// Fills `out` with the next values behind a header, in the order of the file; convert() takes their type.
+template <FileValue T, class Input>
+void read_npy_values(Input& input, const NpyHeader& header, std::span<T> out) {
+  const std::size_t size = row(header.dtype).bits / 8;
+  if (header.dtype == dtype_of<T>()) {
+    const auto all = std::as_writable_bytes(out);
+    input.read(all);
+    if (header.big_endian) swap_bytes(all, size);
+    return;
+  }
+  std::vector<std::byte> buffer(65'536);
+  for (std::size_t done = 0; done < out.size();) {
+    const std::size_t count = (std::min)(out.size() - done, buffer.size() / size);
+    const auto piece = std::span(buffer).first(count * size);
+    input.read(piece);
+    if (header.big_endian) swap_bytes(piece, size);
+    convert(header.dtype, piece, out.data() + done);
+    done += count;
+  }
+}
+
 /// The `bytes` of values behind a header, whose type convert() takes.
 template <FileValue T, class Input>
 NpyArray<T> load_npy_values(Input& input, NpyHeader header, std::size_t bytes) {
-  const std::size_t size = row(header.dtype).bits / 8;
-  auto values = allocate_values<T>(input.name(), bytes / size);
-  if (header.dtype == dtype_of<T>()) {
-    const auto all = std::as_writable_bytes(std::span(values));
-    input.read(all);
-    if (header.big_endian) swap_bytes(all, size);
-  } else {
-    std::vector<std::byte> buffer(65'536);
-    for (std::size_t done = 0; done < values.size();) {
-      const std::size_t count = (std::min)(values.size() - done, buffer.size() / size);
-      const auto piece = std::span(buffer).first(count * size);
-      input.read(piece);
-      if (header.big_endian) swap_bytes(piece, size);
-      convert(header.dtype, piece, values.data() + done);
-      done += count;
-    }
-  }
+  auto values = allocate_values<T>(input.name(), bytes / (row(header.dtype).bits / 8));
+  read_npy_values(input, header, std::span(values));
   if (header.fortran_order) values = row_major(header.shape, std::move(values), input.name());
   return {std::move(header.shape), std::move(values)};
+}
+
+/// load_npy_header of an array whose values become T's.
+template <FileValue T, class Input>
+NpyHeader load_npy_header_of(Input& input, std::size_t& bytes) {
+  NpyHeader header = load_npy_header(input, bytes);
+  if (!reads_as<T>(header.dtype))
+    fail(input.name(), "expected values of type '" + npy_descr(dtype_of<T>()) + "', found '" +
+                           npy_descr(header.dtype, header.big_endian) + "'");
+  return header;
 }
 
 template <FileValue T, class Input>
 NpyArray<T> load_npy(Input& input) {
   std::size_t bytes = 0;
-  NpyHeader header = load_npy_header(input, bytes);
-  if (!reads_as<T>(header.dtype))
-    fail(input.name(), "expected values of type '" + npy_descr(dtype_of<T>()) + "', found '" +
-                           npy_descr(header.dtype, header.big_endian) + "'");
+  NpyHeader header = load_npy_header_of<T>(input, bytes);
   return load_npy_values<T>(input, std::move(header), bytes);
 }
 
@@ -199,6 +212,13 @@ inline NpyArray<double> read_npy_reals(const std::filesystem::path& path) {
   return detail::io::load_npy_reals(input);
 }
 
+/// Reads one array of uint8, int32 or int64, as int64.
+inline NpyArray<std::int64_t> read_npy_integers(const std::filesystem::path& path) {
+  InputFile input(path);
+  detail::io::refuse_placeholder(input, "an NPY file");
+  return detail::io::load_npy_integers(input);
+}
+
 /// read_npy from bytes in memory; `name` stands in errors where the path would.
 template <FileValue T>
 NpyArray<T> parse_npy(std::span<const std::byte> bytes, std::string name) {
@@ -207,21 +227,18 @@ NpyArray<T> parse_npy(std::span<const std::byte> bytes, std::string name) {
   return detail::io::load_npy<T>(input);
 }
 
-/// Hands the bytes of an NPY file to `write`, piece by piece: version 1.0 if the header fits in
-/// 65,535 bytes, else 2.0; data from a multiple of 64 bytes on. Throws std::invalid_argument if
-/// `tensor`'s data do not fill its shape or its type is none of NumPy's.
-inline void encode_npy(const Tensor& tensor,
-                       const std::function<void(std::span<const std::byte>)>& write) {
-  using namespace detail::io;
-  check_filled(tensor);
-  if (row(tensor.dtype).npy.empty())
+namespace detail::io {
+
+/// What comes before the values in an NPY file: version 1.0 if the header fits in 65,535 bytes, else 2.0; values
+/// begin at a multiple of 64 bytes. Throws std::invalid_argument if NumPy has no such type, or for too many extents.
+inline std::string npy_start(DType dtype, std::span<const std::size_t> shape) {
+  if (row(dtype).npy.empty())
     throw std::invalid_argument("npy: expected a type that NumPy has, found " +
-                                std::string(row(tensor.dtype).safetensors));
-  std::string header =
-      "{'descr': '" + npy_descr(tensor.dtype) + "', 'fortran_order': False, 'shape': (";
-  for (std::size_t i = 0; i < tensor.shape.size(); ++i)
-    header += (i ? ", " : "") + std::to_string(tensor.shape[i]);
-  header += tensor.shape.size() == 1 ? ",), }" : "), }";
+                                std::string(row(dtype).safetensors));
+  std::string header = "{'descr': '" + npy_descr(dtype) + "', 'fortran_order': False, 'shape': (";
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    header += (i ? ", " : "") + std::to_string(shape[i]);
+  header += shape.size() == 1 ? ",), }" : "), }";
 
   // The data begin at a multiple of 64, after the header's padding and newline.
   const auto padded_size = [unpadded = header.size() + 1](std::size_t size_bytes) {
@@ -241,8 +258,18 @@ inline void encode_npy(const Tensor& tensor,
     throw std::invalid_argument("npy: expected a header of at most " +
                                 std::to_string(npy_header_limit) + " bytes, found " +
                                 std::to_string(header.size()));
+  return start + header;
+}
+
+}  // namespace detail::io
+
+/// Hands the bytes of an NPY file to `write`, piece by piece. Throws std::invalid_argument if `tensor`'s data do not
+/// fill its shape, or its type is none of NumPy's.
+inline void encode_npy(const Tensor& tensor,
+                       const std::function<void(std::span<const std::byte>)>& write) {
+  detail::io::check_filled(tensor);
+  const std::string start = detail::io::npy_start(tensor.dtype, tensor.shape);
   write(std::as_bytes(std::span(start)));
-  write(std::as_bytes(std::span(header)));
   write(tensor.data);
 }
 

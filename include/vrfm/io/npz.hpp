@@ -31,8 +31,57 @@
 namespace vrfm {
 
 namespace detail::io {
+
 inline constexpr std::string_view npz_suffix = ".npy";
+
+/// Throws std::invalid_argument for a name that is empty, above 65,531 bytes or not of printable ASCII.
+inline void check_npz_name(const std::string& name) {
+  const auto plain = [](char c) { return c >= ' ' && c <= '~'; };
+  if (name.empty() || name.size() + npz_suffix.size() > 65'535 ||
+      !std::all_of(name.begin(), name.end(), plain))
+    throw std::invalid_argument("npz: expected a name of printable ASCII characters, found " +
+                                in_quotes(name));
 }
+
+}  // namespace detail::io
+
+/// One array of an archive piece by piece, so that it may be larger than memory. Meanwhile nothing else may be read from
+/// the archive, which must outlive it.
+template <FileValue T, class Input>
+class NpzPieces {
+ public:
+  NpzPieces(Input& input, const detail::io::ZipEntry& entry)
+      : data_(input, entry), header_(detail::io::load_npy_header_of<T>(data_, left_)) {
+    left_ /= detail::io::row(header_.dtype).bits / 8;
+    if (header_.fortran_order && header_.shape.size() > 1)
+      detail::io::fail(data_.name(), "expected the last index to be the fastest, found the first");
+    if (left_ == 0) data_.finish();
+  }
+  NpzPieces(const NpzPieces&) = delete;
+  NpzPieces& operator=(const NpzPieces&) = delete;
+
+  const std::vector<std::size_t>& shape() const { return header_.shape; }
+  /// Values that are still to be read.
+  std::size_t left() const { return left_; }
+
+  /// Fills `out` with the next values, row-major, at most left(). Throws std::runtime_error as NpzArchive does, with the
+  /// last of them also if all of them are not what was archived.
+  void read(std::span<T> out) {
+    if (out.size() > left_)
+      throw std::invalid_argument(data_.name() + ": expected to be asked for at most " +
+                                  std::to_string(left_) + " values more, found " +
+                                  std::to_string(out.size()));
+    if (out.empty()) return;
+    detail::io::read_npy_values(data_, header_, out);
+    left_ -= out.size();
+    if (left_ == 0) data_.finish();
+  }
+
+ private:
+  detail::io::ZipEntryReader<Input> data_;
+  std::size_t left_ = 0;
+  detail::io::NpyHeader header_;
+};
 
 /// An archive whose arrays are read one by one, each when it is asked for. All members throw
 /// std::runtime_error with the file, what was expected and what was found, and std::bad_alloc with
@@ -80,6 +129,12 @@ class NpzArchive {
     return with(array, [](auto& input) { return detail::io::load_npy_integers(input); });
   }
 
+  /// The same array as read gives, piece by piece.
+  template <FileValue T>
+  NpzPieces<T, Input> pieces(std::string_view array) {
+    return NpzPieces<T, Input>(input_, entry_of(array));
+  }
+
  private:
   const detail::io::ZipEntry* find(std::string_view array) const {
     const std::string name = std::string(array) + std::string(detail::io::npz_suffix);
@@ -88,20 +143,21 @@ class NpzArchive {
     return found == entries_.end() ? nullptr : &*found;
   }
 
+  const detail::io::ZipEntry& entry_of(std::string_view array) const {
+    using namespace detail::io;
+    if (const ZipEntry* entry = find(array)) return *entry;
+    std::string listed;
+    constexpr std::size_t shown = 8;
+    for (std::size_t i = 0; i < entries_.size() && i < shown; ++i)
+      listed += (i ? ", " : "") + in_quotes(entries_[i].name);
+    if (entries_.size() > shown) listed += ", ...";
+    fail(input_.name(), "expected an array " + in_quotes(array) + ", found " +
+                            (listed.empty() ? "no array" : listed));
+  }
+
   template <class Load>
   auto with(std::string_view array, const Load& load) {
-    using namespace detail::io;
-    const ZipEntry* entry = find(array);
-    if (!entry) {
-      std::string listed;
-      constexpr std::size_t shown = 8;
-      for (std::size_t i = 0; i < entries_.size() && i < shown; ++i)
-        listed += (i ? ", " : "") + in_quotes(entries_[i].name);
-      if (entries_.size() > shown) listed += ", ...";
-      fail(input_.name(), "expected an array " + in_quotes(array) + ", found " +
-                              (listed.empty() ? "no array" : listed));
-    }
-    ZipEntryReader<Input> data(input_, *entry);
+    detail::io::ZipEntryReader<Input> data(input_, entry_of(array));
     auto result = load(data);
     data.finish();
     return result;
@@ -117,18 +173,14 @@ using NpzBytes = NpzArchive<InputBytes>;
 
 /// Hands the bytes of an archive to `write`, piece by piece. Throws std::invalid_argument before the
 /// first piece for a name that is empty, repeated, above 65,531 bytes or not of printable ASCII,
-/// and for data that do not fill their shape.
+/// and for data that do not fill their shape. NpzParts (npz_parts.hpp) writes what is larger than memory.
 inline void encode_npz(std::span<const Tensor> arrays,
                        const std::function<void(std::span<const std::byte>)>& write) {
   using namespace detail::io;
   std::set<std::string_view> names;
   for (const Tensor& array : arrays) {
     check_filled(array);
-    const auto plain = [](char c) { return c >= ' ' && c <= '~'; };
-    if (array.name.empty() || array.name.size() + npz_suffix.size() > 65'535 ||
-        !std::all_of(array.name.begin(), array.name.end(), plain))
-      throw std::invalid_argument("npz: expected a name of printable ASCII characters, found " +
-                                  in_quotes(array.name));
+    check_npz_name(array.name);
     if (!names.insert(array.name).second)
       throw std::invalid_argument("npz: expected arrays of different names, found " +
                                   in_quotes(array.name) + " twice");

@@ -17,6 +17,7 @@
 
 #include <vrfm/io/detail/file_kind.hpp>
 #include <vrfm/io/file.hpp>
+#include <vrfm/io/images.hpp>
 #include <vrfm/io/input.hpp>
 
 namespace vrfm {
@@ -70,12 +71,6 @@ inline void write_png(const std::filesystem::path& path, std::size_t width, std:
   const std::vector<std::byte> bytes = encode_png(width, height, channels, pixels);
   write_file_atomically(path, [&bytes](AtomicFile& file) { file.write(bytes); });
 }
-
-/// An image of 8-bit red, green and blue: [height][width][3].
-struct RgbImage {
-  std::size_t width = 0, height = 0;
-  std::vector<std::uint8_t> pixels;
-};
 
 /// Reads a PNG of any kind as 8-bit red, green and blue; what is transparent lies before black. Throws
 /// std::runtime_error with the path, what was expected and what was found.

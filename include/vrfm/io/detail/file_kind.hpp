@@ -51,6 +51,7 @@ inline std::string kind_of(std::span<const std::byte> start) {
       {"\x1f\x8b"sv, "data compressed by gzip (.gz)"},
       {"\x89HDF"sv, "an HDF5 file (.h5)"},
       {"\x89PNG"sv, "a picture (.png)"},
+      {"\xff\xd8\xff"sv, "a picture (.jpg)"},
       {"\x80\2"sv, "a Python pickle"},
       {"\x80\3"sv, "a Python pickle"},
       {"\x80\4"sv, "a Python pickle"},

@@ -36,31 +36,40 @@ class ZipWriter {
       checksum = ::crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
     });
 
-    // The fields that both of an entry's records hold; sizes are in the extra field.
-    ZipRecord common;
-    common.put<std::uint16_t>(version).put<std::uint16_t>(0).put<std::uint16_t>(zip_stored);
-    common.put<std::uint16_t>(0).put<std::uint16_t>(first_of_january_1980);
-    common.put<std::uint32_t>(static_cast<std::uint32_t>(checksum));
-    common.put<std::uint32_t>(elsewhere).put<std::uint32_t>(elsewhere);
-    common.put<std::uint16_t>(static_cast<std::uint16_t>(name.size()));
+    begin(name, size, static_cast<std::uint32_t>(checksum));
+    encode(sink_);
+    end(static_cast<std::uint32_t>(checksum));
+  }
 
-    const std::uint64_t offset = position_;
+  /// The record before the `size` bytes of an entry, which the caller then writes himself. `name` has at most 65,535
+  /// bytes.
+  void begin(const std::string& name, std::uint64_t size, std::uint32_t checksum) {
+    name_ = name;
+    size_ = size;
+    offset_ = position_;
     ZipRecord local;
-    local.put<std::uint32_t>(zip_local.signature).put(common.text()).put<std::uint16_t>(20);
+    local.put<std::uint32_t>(zip_local.signature).put(common(checksum).text());
+    local.put<std::uint16_t>(20);
     local.put(name).put<std::uint16_t>(zip64_extra).put<std::uint16_t>(16);
     local.put<std::uint64_t>(size).put<std::uint64_t>(size);
     write(local);
-    encode(sink_);
-    position_ += size;
+  }
 
+  /// Behind these bytes. If begin() was told another checksum, the caller overwrites it, 4 bytes at
+  /// checksum_position().
+  void end(std::uint32_t checksum) {
+    position_ += size_;
     directory_.put<std::uint32_t>(zip_central.signature).put<std::uint16_t>(version);
-    directory_.put(common.text()).put<std::uint16_t>(28).put<std::uint16_t>(0);
+    directory_.put(common(checksum).text()).put<std::uint16_t>(28).put<std::uint16_t>(0);
     directory_.put<std::uint16_t>(0).put<std::uint16_t>(0).put<std::uint32_t>(0);
-    directory_.put<std::uint32_t>(elsewhere).put(name);
+    directory_.put<std::uint32_t>(elsewhere).put(name_);
     directory_.put<std::uint16_t>(zip64_extra).put<std::uint16_t>(24);
-    directory_.put<std::uint64_t>(size).put<std::uint64_t>(size).put<std::uint64_t>(offset);
+    directory_.put<std::uint64_t>(size_).put<std::uint64_t>(size_).put<std::uint64_t>(offset_);
     ++count_;
   }
+
+  /// In the archive, of the entry that began last.
+  std::uint64_t checksum_position() const { return offset_ + 14; }
 
   /// Writes the directory; to be called once, at the end.
   void finish() {
@@ -86,6 +95,17 @@ class ZipWriter {
   static constexpr std::uint16_t first_of_january_1980 = 0x0021;
   static constexpr auto elsewhere = zip_elsewhere<std::uint32_t>;
 
+  /// The fields that both of an entry's records hold; sizes are in the extra field.
+  ZipRecord common(std::uint32_t checksum) const {
+    ZipRecord record;
+    record.put<std::uint16_t>(version).put<std::uint16_t>(0).put<std::uint16_t>(zip_stored);
+    record.put<std::uint16_t>(0).put<std::uint16_t>(first_of_january_1980);
+    record.put<std::uint32_t>(checksum).put<std::uint32_t>(elsewhere);
+    record.put<std::uint32_t>(elsewhere).put<std::uint16_t>(
+        static_cast<std::uint16_t>(name_.size()));
+    return record;
+  }
+
   void write(const ZipRecord& record) {
     sink_(std::as_bytes(std::span(record.text())));
     position_ += record.text().size();
@@ -94,6 +114,8 @@ class ZipWriter {
   ByteSink sink_;
   ZipRecord directory_;
   std::uint64_t position_ = 0, count_ = 0;
+  std::string name_;                     // of the entry that began last,
+  std::uint64_t size_ = 0, offset_ = 0;  // its bytes, and where its record is
 };
 
 }  // namespace vrfm::detail::io
