@@ -85,6 +85,19 @@ void with_matmul_precision(const TrainingSettings& settings, const FlowType& flo
   use(flow);
 }
 
+/// The same, in the settings' storage, too, where there is one.
+template <class Settings, class FlowType, class Use>
+void with_precision(const Settings& settings, const FlowType& flow, const Use& use) {
+  if constexpr (requires { settings.storage; }) {
+    using Networks = std::decay_t<decltype(flow.networks())>;
+    using Half = vrfm::Stored<vrfm::BFloat16, Networks>;
+    if (settings.storage == "bfloat16") {
+      return with_matmul_precision(settings, vrfm::Flow<float, Exec, Half>(flow), use);
+    }
+  }
+  with_matmul_precision(settings, flow, use);
+}
+
 /// Throws std::invalid_argument for guidance of a flow that never saw a sample without its class.
 template <class Settings>
 void check_guidance(const Settings& settings, const SamplingOptions& sampling,

@@ -24,6 +24,7 @@ struct ImagenetSettings : TrainingSettings {
   int classes = 1'000;
   double class_dropout = 0.1;
   double latent_factor = 1;
+  std::string storage = "float32";
   int embedding = 1'152;
   int depth = 28;
   int heads = 16;
@@ -39,6 +40,11 @@ struct ImagenetSettings : TrainingSettings {
           SettingRule{"share of samples whose class is not told, for guidance", fraction_option()});
     visit("latent-factor", s.latent_factor,
           SettingRule{"what the files' latents are multiplied by", positive_option()});
+    visit(
+        "storage", s.storage,
+        SettingRule{"what wide activations, and the weights that they meet, are kept in: float32, "
+                    "or bfloat16 for less memory; sums, and weights in files, stay float32",
+                    CLI::IsMember(std::vector<std::string>{"float32", "bfloat16"})});
     each_network(s, visit);
   }
 

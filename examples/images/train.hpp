@@ -77,7 +77,7 @@ class Training {
   void run() {
     try {
       with_objective(settings_, vrfm::UniformTime{}, [this](const auto& objective) {
-        with_matmul_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
+        with_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
       });
     } catch (const vrfm::RankError&) {
       throw;

@@ -58,9 +58,11 @@ class Flow {
     initialize<Exec, T>(exec_, list_, values_, narrow<std::uint32_t>(seed, "the seed"));
   }
 
-  /// The same networks on the same values, which are shared, with products in another precision.
-  template <Compute other>
-  explicit Flow(const Flow<T, Exec, Networks, other, List>& flow)
+  /// The same networks, which may be Stored otherwise, on the same values, which are shared, with products in this
+  /// precision.
+  template <class Other, Compute other>
+    requires std::constructible_from<Networks, const Other&>
+  explicit Flow(const Flow<T, Exec, Other, other, List>& flow)
       : exec_(flow.exec()),
         list_(flow.parameters()),
         networks_(flow.networks()),

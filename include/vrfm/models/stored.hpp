@@ -67,6 +67,8 @@ struct Stored : Networks {
       "of TransformerNetworks have it");
   using storage = P;
   using Networks::Networks;
+  Stored() = default;
+  explicit Stored(const Networks& networks) : Networks(networks) {}
 };
 
 /// An array as networks read it: itself, or a copy rounded to P, which `store` makes.
