@@ -41,7 +41,7 @@ colour.convert("L").save(folder / "grey.jpg", quality=80)
 colour.convert("CMYK").save(folder / "cmyk.jpg", quality=50)
 
 arrays = {}
-for name in ("colour", "progressive", "grey"):
+for name in ("colour", "progressive", "grey", "cmyk"):
     arrays[name] = np.array(Image.open(folder / f"{name}.jpg").convert("RGB"))
 
 # Halved twice and once, odd extents, enlarged, a half that is rounded to even (10.5 columns), already there.

@@ -35,7 +35,7 @@ std::string error_of(const std::filesystem::path& path) {
 
 TEST_CASE("jpeg: pictures are what Pillow decodes", "[io]") {
   vrfm::NpzFile expected(golden("pictures/pictures.npz"));
-  for (const std::string name : {"colour", "progressive", "grey"}) {
+  for (const std::string name : {"colour", "progressive", "grey", "cmyk"}) {
     CAPTURE(name);
     const auto image = vrfm::read_jpeg(golden("pictures/" + name + ".jpg"));
     const auto pixels = expected.read<std::uint8_t>(name);
@@ -71,9 +71,6 @@ TEST_CASE("jpeg: what is no JPEG, or not whole, is an error", "[io]") {
   spill(folder / "empty.jpg", "");
   CHECK(
       has_all(error_of(folder / "empty.jpg"), {"empty.jpg: expected a JPEG, found an empty file"}));
-  CHECK(has_all(error_of(golden("pictures/cmyk.jpg")),
-                {"cmyk.jpg: expected a JPEG of grey or of red, green and blue, found one of cyan, "
-                 "magenta, yellow and black (CMYK)"}));
   CHECK(has_all(error_of(folder / "missing.jpg"), {"missing.jpg: cannot read"}));
 }
 #endif

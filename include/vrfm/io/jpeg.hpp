@@ -61,20 +61,34 @@ class JpegDecoder {
     return true;
   }
 
-  /// [height][width][3].
-  bool read(unsigned char* pixels) {
+  /// [height][width][3]. line: width() pixels of four bytes, which CMYK passes through.
+  bool read(unsigned char* pixels, unsigned char* line) {
     if (setjmp(back_) != 0) return false;
-    info_.out_color_space = JCS_RGB;
+    info_.out_color_space = is_cmyk() ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(&info_);
     while (info_.output_scanline < info_.output_height) {
       JSAMPROW row = pixels + std::size_t{3} * info_.output_width * info_.output_scanline;
-      jpeg_read_scanlines(&info_, &row, 1);
+      JSAMPROW into = is_cmyk() ? line : row;
+      jpeg_read_scanlines(&info_, &into, 1);
+      if (is_cmyk()) print(line, info_.output_width, row);
     }
     jpeg_finish_decompress(&info_);  // reads on to the mark of the end
     return true;
   }
 
  private:
+  /// Red, green and blue of inks as Adobe's programs store them, 255 for none: the ink's share of the paper times
+  /// black's, rounded as Pillow rounds.
+  static void print(const unsigned char* inks, std::size_t count, unsigned char* colours) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const unsigned paper = inks[4 * i + 3];
+      for (std::size_t c = 0; c < 3; ++c) {
+        const unsigned product = (255u - inks[4 * i + c]) * paper + 128u;
+        colours[3 * i + c] = static_cast<unsigned char>(paper - ((product >> 8) + product) / 256);
+      }
+    }
+  }
+
   static void give_up(j_common_ptr info) {
     auto* const self = static_cast<JpegDecoder*>(info->client_data);
     info->err->format_message(info, self->error_);
@@ -92,9 +106,10 @@ class JpegDecoder {
 
 }  // namespace detail::io
 
-/// Reads a JPEG of grey or of red, green and blue (stored as such or as YCbCr), baseline or progressive. Throws
-/// std::runtime_error with the path, what was expected and what was found, also for CMYK and for a file that is cut or
-/// of which libjpeg warns; std::bad_alloc with the path and the bytes if the pixels do not fit in memory.
+/// Reads a JPEG of grey, of red, green and blue (stored as such or as YCbCr), or of Adobe's CMYK (or YCCK), which some
+/// of ImageNet's are, baseline or progressive. Throws std::runtime_error with the path, what was expected and what was
+/// found, also for a file that is cut or of which libjpeg warns; std::bad_alloc with the path and the bytes if the
+/// pixels do not fit in memory.
 inline RgbImage read_jpeg(const std::filesystem::path& path) {
   using namespace detail::io;
   InputFile file(path);
@@ -106,13 +121,14 @@ inline RgbImage read_jpeg(const std::filesystem::path& path) {
     fail(file.name(), std::string("expected a whole JPEG, but libjpeg says: ") + decoder.error());
   };
   if (!decoder.begin(bytes.data(), bytes.size())) refuse();
-  if (!decoder.has_colours())
+  if (!decoder.has_colours() && !decoder.is_cmyk()) {
     fail(file.name(),
-         std::string("expected a JPEG of grey or of red, green and blue, found one of ") +
-             (decoder.is_cmyk() ? "cyan, magenta, yellow and black (CMYK)" : "other colours"));
+         "expected a JPEG of grey, of red, green and blue or of CMYK, found other colours");
+  }
   RgbImage image{decoder.width(), decoder.height(), {}};
   image.pixels = allocate_values<std::uint8_t>(file.name(), 3 * image.width * image.height);
-  if (!decoder.read(image.pixels.data())) refuse();
+  auto line = allocate_values<unsigned char>(file.name(), 4 * image.width);
+  if (!decoder.read(image.pixels.data(), line.data())) refuse();
   return image;
 }
 
