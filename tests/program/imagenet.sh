@@ -45,6 +45,10 @@ weights="weights.safetensors weights-ema.safetensors losses.npz samples/final.pn
   rm "$dir/stopped/weights.safetensors"
   run stopped train $tiny --iterations 12 --resume
   same one stopped $weights
+  OMP_NUM_THREADS=1 run stored train $tiny --iterations 8 --storage bfloat16
+  OMP_NUM_THREADS=2 run stored_two train $tiny --iterations 4 --storage bfloat16 --recompute
+  OMP_NUM_THREADS=2 run stored_two train $tiny --iterations 8 --storage bfloat16 --recompute --resume
+  same stored stored_two $weights
   run plain train $settings --recipe sit-tiny --embedding 16 --depth 1 --heads 2 --iterations 3 --class-dropout 0
 }
 [ -s "$dir/one/report.html" ] || fail "no report"
