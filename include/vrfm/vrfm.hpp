@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The whole library but the files (vrfm/io, vrfm/training/weights.hpp, checkpoint.hpp and checkpoint_folder.hpp,
-// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng and zlib,
+// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng, zlib and, for
+// vrfm/io/jpeg.hpp alone, libjpeg,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
 // (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp and
 // vrfm/models/autoencoder/autoencoder.hpp).

@@ -3,10 +3,12 @@
 // The square in the middle of a picture of any size, as guided-diffusion's center_crop_arr makes it (image_datasets.py;
 // ADM, DiT and SiT train on that): while the shorter side is at least twice the size, both are halved by a box filter;
 // then a bicubic one brings the shorter side to the size; then the middle is cut out.
-// A filter is Pillow's resize: output pixel o, of which an input pixel is 1/s, is the sum over input pixels i of
-// w((i + 1/2 - (o + 1/2) s) / f), f = max(s, 1), divided by the sum of these weights; along rows first, then along
-// columns, each rounded to 8 bits. w is 1 in (-1/2, 1/2] (box), or Keys' cubic with a = -1/2:
+// A filter is Pillow's resize: output pixel o, of s input pixels, is the sum over input pixels i of
+// w((i + 1/2 - (o + 1/2) s) / f), f = max(s, 1), divided by the sum of these weights; along rows, then along columns,
+// each rounded to 8 bits. w is 1 in (-1/2, 1/2] (box), or Keys' cubic with a = -1/2:
 // (a + 2) |x|^3 - (a + 3) |x|^2 + 1 for |x| < 1, a |x|^3 - 5 a |x|^2 + 8 a |x| - 4 a for |x| < 2.
+// Of pictures more than twice as high as wide columns are first, as in Pillow since version 13; the earlier order differs
+// there, by some grey levels, because of the rounding and clipping between the two.
 #pragma once
 
 #include <algorithm>
@@ -93,19 +95,22 @@ inline void filter_axis(const std::vector<FilteredPixel>& pixels, const RgbImage
   }
 }
 
-/// An axis that has its extent already is left alone.
+template <class Filter>
+RgbImage resized_along(RgbImage image, std::size_t extent, bool along_rows) {
+  const std::size_t from = along_rows ? image.width : image.height;
+  if (extent == from) return image;
+  RgbImage result{along_rows ? extent : image.width, along_rows ? image.height : extent, {}};
+  filter_axis(filtered_pixels<Filter>(from, extent), image, result, along_rows);
+  return result;
+}
+
+/// Pillow 13 begins with the columns where more than twice as much is taken off the height as off the width.
 template <class Filter>
 RgbImage resized(RgbImage image, std::size_t width, std::size_t height) {
-  if (width != image.width) {
-    RgbImage result{width, image.height, {}};
-    filter_axis(filtered_pixels<Filter>(image.width, width), image, result, true);
-    image = std::move(result);
-  }
-  if (height != image.height) {
-    RgbImage result{image.width, height, {}};
-    filter_axis(filtered_pixels<Filter>(image.height, height), image, result, false);
-    image = std::move(result);
-  }
+  const bool columns_first =
+      height < image.height && image.height + 2 * width > height + 2 * image.width;
+  for (const bool along_rows : {!columns_first, columns_first})
+    image = resized_along<Filter>(std::move(image), along_rows ? width : height, along_rows);
   return image;
 }
 
