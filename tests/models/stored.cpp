@@ -185,11 +185,11 @@ TEST_CASE("training stored in bfloat16 learns in steps that float holds", "[mode
   const FlowOf<Half> flow(exec, small_flow(), 5);
   Trainer trainer(flow, Elbo{.beta = 0.01}, AdamW{.learning_rate = 2e-3}, tones(exec),
                   options_of_training());
-  double first = 0, last = 0;
 #if defined(VRFM_TEST_BRIEFLY)
   trainer.run(2);
   WARN("trained for 2 steps under the sanitizers: whether it learns is not checked");
 #else
+  double first = 0, last = 0;
   trainer.run(120, 20, [&](const TrainingReport& report) {
     (report.step == 20 ? first : last) = report.means[0];
   });

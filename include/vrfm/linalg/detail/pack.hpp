@@ -19,18 +19,18 @@ inline constexpr int most_depth = 2048 / static_cast<int>(sizeof(T));
 template <class T>
 inline constexpr int strip_stride = most_depth<T> * block_rows + 64 / static_cast<int>(sizeof(T));
 
-/// Eight elements.
+/// Eight elements. They are written to a reference: what is returned would depend on the processor.
 template <class T>
 struct EightOf {
   typedef T type __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
-  static type read(const T* in) { return *reinterpret_cast<const type*>(in); }
-  static type read(const BFloat16* in)
+  static void read(const T* in, type& out) { out = *reinterpret_cast<const type*>(in); }
+  static void read(const BFloat16* in, type& out)
     requires(std::is_same_v<T, float>)
   {
     typedef std::uint16_t Shorts __attribute__((vector_size(16), aligned(2), may_alias));
     typedef std::uint32_t Longs __attribute__((vector_size(32)));
     const auto words = __builtin_convertvector(*reinterpret_cast<const Shorts*>(in), Longs);
-    return __builtin_bit_cast(type, words << 16);
+    out = __builtin_bit_cast(type, words << 16);
   }
 };
 
@@ -39,7 +39,7 @@ template <class X, class T>
 void transpose_8x8(const X* in, std::ptrdiff_t ld_in, T* out, std::ptrdiff_t ld_out) {
   using Row = typename EightOf<T>::type;
   Row a[8], b[8];
-  for (int i = 0; i < 8; ++i) a[i] = EightOf<T>::read(in + i * ld_in);
+  for (int i = 0; i < 8; ++i) EightOf<T>::read(in + i * ld_in, a[i]);
   for (int i = 0; i < 8; i += 2) {
     b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
     b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
@@ -77,7 +77,7 @@ void copy(const T* in, int count, T* out) {
 inline void copy(const BFloat16* in, int count, float* out) {
   int j = 0;
   for (; j + 8 <= count; j += 8) {
-    *reinterpret_cast<EightOf<float>::type*>(out + j) = EightOf<float>::read(in + j);
+    EightOf<float>::read(in + j, *reinterpret_cast<EightOf<float>::type*>(out + j));
   }
   for (; j < count; ++j) out[j] = in[j];
 }
@@ -232,7 +232,7 @@ void pack_strips(const Matrix<const X>& x, int row, int rows, int col, int cols,
         const X* in = &x(row + i, col + j);
         T* to = out + j / block_rows * strip_stride<T> + i * block_rows;
         if (j < whole * block_rows) {
-          *reinterpret_cast<Row*>(to) = EightOf<T>::read(in);
+          EightOf<T>::read(in, *reinterpret_cast<Row*>(to));
         } else {
           for (int k = 0; k < math::minimum(block_rows, cols - j); ++k) to[k] = in[k];
         }
