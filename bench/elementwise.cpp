@@ -5,8 +5,8 @@
 #include <random>
 #include <vector>
 
-#include <vrfm/core/random.hpp>
 #include <vrfm/core/activation.hpp>
+#include <vrfm/core/random.hpp>
 #include <vrfm/layers/sinusoidal_embedding.hpp>
 #include <vrfm/linalg/tile_context.hpp>
 
