@@ -5,7 +5,7 @@
 // asks the library's heuristic for an algorithm that gives the same bits every time and sums the
 // products as they are; later ones allocate nothing here. Gathered patches do the rest: bfloat16
 // operands with float results, which this interface of the library lacks, and images with gaps
-// between pixels. Working memory is the operand buffer of linalg/engines/cublaslt.hpp, in the
+// between pixels. Working memory is the operand buffer of linalg/detail/cublaslt_library.hpp, in the
 // stream's order.
 #pragma once
 
