@@ -19,9 +19,8 @@ namespace vrfm {
 
 namespace detail {
 
-/// Epilogue: y = activation(y + bias + parts), the parts sums that were computed before; with what is kept of it
-/// unless `kept` is empty.
-template <class Act, class T, class P, int n>
+/// Epilogue: y = activation(y + bias + parts), the parts sums that were computed before; and what is kept of it.
+template <bool keeps, class Act, class T, class P, int n>
 struct PartsThen {
   Matrix<T> y;
   const P* bias;
@@ -32,12 +31,12 @@ struct PartsThen {
     VRFM_UNROLL
     for (int k = 1; k < n; ++k) rest += part[k](i, j);
     const T sum = y(i, j) + rest;
-    if (kept.empty()) {
-      y(i, j) = value_of<Act>(sum);
-    } else {
+    if constexpr (keeps) {
       const auto result = Act::evaluate(sum);
       y(i, j) = result.value;
       kept(i, j) = keeps_sum<Act> ? sum : result.slope;
+    } else {
+      y(i, j) = value_of<Act>(sum);
     }
   }
 };
@@ -56,7 +55,7 @@ class Dense {
 
   template <class T>
   struct Saved {
-    Matrix<T> kept;  ///< activation'(x W^T + b), or see detail::keeps_sum; unused for Identity
+    Matrix<T> kept;  ///< activation'(x W^T + b), or see keeps_sum; unused for Identity
   };
 
   Dense() = default;
@@ -134,12 +133,16 @@ class Dense {
     const Matrix<const P> columns = weight(p).col_range(first, x.cols);
     if constexpr (sizeof...(parts) == 0) {
       activate(ctx, p, x, columns, y, saved, arena);
-    } else {
-      Matrix<T> kept;
-      if (saved != nullptr && !linear) kept = saved->kept = arena.take(x.rows, outputs_);
+    } else if (saved == nullptr || linear) {
       ctx.template gemm<Op::none, Op::transpose>(
           x, columns, y, Update::overwrite,
-          detail::PartsThen<Act, T, P, sizeof...(parts)>{y, p + bias(), kept, {parts...}});
+          detail::PartsThen<false, Act, T, P, sizeof...(parts)>{y, p + bias(), {}, {parts...}});
+    } else {
+      saved->kept = arena.take(x.rows, outputs_);
+      ctx.template gemm<Op::none, Op::transpose>(
+          x, columns, y, Update::overwrite,
+          detail::PartsThen<true, Act, T, P, sizeof...(parts)>{
+              y, p + bias(), saved->kept, {parts...}});
     }
   }
 
