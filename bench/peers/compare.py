@@ -321,12 +321,16 @@ if networks:
     for network, name, batch in networks:
         for what, order, work in (("training step", "images", images.training),
                                   ("Euler step", "draw", images.euler)):
+            case = f"{what}, {name}, batch {batch}"
+            if options.only not in case:  # a network of XL takes much memory
+                continue
             ways = {way: work(network, batch, 2, f)
                     for way, f in (("eager", lambda g: g), ("compiled", compile))}
-            cases.append((f"{what}, {name}, batch {batch}", f"{order} {network} {batch} 2", 2, ways))
-if options.transformers:
-    ways = {way: images.decoding(1, f) for way, f in (("eager", lambda g: g), ("compiled", compile))}
-    cases.append(("decoder of one image of 256 x 256", "decode 1 0", 1, ways))
+            cases.append((case, f"{order} {network} {batch} 2", 2, ways))
+    case = "decoder of one image of 256 x 256"
+    if options.transformers and options.only in case:
+        ways = {way: images.decoding(1, f) for way, f in (("eager", lambda g: g), ("compiled", compile))}
+        cases.append((case, "decode 1 0", 1, ways))
 
 device = torch.cuda.get_device_name() if on_gpu else f"{options.threads} threads"
 print(f"vrfm against PyTorch {torch.__version__}, {device}, float, medians of "
