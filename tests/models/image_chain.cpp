@@ -12,14 +12,22 @@ namespace vrfm::test {
 struct ChainLayer {
   static constexpr bool has_parameters = true, host_only = true;
   const ImageChain* chain;
+  int in, out, in_pixels, out_pixels;  // the chain tells them to hosts alone
+
+  explicit ChainLayer(const ImageChain& c)
+      : chain(&c),
+        in(c.inputs()),
+        out(c.channels()),
+        in_pixels(c.input_pixels()),
+        out_pixels(c.pixels()) {}
 
   template <class T>
   using Saved = ImageChain::Saved<T>;
 
-  KOKKOS_FUNCTION int inputs() const { return chain->inputs(); }
-  KOKKOS_FUNCTION int outputs() const { return chain->channels(); }
-  KOKKOS_FUNCTION int input_pixels() const { return chain->input_pixels(); }
-  KOKKOS_FUNCTION int output_pixels() const { return chain->pixels(); }
+  KOKKOS_FUNCTION int inputs() const { return in; }
+  KOKKOS_FUNCTION int outputs() const { return out; }
+  KOKKOS_FUNCTION int input_pixels() const { return in_pixels; }
+  KOKKOS_FUNCTION int output_pixels() const { return out_pixels; }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx, class T>
@@ -49,7 +57,7 @@ TEST_CASE("chains of images conform", "[models][autoencoder]") {
     ParameterList list;
     ImageChain chain(height, width, channels);
     add(list, chain);
-    const test::ChainLayer layer{&chain};
+    const test::ChainLayer layer(chain);
     test::conform<Kokkos::DefaultExecutionSpace>(
         layer, list.count(),
         {.differentiable = {0, layer.inputs()}, .roughness = 1024, .weights = 0.5});
