@@ -261,40 +261,49 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
   }
 }
 
+namespace {
+
+/// dv of a small transformer for rates of x and t, with its parameters stored as P.
+template <class P>
+std::vector<double> rates_of(const TransformerVelocity& model, const std::vector<double>& weights) {
+  using Exec = Kokkos::DefaultExecutionSpace;
+  using T = float;
+  constexpr int rows = 3;
+  const int dimension = model.dimension();
+  const auto numbers = [&](const char* name) {
+    return golden_numbers(name, std::size_t(rows) * std::size_t(dimension));
+  };
+  const Padded<P, Exec> p(1, static_cast<int>(weights.size()), weights);
+  const Padded<T, Exec> x(rows, dimension, numbers("x")), dx(rows, dimension, numbers("dx")),
+      t(rows, 1, {0.25, 0.5, 0.875}), dt(rows, 1, {1, 1, 1});
+  Padded<T, Exec> v(rows, dimension), dv(rows, dimension);
+  const auto step = [&](const auto& ctx, Arena<T>& arena) {
+    TransformerVelocity::Saved<T, P> saved;
+    const P* const parameters = p.data();
+    const DrawAddress* const draws = nullptr;
+    model.forward(ctx, parameters, Query<T>{t.matrix(), x.matrix(), {}}, Matrix<T>(), draws,
+                  v.matrix(), &saved, arena);
+    model.tangent(ctx, parameters, Query<T>{dt.matrix(), dx.matrix(), {}}, dv.matrix(), saved,
+                  arena);
+  };
+  auto measure = Arena<T>::measure();
+  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+  const Array<T, Exec> memory("memory", measure.peak());
+  Arena<T> arena(memory.data(), memory.extent(0));
+  step(BatchContext<Exec>(Exec()), arena);
+  return dv.read();
+}
+
+}  // namespace
+
 TEST_CASE("a transformer's rates are the same with parameters in bfloat16",
           "[models][transformer]") {
-  using Exec = Kokkos::DefaultExecutionSpace;
   ParameterList list;
   const TransformerVelocity model(list, "", {.trunk = small_trunk(2)});
   auto weights = golden_numbers("weights", list.count());
   for (double& w : weights) w = double(BFloat16(float(0.5 * w)));
-  constexpr int rows = 3;
-  const int dimension = model.dimension();
-  const auto numbers = [&](const char* name) {
-    return golden_numbers(name, std::size_t(rows * dimension));
-  };
-  const auto rates = [&]<class P>(P) {
-    const Padded<P, Exec> p(1, static_cast<int>(list.count()), weights);
-    const Padded<float, Exec> x(rows, dimension, numbers("x")), dx(rows, dimension, numbers("dx")),
-        t(rows, 1, {0.25, 0.5, 0.875}), dt(rows, 1, {1, 1, 1});
-    Padded<float, Exec> v(rows, dimension), dv(rows, dimension);
-    const auto step = [&](const auto& ctx, Arena<float>& arena) {
-      TransformerVelocity::Saved<float, P> saved;
-      const P* const parameters = p.data();
-      const DrawAddress* const draws = nullptr;
-      model.forward(ctx, parameters, Query<float>{t.matrix(), x.matrix(), {}}, Matrix<float>(),
-                    draws, v.matrix(), &saved, arena);
-      model.tangent(ctx, parameters, Query<float>{dt.matrix(), dx.matrix(), {}}, dv.matrix(), saved,
-                    arena);
-    };
-    auto measure = Arena<float>::measure();
-    step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
-    const Array<float, Exec> memory("memory", measure.peak());
-    Arena<float> arena(memory.data(), memory.extent(0));
-    step(BatchContext<Exec>(Exec()), arena);
-    return dv.read();
-  };
-  const auto expected = rates(0.0f), actual = rates(BFloat16(0.0f));
+  const auto expected = rates_of<float>(model, weights),
+             actual = rates_of<BFloat16>(model, weights);
   const double tolerance = 8 * operand_error(Compute::bfloat16) * largest(expected);
   CHECK(difference(actual, expected, tolerance) == "");
   CHECK(actual != expected);
