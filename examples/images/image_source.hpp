@@ -77,15 +77,18 @@ class ImageSource {
   }
 
  private:
-  using Pieces = vrfm::NpzPieces<std::uint8_t, vrfm::InputFile>;
+  /// They cannot be moved, and nvcc makes them in place as a member alone.
+  struct Held {
+    vrfm::NpzPieces<std::uint8_t, vrfm::InputFile> pieces;
+  };
 
   void open_archive() {
     archive_.emplace(path_);
     const bool labelled = archive_->contains("labels");
     if (labelled) labels_ = archive_->read_integers("labels").values;
-    pieces_.reset(new Pieces(archive_->pieces<std::uint8_t>("arr_0")));
-    const auto& shape = pieces_->shape();
-    vrfm::expect(shape.size() == 4 && pieces_->left() > 0, path_,
+    held_.reset(new Held{archive_->pieces<std::uint8_t>("arr_0")});
+    const auto& shape = held_->pieces.shape();
+    vrfm::expect(shape.size() == 4 && held_->pieces.left() > 0, path_,
                  ": array 'arr_0': expected images [n, height, width, channels], found ",
                  vrfm::detail::io::format_shape(shape));
     count_ = shape[0];
@@ -104,9 +107,9 @@ class ImageSource {
   }
 
   std::vector<std::uint8_t> next_of_archive() {
-    const std::size_t height = pieces_->shape()[1], width = pieces_->shape()[2];
+    const std::size_t height = held_->pieces.shape()[1], width = held_->pieces.shape()[2];
     std::vector<std::uint8_t> pixels(height * width * channels_);
-    pieces_->read(pixels);
+    held_->pieces.read(pixels);
     if (size_ == 0) return pixels;
     return vrfm::center_crop({width, height, std::move(pixels)}, size_).pixels;
   }
@@ -150,7 +153,7 @@ class ImageSource {
   std::size_t size_, count_ = 0, height_ = 0, width_ = 0, channels_ = 0, next_ = 0;
   std::vector<std::int64_t> labels_;
   std::optional<vrfm::NpzFile> archive_;  // of an archive,
-  std::unique_ptr<Pieces> pieces_;
+  std::unique_ptr<Held> held_;
   std::vector<std::filesystem::path> files_;  // or a folder's
 };
 
