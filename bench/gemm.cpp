@@ -60,8 +60,8 @@ void batch_context(benchmark::State& state) {
   const Operands<T, Exec> x(state);
   const Exec exec;
   for (auto _ : state) {
-    BatchContext<Exec>(exec).template gemm<OpA, OpB, T>(x.left(OpA), x.right(OpB), x.out(),
-                                                        Update::overwrite);
+    BatchContext<Exec>(exec).template gemm<OpA, OpB>(x.left(OpA), x.right(OpB), x.out(),
+                                                     Update::overwrite);
     exec.fence();
   }
   report(state, x.operations(), peak<T>());
@@ -73,8 +73,8 @@ void batch_rounded(benchmark::State& state) {
   const Operands<float, Exec> x(state);
   const Exec exec;
   for (auto _ : state) {
-    BatchContext<Exec, compute>(exec).template gemm<OpA, OpB, float>(x.left(OpA), x.right(OpB),
-                                                                     x.out(), Update::overwrite);
+    BatchContext<Exec, compute>(exec).template gemm<OpA, OpB>(x.left(OpA), x.right(OpB), x.out(),
+                                                              Update::overwrite);
     exec.fence();
   }
   report(state, x.operations(), peak<float>());
@@ -107,8 +107,8 @@ void one_thread(benchmark::State& state, const Multiply& multiply) {
 template <class T, Op OpA, Op OpB>
 void tile_context(benchmark::State& state) {
   one_thread<T>(state, [](const Operands<T, Host>& x) {
-    TileContext<Host>().template gemm<OpA, OpB, T>(x.left(OpA), x.right(OpB), x.out(),
-                                                   Update::overwrite);
+    TileContext<Host>().template gemm<OpA, OpB>(x.left(OpA), x.right(OpB), x.out(),
+                                                Update::overwrite);
   });
 }
 

@@ -25,8 +25,8 @@ double peak() {
     for (int repetition = 0; repetition < 20; ++repetition) {
       exec.fence();
       const Kokkos::Timer timer;
-      BatchContext<Exec>(exec).template gemm<Op::none, Op::transpose, T>(
-          matrix(a), matrix(b), matrix(c), Update::overwrite);
+      BatchContext<Exec>(exec).template gemm<Op::none, Op::transpose>(matrix(a), matrix(b),
+                                                                      matrix(c), Update::overwrite);
       exec.fence();
       best = std::fmax(best, 2.0 * n * n * n / timer.seconds());
     }

@@ -108,8 +108,7 @@ double product_rate(int extent) {
   for (int turn = 0; turn < 20; ++turn) {
     exec.fence();
     const Kokkos::Timer timer;
-    ctx.template gemm<Op::none, Op::transpose, T>(matrix(a), matrix(b), matrix(c),
-                                                  Update::overwrite);
+    ctx.template gemm<Op::none, Op::transpose>(matrix(a), matrix(b), matrix(c), Update::overwrite);
     exec.fence();
     best = std::max(best, 2.0 * extent * extent * extent / timer.seconds());
   }
