@@ -40,7 +40,7 @@ Result attend(const MultiHeadAttention& attention, const std::vector<double>& x,
     attention.tangent(ctx, none, tangent.matrix(), result.matrix(), saved, arena);
   };
   auto measure = Arena<T>::measure();
-  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+  step(BatchContext<Exec>::dry_run(Exec()), measure);
   Padded<T, Exec> memory(1, static_cast<int>(measure.peak()));
   Arena<T> arena(memory.data(), measure.peak());
   step(BatchContext<Exec>(Exec()), arena);
@@ -128,7 +128,7 @@ TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]"
       each_group(context, detail::AttentionTangent<T, T>{o, dx.matrix(), tangent.matrix()}, arena,
                  std::false_type());
     };
-    pass(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+    pass(BatchContext<Exec>::dry_run(Exec()), measure);
     Padded<T, Exec> memory(1, static_cast<int>(measure.peak()));
     Arena<T> arena(memory.data(), measure.peak());
     pass(ctx, arena);

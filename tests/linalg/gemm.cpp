@@ -3,6 +3,7 @@
 // The matrix product of every context against a product in double: all pairs of transposes,
 // replacing and adding, rows with gaps, an epilogue, and every pair of sizes around the blocking
 // of the kernels. The tolerance is the classical bound (depth + 4) eps sum |a| |b|.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -245,3 +246,34 @@ TEMPLATE_TEST_CASE("a product has the same bits on one thread and on many", "[li
   }
 }
 #endif
+
+TEST_CASE("a rounded product does not depend on where it is cut", "[linalg][gemm]") {
+  // Two columns behind a block of sums; what is left of terms that cancel shows how they were added.
+  const int rows = 64, half = 200, cols = detail::rounded_cols + 2;
+  const auto operand = [&](std::uint32_t seed, int count, double sign) {
+    Numbers numbers(seed);
+    std::vector<float> values(std::size_t(count) * 2 * half);
+    for (std::size_t i = 0; i < values.size(); i += 2 * half) {
+      for (std::size_t k = i; k < i + half; ++k) {
+        values[k] = static_cast<float>(numbers.next() / 3);
+        values[k + half] = static_cast<float>(sign) * values[k];
+      }
+    }
+    return values;
+  };
+  const auto a = operand(21, rows, -1), b = operand(22, cols, 1);
+  const auto product = [&](std::vector<int> borders) {
+    std::vector<BFloat16> c(std::size_t(rows) * std::size_t(cols));
+    for (std::size_t k = 0; k + 1 < borders.size(); ++k) {
+      detail::host_gemm<Op::none, Op::transpose, BFloat16>(
+          Matrix<const float>(a.data(), rows, 2 * half, 2 * half),
+          Matrix<const float>(b.data(), cols, 2 * half, 2 * half),
+          Matrix<BFloat16>(c.data(), rows, cols, cols),
+          {0, rows, borders[k], borders[k + 1] - borders[k]}, Update::overwrite);
+    }
+    return std::vector<float>(c.begin(), c.end());
+  };
+  const auto whole = product({0, cols});
+  REQUIRE(std::any_of(whole.begin(), whole.end(), [](float x) { return x != 0; }));
+  CHECK(whole == product({0, detail::rounded_cols - detail::block_cols<float>, cols}));
+}

@@ -92,7 +92,7 @@ TEMPLATE_TEST_CASE("an autoencoder gives diffusers' moments, images and gradient
     networks.decoder().backward(ctx, p.data(), gradient, dy.matrix(), dz.matrix(), up, arena);
   };
   auto measure = Arena<T>::measure();
-  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+  step(BatchContext<Exec>::dry_run(Exec()), measure);
   const Array<T, Exec> memory("memory", measure.peak());
   Arena<T> arena(memory.data(), memory.extent(0));
   step(BatchContext<Exec>(Exec()), arena);

@@ -158,7 +158,7 @@ TEST_CASE("a step stored in bfloat16 takes little more than half the memory", "[
     const Rows rows{flow.networks(), {}, tones(exec), values.data(), nullptr, 0.25, {}};
     auto arena = Arena<float>::measure();
     double losses[Rows::terms];
-    rows(BatchContext<Exec>::dry_run(exec, 1), 4, 0,
+    rows(BatchContext<Exec>::dry_run(exec), 4, 0,
          Gradient<float>{flow.values().data(), false, nullptr}, losses, Update::overwrite, arena);
     return static_cast<double>(arena.peak());
   };

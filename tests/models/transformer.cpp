@@ -222,7 +222,7 @@ TEMPLATE_TEST_CASE("a transformer gives SiT's velocity and gradients", "[models]
                          prepared_saved, arena);
   };
   auto measure = Arena<T>::measure();
-  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+  step(BatchContext<Exec>::dry_run(Exec()), measure);
   const Array<T, Exec> memory("memory", measure.peak());
   Arena<T> arena(memory.data(), memory.extent(0));
   step(BatchContext<Exec>(Exec()), arena);
@@ -287,7 +287,7 @@ std::vector<double> rates_of(const TransformerVelocity& model, const std::vector
                   arena);
   };
   auto measure = Arena<T>::measure();
-  step(BatchContext<Exec>::dry_run(Exec(), tile_concurrency(Exec())), measure);
+  step(BatchContext<Exec>::dry_run(Exec()), measure);
   const Array<T, Exec> memory("memory", measure.peak());
   Arena<T> arena(memory.data(), memory.extent(0));
   step(BatchContext<Exec>(Exec()), arena);

@@ -55,7 +55,7 @@ UnetOptions small_unet(Conditioning conditioning, int latent, Fusion fusion) {
 template <class Exec, class Step>
 void run_step(const Exec& exec, const Step& step) {
   auto measure = Arena<float>::measure();
-  step(BatchContext<Exec>::dry_run(exec, tile_concurrency(exec)), measure);
+  step(BatchContext<Exec>::dry_run(exec), measure);
   const Array<float, Exec> memory("memory", measure.peak());
   Arena<float> arena(memory.data(), memory.extent(0));
   step(BatchContext<Exec>(exec), arena);

@@ -340,7 +340,7 @@ class Conformance {
     const Exec exec;
     const auto needed = static_cast<int>(
         tile ? step.measured()
-             : step.measured(BatchContext<Exec>::dry_run(exec, tile_concurrency(exec))));
+             : step.measured(BatchContext<Exec>::dry_run(exec)));
     Padded<T, Exec> memory(1, needed);
     step.block = memory.data();
     step.capacity = static_cast<std::size_t>(needed);

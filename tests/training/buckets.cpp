@@ -56,7 +56,7 @@ bool say_all(const typename Networks::Options& options, int dimension) {
   DoneList list;
   double losses[Rows::terms];
   auto arena = vrfm::Arena<float>::measure();
-  rows(vrfm::BatchContext<Kokkos::Serial>::dry_run(Kokkos::Serial(), 1), 2, 0,
+  rows(vrfm::BatchContext<Kokkos::Serial>::dry_run(Kokkos::Serial()), 2, 0,
        vrfm::Gradient<float>{flow.values().data(), false, &list}, losses, vrfm::Update::overwrite,
        arena);
   const auto plan = list.buckets(flow.parameters().count(), 1);

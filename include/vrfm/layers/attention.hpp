@@ -5,7 +5,8 @@
 // Queries, keys and values are columns of x in one of two orders; y's columns are [head][depth]. On hosts a
 // thread holds at most max(131072, 32 pixels) scores at a time, twice as many in backward; on devices all hold at
 // most max(2^24, 32 heads pixels) together. x and y may be stored in
-// BFloat16; scores are of the arena's type.
+// BFloat16; scores are of the arena's type. Gradients of keys and values are then rounded after each block of
+// queries; up to 362 pixels (hosts) there is one block.
 #pragma once
 
 #include <vrfm/layers/detail/attention_group.hpp>
@@ -82,14 +83,18 @@ class MultiHeadAttention {
   template <bool in_order, class Ctx, class T, class Step>
   KOKKOS_FUNCTION void each_group(const Ctx& ctx, int rows, const Step& step,
                                   Arena<T>& arena) const {
-    const int samples = rows / shape_.pixels;
+    const int samples = rows / shape_.pixels, pieces = samples * shape_.heads;
+    const int tiles =
+        in_order ? pieces : pieces * shape_.blocks(detail::AttentionShape::tile_scores);
+    const detail::AttentionTile<Step, in_order> tile{step, shape_};
     if constexpr (requires { requires Ctx::by_batches; }) {
-      detail::attend_in_batches(ctx, shape_, samples, step, arena);
+      if (ctx.measures_tile()) {
+        MeasureContext{}.each_tile(tiles, tile, arena);
+      } else {
+        detail::attend_in_batches(ctx, shape_, samples, step, arena);
+      }
     } else {
-      const int pieces = samples * shape_.heads;
-      const int tiles =
-          in_order ? pieces : pieces * shape_.blocks(detail::AttentionShape::tile_scores);
-      ctx.each_tile(tiles, detail::AttentionTile<Step, in_order>{step, shape_}, arena);
+      ctx.each_tile(tiles, tile, arena);
     }
   }
 

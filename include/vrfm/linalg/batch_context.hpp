@@ -75,13 +75,17 @@ class BatchContext {
 
   const Exec& exec() const { return exec_; }
 
-  /// The context of a dry run (core/arena.hpp): its verbs launch nothing. `workers`: as in
-  /// MeasureContext, which would measure the same but be a third version of the whole program to compile.
-  static BatchContext dry_run(const Exec& exec, int workers) {
+  /// The context of a dry run (core/arena.hpp) of the whole batch, or of one tile: its verbs launch nothing.
+  /// MeasureContext would measure the same tile but be a third version of the whole program to compile.
+  static BatchContext dry_run(const Exec& exec, Execution execution = Execution::batch) {
     BatchContext ctx(exec);
-    ctx.dry_workers_ = workers;
+    ctx.measures_tile_ = execution == Execution::tiles;
+    ctx.dry_workers_ = ctx.measures_tile_ ? 1 : tile_concurrency(exec);
     return ctx;
   }
+
+  /// Whether the verbs are those of a dry run of one tile.
+  KOKKOS_INLINE_FUNCTION bool measures_tile() const { return measures_tile_; }
 
   /// Of two BFloat16 operands at a device's full rate.
   VRFM_UNCHECKED_HOST_DEVICE
@@ -250,6 +254,7 @@ class BatchContext {
 
   Exec exec_;
   int dry_workers_ = 0;  // 0: verbs are launched
+  bool measures_tile_ = false;
 };
 
 /// The context of a whole batch for the products of a flow or a field.

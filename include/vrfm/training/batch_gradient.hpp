@@ -146,8 +146,9 @@ class BatchGradient {
     double unused[std::size_t(terms)];
     T* const some = const_cast<T*>(values_.values());
     detail::DoneList parts_done;
-    rows_(BatchContextOf<Exec, FlowType>::dry_run(exec_, tiled_ ? 1 : concurrent), tile_rows_, 0,
-          Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
+    rows_(BatchContextOf<Exec, FlowType>::dry_run(exec_,
+                                                  tiled_ ? Execution::tiles : Execution::batch),
+          tile_rows_, 0, Gradient<T>{some, false, &parts_done}, unused, Update::overwrite, measure);
     memory_each_ = measure.peak();
     gradients_ = Array<T, Exec>("vrfm::BatchGradient::gradients",
                                 static_cast<std::size_t>(math::maximum(1, buffers)) * stride_);

@@ -198,6 +198,10 @@ class CublasLt {
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.c));
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
+      if (p.result == CUDA_R_16BF) {  // parts of a sum are added before they are rounded
+        set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+            std::uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+      }
       cublasLtMatmulHeuristicResult_t found;
       int count = 0;
       const auto status = cublasLtMatmulAlgoGetHeuristic(

@@ -179,9 +179,10 @@ void multiply_by_panels(int depth, const A& a, const B& b, Matrix<T> c, const Re
 }
 
 /// A region of C = op(A) op(B) or C += op(A) op(B) on the calling thread, C of a type that sums are
-/// of. A or B may be Patches.
+/// of. A or B may be Patches. `all_cols`: of the product that C is a part of; they decide how an element is summed.
 template <Op OpA, Op OpB, class T, class A, class B>
-void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
+void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& region, Update update,
+                        int all_cols) {
   int depth;
   if constexpr (is_patches<A>) {
     depth = a.cols();
@@ -223,7 +224,7 @@ void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& regio
     multiply.template operator()<Reads::packed>();
   } else if constexpr (OpA == Op::none) {
     if constexpr (OpB == Op::transpose && in_place<B, T>) {
-      if (c.cols <= narrow_cols) {
+      if (all_cols <= narrow_cols) {
         dot_products<T>(a.row_range(region.row, region.rows), b.row_range(region.col, region.cols),
                         c.row_range(region.row, region.rows).col_range(region.col, region.cols),
                         update == Update::accumulate);
@@ -246,7 +247,7 @@ template <Op OpA, Op OpB, class T, class A, class B>
 void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update update) {
   using Sum = sum_type<T>;
   if constexpr (std::is_same_v<Sum, T>) {
-    host_gemm_in_place<OpA, OpB, T>(a, b, c, region, update);
+    host_gemm_in_place<OpA, OpB, T>(a, b, c, region, update, c.cols);
   } else {
     static_assert(!is_patches<A> && !is_patches<B>,
                   "a product of patches is of its operands' type");
@@ -262,7 +263,7 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
         for (int i = 0; update == Update::accumulate && i < rows; ++i) {
           copy(out.row(i), cols, sums.row(i));
         }
-        host_gemm_in_place<OpA, OpB, Sum>(left, right, sums, {0, rows, 0, cols}, update);
+        host_gemm_in_place<OpA, OpB, Sum>(left, right, sums, {0, rows, 0, cols}, update, c.cols);
         for (int i = 0; i < rows; ++i) {
           VRFM_INDEPENDENT_ITERATIONS
           for (int j = 0; j < cols; ++j) out(i, j) = sums(i, j);

@@ -23,6 +23,7 @@ struct CuDnnEngine;
 struct CublasLtEngine;
 struct ElementEngine;
 struct HostEngine;
+struct MixedTiledEngine;
 struct OneDnnEngine;
 struct TiledEngine;
 
@@ -30,20 +31,23 @@ struct TiledEngine;
 template <class... Engine>
 struct Engines {};
 
+/// Those of all source files of a program: of the target vrfm::vrfm.
 #if defined(VRFM_ENGINE_CUBLASLT)
-using DeviceEngine = CublasLtEngine;
+using CoreEngines = Engines<HostEngine, CublasLtEngine, MixedTiledEngine, ElementEngine>;
 #else
-using DeviceEngine = TiledEngine;
+using CoreEngines = Engines<HostEngine, TiledEngine, ElementEngine>;
 #endif
 
-/// Those of all source files of a program: of the target vrfm::vrfm.
-using CoreEngines = Engines<HostEngine, DeviceEngine, ElementEngine>;
+namespace detail {
+template <class First, class... Rest>
+Engines<First, Rest...> before(Engines<Rest...>);
+}
 
 /// Those of this source file, with those of the components that it is compiled for.
 #if defined(VRFM_ENGINE_ONEDNN)
-using DefaultEngines = Engines<OneDnnEngine, HostEngine, DeviceEngine, ElementEngine>;
+using DefaultEngines = decltype(detail::before<OneDnnEngine>(CoreEngines()));
 #elif defined(VRFM_ENGINE_CUDNN)
-using DefaultEngines = Engines<CuDnnEngine, HostEngine, DeviceEngine, ElementEngine>;
+using DefaultEngines = decltype(detail::before<CuDnnEngine>(CoreEngines()));
 #else
 using DefaultEngines = CoreEngines;
 #endif

@@ -128,4 +128,11 @@ struct TiledEngine {
   }
 };
 
+/// The same beside a library that multiplies operands of one type.
+struct MixedTiledEngine : TiledEngine {
+  template <class Exec, class A, class B>
+  static constexpr bool takes = TiledEngine::takes<Exec, A, B> && !detail::is_patches<A> &&
+                                !detail::is_patches<B> && !std::is_same_v<A, B>;
+};
+
 }  // namespace vrfm

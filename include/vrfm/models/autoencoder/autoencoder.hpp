@@ -136,7 +136,7 @@ class Autoencoder {
     expect(batch >= 1, "images at a time must be >= 1, got ", batch);
     if (count == 0) return;
     auto measured = Arena<T>::measure();
-    part(Batch::dry_run(exec_, tile_concurrency(exec_)), 0, math::minimum(batch, count), measured);
+    part(Batch::dry_run(exec_), 0, math::minimum(batch, count), measured);
     const Array<T, Exec> memory(
         Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::Autoencoder::memory"),
         measured.peak());
