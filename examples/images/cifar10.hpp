@@ -168,6 +168,7 @@ struct Cifar10 : PixelData {
         s.fusion == "bottleneck" ? vrfm::Fusion::bottleneck_sum : vrfm::Fusion::adaptive_norm;
     options.velocity.latent_width = s.latent_width;
     options.posterior_base = s.posterior_base;
+    options.prior = prior_kinds().at(s.prior);
     if (s.latent > 0) options.encoder_input = posterior_input(s);
     return options;
   }

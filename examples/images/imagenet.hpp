@@ -150,6 +150,7 @@ struct Imagenet : LatentData {
     options.velocity.classes = s.classes;
     options.velocity.learn_sigma = s.learn_sigma;
     options.posterior_depth = s.posterior_depth;
+    options.prior = prior_kinds().at(s.prior);
     if (s.latent > 0) options.encoder_input = posterior_input(s);
     return options;
   }

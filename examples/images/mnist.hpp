@@ -88,7 +88,8 @@ struct Mnist : PixelData {
                                       .latent = s.latent,
                                       .features = s.features,
                                       .blocks = s.blocks,
-                                      .posterior_features = s.posterior_features};
+                                      .posterior_features = s.posterior_features,
+                                      .prior = prior_kinds().at(s.prior)};
     if (s.latent > 0) {
       options.encoder_input = parse_encoder_input(s.encoder_input);
       vrfm::expect(!contains(options.encoder_input, vrfm::EncoderInput::t),

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
+
+#include <vrfm/models/blocks/latent_networks.hpp>
 
 #include <examples/common/settings.hpp>
 
@@ -25,7 +28,16 @@ struct TrainingSettings : StepSettings {
 
   int latent = 0;
   std::string encoder_input;
+  std::string prior = "standard";
 };
+
+inline const std::map<std::string, vrfm::PriorKind>& prior_kinds() {
+  static const std::map<std::string, vrfm::PriorKind> kinds{
+      {"standard", vrfm::PriorKind::standard},
+      {"condition", vrfm::PriorKind::given_condition},
+      {"source", vrfm::PriorKind::given_source}};
+  return kinds;
+}
 
 /// visit(name, member, rule) for each setting of the training alone.
 template <class S, class Visit>
@@ -52,6 +64,12 @@ void each_network_setting(S& s, const Visit& visit) {
   visit("encoder-input", s.encoder_input,
         SettingRule{std::string("what the posterior sees: ") + S::encoder_inputs,
                     CLI::Validator(std::string()), true});
+  visit("prior", s.prior,
+        SettingRule{"what z is drawn from: standard, N(0, I), or a learned Gaussian given the "
+                    "condition, or given "
+                    "the source x0 and the condition",
+                    CLI::IsMember(std::vector<std::string>{"standard", "condition", "source"}),
+                    true, "standard"});
 }
 
 /// Recipes for narrow networks that learn the stand-in sets in minutes.

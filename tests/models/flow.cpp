@@ -94,7 +94,7 @@ TEST_CASE("a flow with a condition and a learned prior", "[models][flow]") {
   options.classes = 4;
   options.condition_columns = 2;
   options.second_time = true;
-  options.learned_prior = true;
+  options.prior = PriorKind::given_source;
   const Flow<double, Host> flow(Host(), options, 1);
   CHECK(flow.networks().velocity.inputs() ==
         ModelInputs{.latent = 3, .classes = 4, .condition_columns = 2, .second_time = true});

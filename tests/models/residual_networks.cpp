@@ -60,7 +60,7 @@ TEST_CASE("a learned prior of small images sees x0", "[models][residual]") {
                                          .features = 2,
                                          .blocks = 1,
                                          .posterior_features = 2,
-                                         .learned_prior = true});
+                                         .prior = PriorKind::given_source});
   CHECK_FALSE(networks.prior.standard());
   CHECK((networks.prior.input() == EncoderInput::x0 && networks.prior.latent() == 2));
   CHECK(list.entries().back().name == "prior.head.1.bias");
@@ -82,6 +82,6 @@ TEST_CASE("networks of small images name what is impossible", "[models][residual
         "vrfm: a residual stack must have at most 64 blocks, got 65");
   CHECK(thrown<std::invalid_argument>([&] {
           ParameterList none;
-          ResidualNetworks(none, {.latent = 0, .learned_prior = true});
+          ResidualNetworks(none, {.latent = 0, .prior = PriorKind::given_source});
         }) == "vrfm: a learned prior needs latent >= 1, got 0");
 }

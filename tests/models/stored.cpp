@@ -43,6 +43,7 @@ TransformerFlowOptions small_flow() {
   options.velocity.latent = 4;
   options.velocity.classes = 3;
   options.velocity.condition_columns = 2;
+  options.prior = PriorKind::given_condition;
   return options;
 }
 

@@ -116,6 +116,44 @@ TEST_CASE("posteriors of transformers conform", "[models][transformer]") {
   }
 }
 
+TEST_CASE("learned priors of transformers conform", "[models][transformer]") {
+  const auto check = [](PriorKind kind, EncoderInput sees) {
+    ParameterList list;
+    const TransformerNetworks networks(
+        list,
+        {.velocity = {.trunk = small_trunk(), .latent = 2, .classes = 2, .condition_columns = 2},
+         .prior = kind});
+    CHECK((!networks.prior.standard() && networks.prior.input() == sees));
+    CHECK(networks.prior.inputs() ==
+          ModelInputs{.latent = 2, .classes = 2, .condition_columns = 2});
+    ParameterList alone;
+    const ImagePrior<TransformerPosterior> prior(
+        alone, "prior",
+        TransformerPosteriorOptions{.trunk = small_trunk(),
+                                    .latent = 2,
+                                    .input = sees,
+                                    .classes = 2,
+                                    .condition_columns = 2});
+    const bool source = sees == EncoderInput::x0;
+    conform_latent<Kokkos::DefaultExecutionSpace>(
+        prior, alone.count(), 24,
+        {.roughness = 65536,
+         .weights = 0.5,
+         .fixed = source ? slot_of(alone, "prior.pos_embed") : Columns{}});
+  };
+  SECTION("given the condition") { check(PriorKind::given_condition, EncoderInput::none); }
+  SECTION("given the source and the condition") {
+    check(PriorKind::given_source, EncoderInput::x0);
+  }
+  SECTION("given a condition that there is not") {
+    CHECK(thrown<std::invalid_argument>([] {
+            ParameterList list;
+            TransformerNetworks(list, {.velocity = {.trunk = small_trunk(), .latent = 2},
+                                       .prior = PriorKind::given_condition});
+          }) == "vrfm: a prior given the condition needs networks that take a label or a vector");
+  }
+}
+
 TEST_CASE("impossible transformers are refused", "[models][transformer]") {
   const auto refused = [](const TransformerVelocityOptions& options) {
     return thrown<std::invalid_argument>([&] {

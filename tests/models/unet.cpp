@@ -245,7 +245,7 @@ TEST_CASE("a learned prior of images sees x0 and the condition", "[models][unet]
   velocity.field_channels = 1;
   ParameterList list;
   const UnetNetworks networks(list,
-                              {.velocity = velocity, .posterior_base = 2, .learned_prior = true});
+                              {.velocity = velocity, .posterior_base = 2, .prior = PriorKind::given_source});
   CHECK_FALSE(networks.prior.standard());
   CHECK(networks.prior.input() == EncoderInput::x0);
   CHECK(networks.prior.inputs() == ModelInputs{.latent = 2, .classes = 3, .field_columns = 16});

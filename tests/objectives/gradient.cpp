@@ -91,7 +91,7 @@ FlowOptions conditional(FlowOptions options) {
 }
 
 FlowOptions with_prior(FlowOptions options) {
-  options.learned_prior = true;
+  options.prior = vrfm::PriorKind::given_source;
   return options;
 }
 

@@ -291,7 +291,7 @@ TEMPLATE_LIST_TEST_CASE("beta follows the step that a counter holds", "[objectiv
   using Exec = typename TestType::Exec;
   using vrfm::StepFunction;
   auto options = tiny_flow(2);
-  options.learned_prior = true;
+  options.prior = vrfm::PriorKind::given_source;
   Problem<T, Exec> counted(options, 5), numbered(options, 5);
   counted.draw_parameters();
   numbered.draw_parameters();
@@ -375,7 +375,7 @@ TEMPLATE_LIST_TEST_CASE("losses are the same without a gradient", "[objectives][
                         vrfm::test::SpacesAndReals) {
   using T = typename TestType::Real;
   auto options = tiny_flow(2);
-  options.learned_prior = true;
+  options.prior = vrfm::PriorKind::given_source;
   options.classes = 2;
   options.condition_columns = 2;
   Problem<T, typename TestType::Exec> problem(options, 5);

@@ -287,7 +287,8 @@ TEST_CASE("a guided field has a likelihood", "[sampling][likelihood]") {
 
 TEMPLATE_TEST_CASE("a learned prior sees where a trajectory begins", "[sampling]", float, double) {
   using T = TestType;
-  const auto flow = small_flow<T, Space>({.latent = 2, .learned_prior = true, .classes = 3});
+  const auto flow =
+      small_flow<T, Space>({.latent = 2, .prior = PriorKind::given_source, .classes = 3});
   const ConditionTables<T, Space> condition{.labels = labels_of<Space>({0, 2, 1, 3})};
   const auto field = velocity_of(flow, {.condition = condition});
   const auto x0 = drawn_source<T>(4, 7, 20);
@@ -385,16 +386,24 @@ TEST_CASE("a flow's field with noise", "[sampling][stochastic]") {
 }
 
 TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampling][stochastic]") {
-  const auto refused = [](EncoderInput input, bool learned_prior) {
-    const auto flow = small_flow<float, Space>(
-        {.latent = 2, .encoder_input = input, .learned_prior = learned_prior});
+  const auto refused = [](EncoderInput input, PriorKind prior) {
+    const auto flow =
+        small_flow<float, Space>({.latent = 2, .encoder_input = input, .prior = prior});
     return thrown<std::invalid_argument>(
         [&] { StochasticVelocity(velocity_of(flow), ScoreDiffusion<>{}); });
   };
   const std::string words = "its posterior or prior sees x0 or x_t";
-  CHECK(contains(refused(EncoderInput::x0 | EncoderInput::x1, false), words));
-  CHECK(contains(refused(EncoderInput::x_t, false), words));
-  CHECK(contains(refused(EncoderInput::x1, true), words));
+  CHECK(contains(refused(EncoderInput::x0 | EncoderInput::x1, PriorKind::standard), words));
+  CHECK(contains(refused(EncoderInput::x_t, PriorKind::standard), words));
+  CHECK(contains(refused(EncoderInput::x1, PriorKind::given_source), words));
+  // Under a prior that is given the condition alone, x0 is independent of z.
+  const auto told = small_flow<float, Space>({.latent = 2,
+                                              .encoder_input = EncoderInput::x1,
+                                              .prior = PriorKind::given_condition,
+                                              .classes = 3});
+  const Array<std::int32_t, Space> labels("labels", 1);
+  (void)StochasticVelocity(velocity_of(told, {.condition = {.labels = labels}}),
+                           ScoreDiffusion<>{});
   // Noise that asks no score takes any z.
   const auto flow = small_flow<float, Space>(2);
   (void)StochasticVelocity(velocity_of(flow), AdditiveNoise<Constant>{});
@@ -410,7 +419,8 @@ TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampl
 
 TEST_CASE("networks that kernels cannot carry run in batches", "[sampling]") {
   const Flow<float, Space, HostNetworks> host(Space(), {.dimension = 2, .latent = 2}, 1);
-  const Flow<float, Space> light(Space(), {.dimension = 2, .latent = 2, .learned_prior = true}, 1);
+  const Flow<float, Space> light(
+      Space(), {.dimension = 2, .latent = 2, .prior = PriorKind::given_source}, 1);
   const auto check = [](const auto& flow, const auto& other) {
     const auto field = velocity_of(flow);
     const SampleOptions options{.count = 30, .seed = 2, .launch = {.batch = 7}};

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // LatentNetworks: what a flow with a latent variable z has besides its velocity: a posterior network
-// q(z | ...) and the prior p(z), N(0, I) or a network p(z | x0, c) of the posterior's kind. Names:
-// posterior.* and prior.*.
+// q(z | ...) and the prior, N(0, I) or a network p(z | c) or p(z | x0, c). Names: posterior.* and prior.*.
 #pragma once
 
 #include <vrfm/layers/parameters.hpp>
@@ -10,24 +9,44 @@
 
 namespace vrfm {
 
-template <class Posterior>
+/// What z is drawn from where a trajectory begins: N(0, I), or a learned Gaussian that is given c, or x0 and c.
+/// A posterior that sees a condition's label tells z apart by it; only a prior given c draws them alike.
+enum class PriorKind { standard, given_condition, given_source };
+
+template <class Posterior, class PriorNetwork = Posterior>
 struct LatentNetworks {
-  Posterior posterior;             ///< empty without a latent variable
-  GaussianPrior<Posterior> prior;  ///< N(0, I) unless learned
+  Posterior posterior;  ///< empty without a latent variable
+  GaussianPrior<PriorNetwork> prior;
 
  protected:
   /// Behind the velocity's parameters, whose order the files of earlier versions have. Nothing if
   /// options.latent is 0. Throws std::invalid_argument naming the first impossible option.
   template <class Options>
-  void add_latent(ParameterList& list, Options options, bool learned_prior) {
-    prior = GaussianPrior<Posterior>(options.latent);
-    expect(options.latent > 0 || !learned_prior, "a learned prior needs latent >= 1, got ",
-           options.latent);
+  void add_latent(ParameterList& list, Options options, PriorKind kind) {
+    prior = GaussianPrior<PriorNetwork>(options.latent);
+    expect(options.latent > 0 || kind == PriorKind::standard,
+           "a learned prior needs latent >= 1, got ", options.latent);
     if (options.latent == 0) return;
     posterior = Posterior(list, "posterior", options);
-    if (!learned_prior) return;
-    options.input = EncoderInput::x0;
-    prior = GaussianPrior<Posterior>(Posterior(list, "prior", options));
+    if (kind == PriorKind::standard) return;
+    if (kind == PriorKind::given_condition) {
+      expect(sees_condition(options),
+             "a prior given the condition needs networks that take a label or a vector");
+      options.input = EncoderInput::none;
+    } else {
+      options.input = EncoderInput::x0;
+    }
+    prior = GaussianPrior<PriorNetwork>(PriorNetwork(list, "prior", options));
+  }
+
+ private:
+  template <class Options>
+  static bool sees_condition(const Options& options) {
+    if constexpr (requires { options.classes; }) {
+      return options.classes > 0 || options.condition_columns > 0;
+    } else {
+      return false;
+    }
   }
 };
 

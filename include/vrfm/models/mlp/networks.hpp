@@ -14,10 +14,10 @@ struct FlowOptions {
   int dimension = 1;
   int latent = 0;  ///< columns of z; 0: rectified flow
   EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
-  bool learned_prior = false;  ///< p(z | x0, c) in place of N(0, I)
-  int classes = 0;             ///< of the condition's label; 0: none
-  int condition_columns = 0;   ///< of the condition's vector; 0: none
-  bool second_time = false;    ///< a flow map u(x, t, s)
+  PriorKind prior = PriorKind::standard;
+  int classes = 0;            ///< of the condition's label; 0: none
+  int condition_columns = 0;  ///< of the condition's vector; 0: none
+  bool second_time = false;   ///< a flow map u(x, t, s)
   EncoderOptions encoder = {};
   int latent_width = 128;  ///< hidden width of z's encoder and of the posterior's head
   int latent_depth = 3;
@@ -55,7 +55,7 @@ struct MlpNetworks : LatentNetworks<MlpPosterior<Act>> {
                                          .encoder = o.encoder,
                                          .head_width = o.latent_width,
                                          .head_depth = o.latent_depth},
-                     o.learned_prior);
+                     o.prior);
   }
 };
 

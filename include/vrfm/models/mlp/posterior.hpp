@@ -64,8 +64,8 @@ class MlpPosterior {
   KOKKOS_INLINE_FUNCTION EncoderInput input() const { return input_; }
   KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return inputs_; }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void moments(const Ctx& ctx, const T* p, const LatentInputs<T>& inputs,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void moments(const Ctx& ctx, const P* p, const LatentInputs<T>& inputs,
                                Matrix<T> moments, Saved<T>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const Matrix<T> features = arena.take(moments.rows, head_.inputs());
@@ -90,8 +90,8 @@ class MlpPosterior {
     }
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dmoments,
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> dmoments,
                                 const ConditionGradient<T>& dcondition, const Saved<T>& saved,
                                 Arena<T>& arena) const {
     const auto mark = arena.used();

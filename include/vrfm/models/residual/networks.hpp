@@ -18,7 +18,7 @@ struct ResidualFlowOptions {
   int blocks = 5;     ///< residual blocks of each of the velocity's stacks
   int posterior_features = 32;
   EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
-  bool learned_prior = false;  ///< p(z | x0) in place of N(0, I)
+  PriorKind prior = PriorKind::standard;
 };
 
 struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
@@ -45,7 +45,7 @@ struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
                                         .latent = options.latent,
                                         .features = options.posterior_features,
                                         .input = options.encoder_input},
-               options.learned_prior);
+               options.prior);
   }
 };
 

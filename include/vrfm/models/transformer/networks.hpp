@@ -4,6 +4,7 @@
 // Schwing 2025 takes half of them).
 #pragma once
 
+#include <vrfm/models/blocks/image_prior.hpp>
 #include <vrfm/models/blocks/latent_networks.hpp>
 #include <vrfm/models/transformer/posterior.hpp>
 #include <vrfm/models/transformer/velocity.hpp>
@@ -16,10 +17,11 @@ struct TransformerFlowOptions {
   int posterior_depth =
       0;  ///< blocks of the posterior and of a learned prior; 0: half the velocity's
   EncoderInput encoder_input = EncoderInput::x1;
-  bool learned_prior = false;  ///< p(z | x0, c) in place of N(0, I)
+  PriorKind prior = PriorKind::standard;
 };
 
-struct TransformerNetworks : LatentNetworks<TransformerPosterior> {
+struct TransformerNetworks
+    : LatentNetworks<TransformerPosterior, ImagePrior<TransformerPosterior>> {
   using Options = TransformerFlowOptions;
   static constexpr bool host_only = true;
 
@@ -42,7 +44,7 @@ struct TransformerNetworks : LatentNetworks<TransformerPosterior> {
                                         .field_channels = o.field_channels};
     encoder.trunk.depth =
         options.posterior_depth > 0 ? options.posterior_depth : math::maximum(1, o.trunk.depth / 2);
-    add_latent(list, encoder, options.learned_prior);
+    add_latent(list, encoder, options.prior);
   }
 };
 

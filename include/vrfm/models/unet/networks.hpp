@@ -5,6 +5,7 @@
 // "posterior.", a learned prior's with "prior.".
 #pragma once
 
+#include <vrfm/models/blocks/image_prior.hpp>
 #include <vrfm/models/blocks/latent_networks.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/models/unet/posterior.hpp>
@@ -17,10 +18,10 @@ struct UnetFlowOptions {
       {};  ///< its latent variable, label, vector and field are the posterior's, too
   int posterior_base = 16;  ///< channels of the posterior's first level, and of the prior's
   EncoderInput encoder_input = EncoderInput::x1;
-  bool learned_prior = false;  ///< p(z | x0, c) in place of N(0, I)
+  PriorKind prior = PriorKind::standard;
 };
 
-struct UnetNetworks : LatentNetworks<UnetPosterior> {
+struct UnetNetworks : LatentNetworks<UnetPosterior, ImagePrior<UnetPosterior>> {
   using Options = UnetFlowOptions;
   static constexpr bool host_only = true;
 
@@ -39,7 +40,7 @@ struct UnetNetworks : LatentNetworks<UnetPosterior> {
                                  .field_channels = o.field_channels};
     encoder.path.base = options.posterior_base;
     encoder.path.groups = 0;  // few channels, and a last norm of one pixel
-    add_latent(list, encoder, options.learned_prior);
+    add_latent(list, encoder, options.prior);
   }
 };
 
