@@ -106,8 +106,9 @@ struct Imagenet : LatentData {
     }
     if (!recipe.starts_with("v-")) return s;
     s.latent = is_small(recipe) ? 8 : 768;
-    // With a smaller one z would tell the class, and a sample's z, which does not, the wrong one.
     s.beta = is_small(recipe) ? 1e-2 : 2e-3;
+    // With so few latents z also tells the class; drawn without a word of it, it would often tell another.
+    if (is_small(recipe)) s.prior = "condition";
     s.encoder_input = "x1";
     return s;
   }

@@ -188,10 +188,15 @@ class Painter {
     return gathered(picture);
   }
 
-  /// `count` images that share z number `which` of `seed`; the same x0 at the same place for each z.
+  /// `count` images that share z number `which` of `seed`, which a learned prior draws for the class and x0 of image
+  /// number `which`; the same x0 at the same place for each z.
   Picture shared(int count, std::uint32_t seed, int which) const {
-    const auto z =
-        vrfm::draw_latents(flow_, 1, {.seed = seed, .first_id = static_cast<std::uint64_t>(which)});
+    const auto first = static_cast<std::size_t>(which);
+    const auto& prior = flow_.networks().prior;
+    vrfm::LatentOptions<float, Exec> options{.seed = seed, .first_id = first};
+    if (contains(prior.input(), vrfm::EncoderInput::x0)) options.x0 = noise(1, seed, first);
+    if (prior.inputs().classes > 0) options.condition = given({}, 1, first).condition;
+    const auto z = vrfm::draw_latents(flow_, 1, options);
     Picture picture = empty();
     const vrfm::Share share = share_of(static_cast<std::size_t>(count));
     if (share.count == 0) return gathered(picture);
