@@ -58,9 +58,10 @@ class Images {
   void train(int steps) {
     // Not before it is asked for: who only draws needs no moments.
     if (!trainer_) {
-      trainer_.emplace(flow_, vrfm::VelocityLoss{vrfm::Reduction::mean},
-                       vrfm::Adam{.learning_rate = 2e-4}, vrfm::independent(noise_, noise_),
-                       vrfm::TrainerOptions{.batch = batch_, .clip_norm = 1});
+      trainer_.emplace(
+          flow_, vrfm::VelocityLoss{vrfm::Reduction::mean}, vrfm::Adam{.learning_rate = 2e-4},
+          vrfm::independent(noise_, noise_),
+          vrfm::TrainerOptions{.batch = batch_, .clip_norm = 1, .launch = {.batch = micro_batch}});
     }
     trainer_->run(trainer_->step() + steps, steps);
   }
@@ -72,6 +73,10 @@ class Images {
   }
 
  private:
+  /// As vrfm_imagenet's recipes have it; 0 for other networks: all at a time.
+  static constexpr int micro_batch =
+      requires(typename Networks::Options o) { o.velocity.learn_sigma; } ? 8 : 0;
+
   using Noise = decltype(vrfm::standard_normal<float>(Exec{}, 1));
   using Pairing = decltype(vrfm::independent(std::declval<Noise>(), std::declval<Noise>()));
 
