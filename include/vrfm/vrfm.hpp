@@ -31,12 +31,17 @@
 #include <vrfm/metrics/velocity_points.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
+#include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/mean_flow.hpp>
+#include <vrfm/objectives/so_flow.hpp>
 #include <vrfm/objectives/sum.hpp>
+#include <vrfm/objectives/variational.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
 #include <vrfm/sampling/encode.hpp>
+#include <vrfm/sampling/flow_map.hpp>
 #include <vrfm/sampling/likelihood.hpp>
 #include <vrfm/sampling/model_velocity.hpp>
 #include <vrfm/sampling/sample.hpp>

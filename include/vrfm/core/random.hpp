@@ -28,6 +28,8 @@ enum class Purpose : std::uint32_t {
   projection = 9,
   dropout = 10,
   condition = 11,
+  second_time = 12,
+  equal_times = 13,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 

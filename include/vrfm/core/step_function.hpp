@@ -3,7 +3,8 @@
 // StepFunction: a number that varies over a training, such as a learning rate, beta or a weight, as
 // a function of the step, which counts from 0. Kernels evaluate it, because they know the step.
 // After a linear warm-up from 0 it is constant, falls along a cosine (Loshchilov and Hutter 2017),
-// or repeats a ramp from 0 (cyclic annealing: Fu et al. 2019).
+// or repeats a ramp from 0 (cyclic annealing: Fu et al. 2019); or it goes exponentially from one value to
+// another.
 #pragma once
 
 #include <cmath>
@@ -49,8 +50,28 @@ class StepFunction {
     return f;
   }
 
-  /// The value without its variation: the largest.
+  /// From `first` at step 0 to `last` at step `total` by equal factors, then `last`:
+  /// first (last / first)^(step / total). Both are above 0.
+  static StepFunction exponential(double first, double last, std::int64_t total) {
+    StepFunction f(first);
+    f.kind_ = Kind::exponential;
+    f.period_ = total;
+    f.floor_ = last;
+    return f;
+  }
+
+  /// The value without its variation: the largest, or the first of an exponential.
   KOKKOS_INLINE_FUNCTION double value() const { return value_; }
+
+  /// Bounds of the values at all steps, which a period or a total that is reached attains.
+  double least() const {
+    if (warmup_ > 0 || kind_ == Kind::cyclic) return 0;
+    if (kind_ == Kind::cosine) return value_ * floor_;
+    return kind_ == Kind::exponential ? math::minimum(value_, floor_) : value_;
+  }
+  double largest() const {
+    return kind_ == Kind::exponential ? math::maximum(value_, floor_) : value_;
+  }
 
   KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {
     if (step < warmup_) return value_ * static_cast<double>(step) / static_cast<double>(warmup_);
@@ -58,6 +79,11 @@ class StepFunction {
     if (kind_ == Kind::cyclic) {
       const double progress = static_cast<double>(step % period_) / static_cast<double>(period_);
       return value_ * math::minimum(1.0, progress / floor_);
+    }
+    if (kind_ == Kind::exponential) {
+      if (step >= period_) return floor_;
+      const double progress = static_cast<double>(step) / static_cast<double>(period_);
+      return value_ * math::exp(progress * math::log(floor_ / value_));
     }
     const double progress = step >= period_ ? 1.0
                                             : static_cast<double>(step - warmup_) /
@@ -77,18 +103,23 @@ class StepFunction {
            " must be in [0, 1], got ", floor_);
     expect(kind_ != Kind::cyclic || period_ >= 1, "a cycle of ", name,
            " must have at least 1 step, got ", period_);
+    expect(kind_ != Kind::exponential || period_ >= 1, "an exponential of ", name,
+           " must have at least 1 step, got ", period_);
+    expect(kind_ != Kind::exponential || (value_ > 0 && floor_ > 0 && std::isfinite(floor_)),
+           "an exponential of ", name, " must go from and to finite numbers > 0, got ", value_,
+           " and ", floor_);
     expect(kind_ != Kind::cyclic || (floor_ > 0 && floor_ <= 1), "the ramp of a cycle of ", name,
            " must be a fraction in (0, 1], got ", floor_);
   }
 
  private:
-  enum class Kind { constant, cosine, cyclic };
+  enum class Kind { constant, cosine, cyclic, exponential };
 
   double value_;
   Kind kind_ = Kind::constant;
   std::int64_t warmup_ = 0;
-  std::int64_t period_ = 0;  // of a cosine: the step at which it ends
-  double floor_ = 0;         // of a cycle: the ramp's fraction
+  std::int64_t period_ = 0;  // of a cosine or exponential: the step at which it ends
+  double floor_ = 0;         // of a cycle: the ramp's fraction; of an exponential: its last value
 };
 
 }  // namespace vrfm

@@ -6,7 +6,7 @@
 // p = N(0, I) unless the networks have a learned prior; d is the squared distance.
 #pragma once
 
-#include <vrfm/objectives/gaussian.hpp>
+#include <vrfm/objectives/posterior_term.hpp>
 #include <vrfm/objectives/velocity_term.hpp>
 #include <vrfm/paths/path_point.hpp>
 
@@ -30,21 +30,11 @@ struct BasicElbo {
   /// Throws std::invalid_argument naming what does not fit.
   template <class Networks>
   void check(const Networks& networks) const {
-    beta.check("Elbo's beta");
     check_part(path);
     check_part(distance);
     check_part(time_weight);
     check_part(times);
-    expect(free_bits >= 0 && math::is_finite(free_bits), "Elbo needs finite free_bits >= 0, got ",
-           free_bits);
-    const int latent = networks.velocity.inputs().latent;
-    expect(latent > 0,
-           "Elbo trains a flow with a latent variable, got latent = 0; use VelocityLoss");
-    const auto columns = static_cast<std::size_t>(latent);
-    expect_same("the velocity network", columns, "the posterior",
-                static_cast<std::size_t>(networks.posterior.latent()), "latent dimensions");
-    expect_same("the velocity network", columns, "the prior",
-                static_cast<std::size_t>(networks.prior.latent()), "latent dimensions");
+    check_latent(networks, "Elbo", "VelocityLoss", beta, free_bits);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -58,25 +48,14 @@ struct BasicElbo {
     const int rows = problem.rows(), latent = networks.posterior.latent();
     const auto point =
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
-    const LatentInputs<T> seen{problem.x0, problem.x1, point.x, point.t, problem.condition};
-
-    const GaussianDraw<T> draw{
-        arena.take(rows, 2 * latent),
-        networks.prior.standard() ? Matrix<T>() : arena.take(rows, 2 * latent),
-        arena.take(rows, latent), arena.take(rows, latent)};
-    const KlTerm<T> term{beta, reduction_factor(kl, latent), static_cast<T>(free_bits),
-                         problem.row_weight};
-    saved_of<PosteriorOf<Networks>, T, P> posterior_saved;
-    saved_of<PriorOf<Networks>, T, P> prior_saved;
-    networks.posterior.moments(ctx, p, seen, draw.moments, &posterior_saved, arena);
-    if (!networks.prior.standard()) {
-      networks.prior.moments(ctx, p, seen, draw.prior, &prior_saved, arena);
-    }
-    ctx.each_row(rows,
-                 Reparameterize<T>{draw, term, problem.losses.col_range(1, 1), problem.draws});
+    PosteriorPass<Networks, T> posterior;
+    posterior.forward(
+        ctx, problem, {problem.x0, problem.x1, point.x, point.t, problem.condition},
+        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight},
+        problem.losses.col_range(1, 1), arena);
 
     Condition<T> condition = problem.condition;
-    condition.z = draw.z;
+    condition.z = posterior.draw.z;
     VelocityPass<VelocityOf<Networks>, T, P> pass;
     pass.forward(ctx, networks.velocity, p, condition, {point.t, point.x, {}}, problem.dropout(),
                  arena);
@@ -86,18 +65,9 @@ struct BasicElbo {
                                         static_cast<T>(problem.row_weight), distance, time_weight});
 
     if (!problem.gradient.ignored()) {
-      const Matrix<T> dz = arena.take(rows, latent), dmoments = arena.take(rows, 2 * latent);
-      const Matrix<T> dprior =
-          networks.prior.standard() ? Matrix<T>() : arena.take(rows, 2 * latent);
+      const Matrix<T> dz = arena.take(rows, latent);
       pass.backward(ctx, networks.velocity, p, problem.gradient, pass.v, dz, arena);
-      ctx.each_row(rows,
-                   ReparameterizeBackward<T>{draw, term, dz, dmoments, dprior, problem.draws.step});
-      networks.posterior.backward(ctx, p, problem.gradient, dmoments, ConditionGradient<T>{},
-                                  posterior_saved, arena);
-      if (!networks.prior.standard()) {
-        networks.prior.backward(ctx, p, problem.gradient, dprior, ConditionGradient<T>{},
-                                prior_saved, arena);
-      }
+      posterior.backward(ctx, problem, dz, arena);
     }
     arena.rewind(mark);
   }

@@ -44,10 +44,11 @@ struct LossProblem {
   const Parameter* teacher;  ///< the parameters' moving average; null if there is none
   Gradient<T> gradient;
   Matrix<T> x0, x1;        ///< rows x dimension
-  Condition<T> condition;  ///< without z
+  Condition<T> condition;  ///< without z, unless an objective around this one has drawn it
   DrawAddress draws;
   double row_weight;  ///< 1 / (global batch)
   Matrix<T> losses;   ///< rows x terms
+  Matrix<T> dz = {};  ///< where the gradient of condition.z goes, overwritten; empty: not wanted
 
   KOKKOS_INLINE_FUNCTION int rows() const { return x0.rows; }
   /// Where dropout is drawn; null: it is left out, because this is no training.

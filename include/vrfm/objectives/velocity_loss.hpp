@@ -28,9 +28,7 @@ struct BasicVelocityLoss {
     check_part(distance);
     check_part(time_weight);
     check_part(times);
-    const int latent = networks.velocity.inputs().latent;
-    expect(latent == 0, "VelocityLoss trains a flow without latent variable, got latent = ", latent,
-           "; use Elbo");
+    check_no_latent(networks, "VelocityLoss", "Elbo");
   }
 
   VRFM_UNCHECKED_HOST_DEVICE

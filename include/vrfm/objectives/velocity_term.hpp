@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What objectives share: VelocityPass, one evaluation of a velocity network that a backward pass may
-// follow, and VelocityError, the loss of its answer, weight(t) sum_j d(v_j - u_j), with its gradient.
+// follow, or its two parts where z and c are prepared once for several evaluations; and VelocityError,
+// the loss of an answer, weight(t) sum_j d(v_j - u_j), with its gradient.
 #pragma once
 
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/objectives/adaptive_weight.hpp>
 #include <vrfm/objectives/distance.hpp>
-#include <vrfm/objectives/objective.hpp>
 #include <vrfm/paths/schedule.hpp>
 #include <vrfm/paths/time_sampler.hpp>
 
@@ -25,8 +26,23 @@ struct RequireLossParts {
   static constexpr bool ok = Schedule<Path> && TimeSampler<Times> && Distance<D> && TimeWeight<W>;
 };
 
+/// Throws std::invalid_argument if the networks have a latent variable. `other`: the objective for them.
+template <class Networks>
+void check_no_latent(const Networks& networks, const char* name, const std::string& other) {
+  const int latent = networks.velocity.inputs().latent;
+  expect(latent == 0, name, " trains a flow without latent variable, got latent = ", latent,
+         "; use ", other);
+}
+
+/// Throws std::invalid_argument unless the networks have a second time.
+template <class Networks>
+void check_second_time(const Networks& networks, const char* name) {
+  expect(networks.velocity.inputs().second_time, name,
+         " trains a flow map u(x, t, s): expected a velocity network with a second time");
+}
+
 /// Row function: losses(i, 0) = factor weight(t) sum_j d(v - u); v becomes the gradient of row_weight
-/// times that.
+/// times that and the adaptive weight of sum_j d.
 template <class T, Distance D = SquaredDistance, TimeWeight W = UnitWeight>
 struct VelocityError {
   ConstMatrix<T> t, u;
@@ -36,6 +52,7 @@ struct VelocityError {
   T row_weight;
   D distance = {};
   W time_weight = {};
+  AdaptiveWeight adaptive = {};
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     const T scale = factor * time_weight(t(i, 0));
@@ -46,6 +63,9 @@ struct VelocityError {
       v(i, j) = row_weight * scale * error.slope;
     }
     losses(i, 0) = scale * sum;
+    if (adaptive.power == 0) return;
+    const T w = adaptive.at(sum, v.cols);
+    for (int j = 0; j < v.cols; ++j) v(i, j) *= w;
   }
 };
 
@@ -63,13 +83,88 @@ struct ScaleByStep {
   }
 };
 
-/// One evaluation of a velocity network with parameters of type P, in memory of the arena.
+/// z and c as a velocity network with parameters of type P prepares them, for any number of evaluations.
+template <VelocityModel Model, class T, class P = T>
+struct PreparedCondition {
+  Matrix<T> value;     ///< rows x prepared_cols(); empty if there is nothing to prepare
+  Matrix<T> gradient;  ///< the same, from zero() on: evaluations add theirs
+  typename Model::template PreparedSaved<T> saved;
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const P* p,
+                               const Condition<T>& condition, int rows, Arena<T>& arena) {
+    value = take(model, rows, arena);
+    model.prepare(ctx, p, condition, value, &saved, arena);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void zero(const Ctx& ctx, const Model& model, int rows, Arena<T>& arena) {
+    gradient = take(model, rows, arena);
+    ctx.map(gradient.rows, gradient.cols, Fill<T>{gradient, T(0)});
+  }
+
+  /// Gradients of what zero() and the evaluations left: of the parameters, and of z into dz unless that
+  /// is empty.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
+                                Matrix<T> dz, Arena<T>& arena) const {
+    model.prepare_backward(ctx, p, g, ConstMatrix<T>(gradient),
+                           ConditionGradient<T>{dz, Matrix<T>(), Matrix<T>()}, saved, arena);
+  }
+
+ private:
+  KOKKOS_INLINE_FUNCTION static Matrix<T> take(const Model& model, int rows, Arena<T>& arena) {
+    const int cols = model.prepared_cols();
+    return cols > 0 ? arena.take(rows, cols) : Matrix<T>();
+  }
+};
+
+/// One evaluation of a network whose z and c are prepared, in memory of the arena.
+template <VelocityModel Model, class T, class P = T>
+struct VelocityEvaluation {
+  Matrix<T> v;  ///< rows x dimension
+  saved_of<Model, T, P> saved;
+
+  /// v = u(query), with dropout at `draws` unless that is null.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const P* p,
+                               const Query<T>& query, ConstMatrix<T> prepared,
+                               const DrawAddress* draws, Arena<T>& arena) {
+    v = arena.take(query.x.rows, model.dimension());
+    model.forward(ctx, p, query, prepared, draws, v, &saved, arena);
+  }
+
+  /// The same where no gradient follows: nothing is saved.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION static Matrix<T> stopped(const Ctx& ctx, const Model& model, const P* p,
+                                           const Query<T>& query, ConstMatrix<T> prepared,
+                                           const DrawAddress* draws, Arena<T>& arena) {
+    const Matrix<T> v = arena.take(query.x.rows, model.dimension());
+    saved_of<Model, T, P>* const unsaved = nullptr;
+    model.forward(ctx, p, query, prepared, draws, v, unsaved, arena);
+    return v;
+  }
+
+  /// Gradients from `dv`: of the parameters, and added to dprepared.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
+                                ConstMatrix<T> dv, Matrix<T> dprepared, Arena<T>& arena) const {
+    model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
+  }
+};
+
+/// One evaluation with a condition of its own.
 template <VelocityModel Model, class T, class P = T>
 struct VelocityPass {
-  Matrix<T> v;         ///< rows x dimension
-  Matrix<T> prepared;  ///< rows x prepared_cols()
-  typename Model::template PreparedSaved<T> prepared_saved;
-  saved_of<Model, T, P> saved;
+  Matrix<T> v;  ///< rows x dimension
+  PreparedCondition<Model, T, P> prepared;
+  VelocityEvaluation<Model, T, P> evaluation;
 
   /// v = u(query | condition), with dropout at `draws` unless that is null.
   VRFM_UNCHECKED_HOST_DEVICE
@@ -77,34 +172,21 @@ struct VelocityPass {
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const Model& model, const P* p,
                                const Condition<T>& condition, const Query<T>& query,
                                const DrawAddress* draws, Arena<T>& arena) {
-    const int rows = query.x.rows;
-    v = arena.take(rows, model.dimension());
-    prepared = take_prepared(model, rows, arena);
-    model.prepare(ctx, p, condition, prepared, &prepared_saved, arena);
-    model.forward(ctx, p, query, ConstMatrix<T>(prepared), draws, v, &saved, arena);
+    prepared.forward(ctx, model, p, condition, query.x.rows, arena);
+    evaluation.forward(ctx, model, p, query, ConstMatrix<T>(prepared.value), draws, arena);
+    v = evaluation.v;
   }
 
   /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
-                                ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) const {
+                                ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) {
     const auto mark = arena.used();
-    const Matrix<T> dprepared = take_prepared(model, dv.rows, arena);
-    ctx.map(dprepared.rows, dprepared.cols, Fill<T>{dprepared, T(0)});
-    model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
-    model.prepare_backward(ctx, p, g, ConstMatrix<T>(dprepared),
-                           ConditionGradient<T>{dz, Matrix<T>(), Matrix<T>()}, prepared_saved,
-                           arena);
+    prepared.zero(ctx, model, dv.rows, arena);
+    evaluation.backward(ctx, model, p, g, dv, prepared.gradient, arena);
+    prepared.backward(ctx, model, p, g, dz, arena);
     arena.rewind(mark);
-  }
-
- private:
-  /// Empty where there is nothing to prepare.
-  KOKKOS_INLINE_FUNCTION static Matrix<T> take_prepared(const Model& model, int rows,
-                                                        Arena<T>& arena) {
-    const int cols = model.prepared_cols();
-    return cols > 0 ? arena.take(rows, cols) : Matrix<T>();
   }
 };
 

@@ -6,7 +6,8 @@
 // v_null is the velocity without the condition and z is the same in both (Ho and Salimans 2022): g = 1
 // is the conditional field, g = 0 the one without. Both are one evaluation of twice the rows. Guidance may be for some
 // times alone (Kynkaanniemi et al. 2024, "Applying guidance in a limited interval") and for some channels (SiT guides
-// the first 3 of 4). A flow map is integrated as u(x, t, t).
+// the first 3 of 4). A flow map is integrated as
+// u(x, t, t); its steps from t to s are FlowMap's (sampling/flow_map.hpp).
 #pragma once
 
 #include <cmath>
@@ -84,7 +85,17 @@ struct BoundModelVelocity {
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                   Arena<T>& arena) const {
     const auto mark = arena.used();
-    evaluate(ctx, t, x, v, nullptr, arena);
+    evaluate(ctx, {t, x, {}}, v, nullptr, arena);
+    arena.rewind(mark);
+  }
+
+  /// u = u(x, t, s), the mean velocity from t to s; of a model with a second time.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void mean_velocity(const Ctx& ctx, Matrix<const T> t, Matrix<const T> s,
+                                     Matrix<const T> x, Matrix<T> u, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    evaluate(ctx, {t, x, s}, u, nullptr, arena);
     arena.rewind(mark);
   }
 
@@ -99,7 +110,7 @@ struct BoundModelVelocity {
     requires tangents
   KOKKOS_FUNCTION void linearize(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
                                  Saved& saved, Arena<T>& arena) const {
-    evaluate(ctx, t, x, v, &saved, arena);
+    evaluate(ctx, {t, x, {}}, v, &saved, arena);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -120,25 +131,24 @@ struct BoundModelVelocity {
   /// What is taken of the arena stays taken.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
-  KOKKOS_FUNCTION void evaluate(const Ctx& ctx, Matrix<const T> t, Matrix<const T> x, Matrix<T> v,
-                                Saved* saved, Arena<T>& arena) const {
+  KOKKOS_FUNCTION void evaluate(const Ctx& ctx, const Query<T>& asked, Matrix<T> v, Saved* saved,
+                                Arena<T>& arena) const {
     const DrawAddress* const draws = nullptr;
     saved_of<Model, T, P>* const kept = saved == nullptr ? nullptr : &saved->model;
-    Query<T> query{};
-    query.t = t;
-    query.x = x;
     if (!guided) {
-      model.forward(ctx, parameters, query, prepared, draws, v, kept, arena);
+      model.forward(ctx, parameters, asked, prepared, draws, v, kept, arena);
       return;
     }
     const int rows = v.rows;
     const Matrix<T> c = stacked<Ctx>(ctx, rows, prepared, null_prepared, arena),
                     both = arena.take(2 * rows, v.cols);
-    query.t = stacked<Ctx>(ctx, rows, t, t, arena);
-    query.x = stacked<Ctx>(ctx, rows, x, x, arena);
+    Query<T> query{};
+    query.t = stacked<Ctx>(ctx, rows, asked.t, asked.t, arena);
+    query.x = stacked<Ctx>(ctx, rows, asked.x, asked.x, arena);
+    if (!asked.s.empty()) query.s = stacked<Ctx>(ctx, rows, asked.s, asked.s, arena);
     model.forward(ctx, parameters, query, c, draws, both, kept, arena);
-    ctx.map(rows, v.cols, guide(t, both, v));
-    if (saved != nullptr) saved->t = t;
+    ctx.map(rows, v.cols, guide(asked.t, both, v));
+    if (saved != nullptr) saved->t = asked.t;
   }
 
   /// The first `rows` rows of two matrices, one above the other.
@@ -224,6 +234,9 @@ class ModelVelocity {
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return model_.dimension(); }
+
+  /// True if the flow is a map: mean_velocity may be asked for.
+  bool second_time() const { return model_.inputs().second_time; }
 
   /// True if z is drawn from a prior that sees x0.
   bool depends_on_start() const {

@@ -55,6 +55,7 @@ template <class Exec, class Field, class Begin, class Solver, class S, class T, 
 Result transport(const Exec& exec, const Field& field, const Begin& begin, const Solver& solver,
                  const S& saver, Matrix<T> x, const Options& options) {
   check_solver<T>(solver, options.grid, options.launch);
+  if constexpr (requires { solver.check_field(field); }) solver.check_field(field);
   expect_same("the table of samples", static_cast<std::size_t>(x.cols), "the velocity field",
               static_cast<std::size_t>(field.dimension()), "columns");
   const DeviceGrid<Exec> grid(exec, options.grid);

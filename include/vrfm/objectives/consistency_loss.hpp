@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// ConsistencyLoss: Consistency-FM (Yang et al. 2024, "Consistency Flow Matching", arXiv 2407.02398), a
+// velocity that is constant along trajectories within each of K equal segments of time. With e the end of
+// t's segment, F(t, x, v) = x + (e - t) v, r = min(t + Delta, 1) and v_r = v(x_r, r), a constant:
+//   1/2 |F(t, x_t, v) - y|^2 + alpha 1/2 |v - v_r|^2 [t < b] [e - t > 1.01 Delta],
+//   y = F(r, x_r, v_r) if r < b, else x_e of the path.
+// b = 0 is the first stage, which has no second evaluation, b = 0.9 the second. Both evaluations of a sample
+// have one dropout mask. The flow is sampled by steps of Euler that end with segments.
+#pragma once
+
+#include <vrfm/objectives/variational.hpp>
+#include <vrfm/objectives/velocity_term.hpp>
+#include <vrfm/paths/path_point.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+/// Uniform in (0.001, 1), unless other times are asked for.
+template <class Times>
+constexpr Times consistency_times() {
+  if constexpr (std::is_same_v<Times, TimesWithin<UniformTime>>) {
+    return {.first = 1e-3, .last = 1};
+  } else {
+    return {};
+  }
+}
+
+/// Row: r, x_r and e, x_e of the path.
+template <class T, Schedule Path>
+struct SegmentPoints {
+  Path path;
+  int segments;
+  T delta;
+  ConstMatrix<T> t, x0, x1;
+  Matrix<T> r, x_r, e, x_e;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const T now = t(i, 0), count = static_cast<T>(segments);
+    r(i, 0) = math::minimum(now + delta, T(1));
+    // The end of the segment that t is in; a boundary is the end of the one before.
+    int k = static_cast<int>(now * count);
+    if (k == 0 || static_cast<T>(k) / count < now) ++k;
+    e(i, 0) = static_cast<T>(math::minimum(k, segments)) / count;
+    const auto at_r = path.at(r(i, 0)), at_e = path.at(e(i, 0));
+    for (int j = 0; j < x0.cols; ++j) {
+      x_r(i, j) = at_r.alpha * x1(i, j) + at_r.sigma * x0(i, j);
+      x_e(i, j) = at_e.alpha * x1(i, j) + at_e.sigma * x0(i, j);
+    }
+  }
+};
+
+/// Row: both terms and their gradient with respect to v, which it becomes. v_r is empty if b = 0.
+template <class T>
+struct ConsistencyError {
+  ConstMatrix<T> t, x, r, x_r, e, x_e, v_r;
+  Matrix<T> v, losses;
+  T boundary, delta, alpha, factor, row_weight;
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const T ahead = e(i, 0) - t(i, 0);
+    const bool follows = !v_r.empty() && r(i, 0) < boundary;
+    const bool agrees = !v_r.empty() && t(i, 0) < boundary && ahead > T(1.01) * delta;
+    T ends = T(0), velocities = T(0);
+    for (int j = 0; j < v.cols; ++j) {
+      const T y = follows ? x_r(i, j) + (e(i, 0) - r(i, 0)) * v_r(i, j) : x_e(i, j);
+      const T end = x(i, j) + ahead * v(i, j) - y;
+      const T velocity = agrees ? v(i, j) - v_r(i, j) : T(0);
+      ends += end * end;
+      velocities += velocity * velocity;
+      v(i, j) = row_weight * factor * (ahead * end + alpha * velocity);
+    }
+    losses(i, 0) = factor * ends / T(2);
+    losses(i, 1) = factor * velocities / T(2);
+  }
+};
+
+}  // namespace detail
+
+template <Schedule Path = LinearSchedule, TimeSampler Times = TimesWithin<UniformTime>>
+struct BasicConsistencyLoss {
+  static constexpr const char* name = "ConsistencyLoss";
+  static constexpr std::array<const char*, 2> terms = {"consistency", "agreement"};
+
+  double boundary = 0;  ///< b: up to where the network's own answer is the target
+  int segments = 2;     ///< K
+  double delta = 1e-3;
+  double alpha = 1e-5;
+  Reduction velocity = Reduction::sum;
+  Path path = {};
+  Times times = detail::consistency_times<Times>();
+
+  template <class Networks>
+  void check_parts(const Networks&) const {
+    check_part(path);
+    check_part(times);
+    expect(boundary >= 0 && boundary <= 1, "ConsistencyLoss needs a boundary in [0, 1], got ",
+           boundary);
+    expect(segments >= 1, "ConsistencyLoss needs at least 1 segment, got ", segments);
+    expect(delta > 0 && delta < 1, "ConsistencyLoss needs delta in (0, 1), got ", delta);
+    expect(alpha >= 0 && math::is_finite(alpha), "ConsistencyLoss needs a finite alpha >= 0, got ",
+           alpha);
+  }
+
+  /// Throws std::invalid_argument naming what does not fit.
+  template <class Networks>
+  void check(const Networks& networks) const {
+    check_parts(networks);
+    check_no_latent(networks, name, text("Variational", name));
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx, class Networks, class T>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
+                                  Arena<T>& arena) const {
+    using Model = VelocityOf<Networks>;
+    using P = storage_of<Networks, T>;
+    using Evaluation = VelocityEvaluation<Model, T, P>;
+    const auto mark = arena.used();
+    const Model& model = problem.networks.velocity;
+    const P* p = problem.parameters;
+    const DrawAddress* const draws = problem.dropout();
+    const int rows = problem.rows(), cols = problem.x0.cols;
+    const auto point =
+        draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
+    const Matrix<T> r = arena.take(rows, 1), e = arena.take(rows, 1);
+    const Matrix<T> x_r = arena.take(rows, cols), x_e = arena.take(rows, cols);
+    ctx.each_row(rows,
+                 detail::SegmentPoints<T, Path>{path, segments, static_cast<T>(delta), point.t,
+                                                problem.x0, problem.x1, r, x_r, e, x_e});
+
+    PreparedCondition<Model, T, P> prepared;
+    prepared.forward(ctx, model, p, problem.condition, rows, arena);
+    const ConstMatrix<T> condition = prepared.value;
+    Evaluation now;
+    now.forward(ctx, model, p, {point.t, point.x, {}}, condition, draws, arena);
+    Matrix<T> v_r;
+    if (boundary > 0) {
+      v_r = Evaluation::stopped(ctx, model, p, {r, x_r, {}}, condition, draws, arena);
+    }
+    ctx.each_row(rows, detail::ConsistencyError<T>{point.t, point.x, r, x_r, e, x_e, v_r, now.v,
+                                                   problem.losses, static_cast<T>(boundary),
+                                                   static_cast<T>(delta), static_cast<T>(alpha),
+                                                   static_cast<T>(reduction_factor(velocity, cols)),
+                                                   static_cast<T>(problem.row_weight)});
+
+    if (!problem.gradient.ignored()) {
+      prepared.zero(ctx, model, rows, arena);
+      now.backward(ctx, model, p, problem.gradient, now.v, prepared.gradient, arena);
+      prepared.backward(ctx, model, p, problem.gradient, problem.dz, arena);
+    }
+    arena.rewind(mark);
+  }
+};
+
+using ConsistencyLoss = BasicConsistencyLoss<>;
+using VariationalConsistencyLoss = Variational<ConsistencyLoss>;
+
+}  // namespace vrfm

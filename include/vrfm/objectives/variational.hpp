@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Variational: an objective of few steps, given one reparameterised draw z ~ q(z | x0, x1, c) a sample,
+// + beta KL(q || p(z | x0, c)). z is constant along a map, which it would not be if the posterior saw
+// x_t or t; that is refused. Under z the velocities that meet at one (x, t) differ less, and these
+// objectives regress on differences of them (Guo and Schwing 2025 is the bound without maps: Elbo).
+//
+// The objective it is about has, besides the contract's members,
+//   name                      what errors call it
+//   check_parts(networks)     its check, but for whether there is a latent variable
+// and passes problem.condition on to the velocity network and the gradient of its z to problem.dz.
+#pragma once
+
+#include <vrfm/objectives/posterior_term.hpp>
+#include <vrfm/objectives/velocity_term.hpp>
+
+namespace vrfm {
+
+namespace detail {
+
+template <class O>
+constexpr auto terms_and_kl() {
+  std::array<const char*, O::terms.size() + 1> all{};
+  std::size_t n = 0;
+  for (const char* term : O::terms) all[n++] = term;
+  all[n] = "kl";
+  return all;
+}
+
+}  // namespace detail
+
+template <class O>
+struct Variational {
+  static constexpr auto terms = detail::terms_and_kl<O>();
+
+  O objective = {};
+  StepFunction beta = 1.0;
+  Reduction kl = Reduction::sum;
+  double free_bits = 0;  ///< nats that each dimension's KL counts at least (Kingma et al. 2016)
+
+  /// Throws std::invalid_argument naming what does not fit.
+  template <class Networks>
+  void check(const Networks& networks) const {
+    const std::string name = text("Variational", O::name);
+    objective.check_parts(networks);
+    check_latent(networks, name, O::name, beta, free_bits);
+    const EncoderInput seen = networks.posterior.input();
+    expect(!contains(seen, EncoderInput::x_t | EncoderInput::t), name,
+           " holds z along a map: expected a posterior that sees x0 and x1 at most, got ",
+           name_of(seen));
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx, class Networks, class T>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
+                                  Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int latent = problem.networks.posterior.latent();
+    PosteriorPass<Networks, T> posterior;
+    LatentInputs<T> seen{};
+    seen.x0 = problem.x0;
+    seen.x1 = problem.x1;
+    seen.condition = problem.condition;
+    posterior.forward(
+        ctx, problem, seen,
+        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight},
+        problem.losses.col_range(term_count<O>, 1), arena);
+    LossProblem<Networks, T> given = problem;
+    given.condition.z = posterior.draw.z;
+    given.losses = problem.losses.col_range(0, term_count<O>);
+    given.dz = arena.take(problem.rows(), latent);
+    objective(ctx, given, arena);
+    if (!problem.gradient.ignored()) posterior.backward(ctx, problem, given.dz, arena);
+    arena.rewind(mark);
+  }
+};
+
+/// `objective` + beta KL(q || p).
+template <class O>
+Variational<O> variational(const O& objective, const StepFunction& beta) {
+  return {objective, beta};
+}
+
+}  // namespace vrfm
