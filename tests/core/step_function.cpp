@@ -77,10 +77,35 @@ TEST_CASE("a cycle is a ramp and a plateau, again and again", "[core][step]") {
   CHECK(StepFunction::cyclic(4, 10, 1).at(9) < 4);
 }
 
+TEST_CASE("an exponential goes by equal factors and stays", "[core][step]") {
+  const auto f = StepFunction::exponential(1, 1e-4, 100);
+  CHECK(f.at(0) == 1);
+  CHECK(std::fabs(f.at(25) - 0.1) <= 8 * epsilon<double>);
+  CHECK(std::fabs(f.at(50) - 0.01) <= epsilon<double>);
+  CHECK(f.at(100) == 1e-4);
+  CHECK(f.at(1000000) == 1e-4);
+  CHECK(std::fabs(StepFunction::exponential(2, 8, 2).at(1) - 4) <= 16 * epsilon<double>);
+}
+
+TEST_CASE("bounds of a function of the step", "[core][step]") {
+  const auto check = [](const StepFunction& f, double least, double largest) {
+    CHECK(f.least() == least);
+    CHECK(f.largest() == largest);
+  };
+  check(2, 2, 2);
+  check(StepFunction::warmup(2, 5), 0, 2);
+  check(StepFunction::cosine(2, 0, 9, 0.25), 0.5, 2);
+  check(StepFunction::cosine(2, 3, 9, 0.25), 0, 2);
+  check(StepFunction::cyclic(2, 5), 0, 2);
+  check(StepFunction::exponential(2, 0.5, 5), 0.5, 2);
+  check(StepFunction::exponential(0.5, 2, 5), 0.5, 2);
+}
+
 TEMPLATE_LIST_TEST_CASE("kernels get the host's values", "[core][step]", vrfm::test::Spaces) {
   constexpr int steps = 150;
-  for (const auto& f : {StepFunction(2), StepFunction::warmup(2, 100),
-                        StepFunction::cosine(2, 10, 120, 0.1), StepFunction::cyclic(2, 40)}) {
+  for (const auto& f :
+       {StepFunction(2), StepFunction::warmup(2, 100), StepFunction::cosine(2, 10, 120, 0.1),
+        StepFunction::cyclic(2, 40), StepFunction::exponential(2, 0.01, 90)}) {
     const vrfm::Array<double, TestType> values("vrfm::test::values", steps);
     Kokkos::parallel_for(Kokkos::RangePolicy<TestType>(0, steps), Evaluate{f, values.data()});
     Kokkos::fence();
@@ -116,4 +141,11 @@ TEST_CASE("impossible functions of the step are refused", "[core][step]") {
   for (const double ramp : {0.0, -0.5, 1.5, nan})
     CHECK(contains(refusal(StepFunction::cyclic(1, 10, ramp)),
                    "vrfm: the ramp of a cycle of beta must be a fraction in (0, 1], got "));
+  CHECK(refusal(StepFunction::exponential(1, 2, 0)) ==
+        "vrfm: an exponential of beta must have at least 1 step, got 0");
+  for (const double last : {0.0, -0.5, infinity, nan})
+    CHECK(contains(
+        refusal(StepFunction::exponential(1, last, 5)),
+        "vrfm: an exponential of beta must go from and to finite numbers > 0, got 1 and "));
+  CHECK(contains(refusal(StepFunction::exponential(0, 1, 5)), "got 0 and 1"));
 }

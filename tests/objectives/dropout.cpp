@@ -12,7 +12,10 @@
 
 #include "problem.hpp"
 
+#include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/mean_flow.hpp>
+#include <vrfm/objectives/so_flow.hpp>
 #include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 
@@ -30,12 +33,25 @@ struct DropRow {
 };
 
 struct DropoutVelocity : MlpVelocity<> {
+  template <class T>
+  struct Saved : MlpVelocity<>::Saved<T> {
+    const DrawAddress* draws;
+  };
+
   template <class Ctx, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, const Query<T>& query,
                                ConstMatrix<T> prepared, const DrawAddress* draws, Matrix<T> v,
                                Saved<T>* saved, Arena<T>& arena) const {
     MlpVelocity<>::forward(ctx, p, query, prepared, draws, v, saved, arena);
+    if (saved != nullptr) saved->draws = draws;
     if (draws != nullptr) ctx.each_row(v.rows, DropRow<T>{*draws, v});
+  }
+
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, const Query<T>& rates, Matrix<T> dv,
+                               const Saved<T>& saved, Arena<T>& arena) const {
+    MlpVelocity<>::tangent(ctx, p, rates, dv, saved, arena);
+    if (saved.draws != nullptr) ctx.each_row(dv.rows, DropRow<T>{*saved.draws, dv});
   }
 };
 
@@ -84,9 +100,10 @@ std::vector<double> losses_of_zero(const P& problem, int rows) {
 TEST_CASE("objectives drop out in training alone", "[objectives][dropout]") {
   using Host = Kokkos::DefaultHostExecutionSpace;
   constexpr int rows = 40;
-  const auto check = [&](const auto& objective, int latent, std::size_t terms) {
-    Problem<double, Host, vrfm::test::DropoutNetworks> dropping(tiny_flow(latent), rows);
-    Problem<double, Host> plain(tiny_flow(latent), rows);
+  const auto check = [&](const auto& objective, const vrfm::FlowOptions& options,
+                         std::size_t terms) {
+    Problem<double, Host, vrfm::test::DropoutNetworks> dropping(options, rows);
+    Problem<double, Host> plain(options, rows);
     const auto zero = losses_of_zero(plain, rows);
     for (const auto where : {Where::tile, Where::batch}) {
       for (const auto use : {Use::training, Use::held_out}) {
@@ -114,7 +131,27 @@ TEST_CASE("objectives drop out in training alone", "[objectives][dropout]") {
       }
     }
   };
-  check(VelocityLoss{}, 0, 1);
-  check(Elbo{}, 2, 2);
-  check(vrfm::sum_of(Elbo{}, Elbo{}), 2, 4);
+  check(VelocityLoss{}, tiny_flow(0), 1);
+  check(Elbo{}, tiny_flow(2), 2);
+  check(vrfm::sum_of(Elbo{}, Elbo{}), tiny_flow(2), 4);
+  // All evaluations of a sample have one mask: if one is zero, all are, and rates too.
+  auto map = tiny_flow(0);
+  map.second_time = true;
+  const vrfm::TimePairs<> pairs{.equal = 0.25};
+  check(vrfm::MeanFlow{.times = pairs}, map, 2);
+  check(vrfm::PlainMeanFlow{.times = pairs}, map, 1);
+  check(vrfm::SoFlow{.rho = 0.01, .times = pairs}, map, 1);
+}
+
+TEST_CASE("the answers that are to agree have one dropout mask", "[objectives][dropout]") {
+  constexpr int rows = 40;
+  using Host = Kokkos::DefaultHostExecutionSpace;
+  Problem<double, Host, vrfm::test::DropoutNetworks> problem(tiny_flow(0), rows);
+  const vrfm::ConsistencyLoss objective{.boundary = 1, .segments = 1};
+  const auto agreement = problem.evaluate(objective, Where::tile).column(1, 2);
+  for (int i = 0; i < rows; ++i) {
+    const bool drop = problem.draws.stream(Purpose::dropout)
+                          .index(problem.draws.sample(i), problem.draws.step, 0, 2) == 0;
+    CHECK((agreement[static_cast<std::size_t>(i)] == 0) == drop);
+  }
 }
