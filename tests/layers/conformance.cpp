@@ -152,6 +152,12 @@ TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
   check<E>("5 x 5, padding 2", conv(4, 4, 5, 1, 2, 1, 2));
   check<E>("4 x 4 patches", conv(8, 8, 4, 4, 0, 2, 3));
   check<E>("wide padding", conv(2, 2, 1, 1, 1, 2, 2));
+  check<E>("1 x 5", [](ParameterList& l) {
+    return Conv2d(l, "conv", Window{3, 6, {1, 5}, 1, {0, 2}}, 2, 3);
+  });
+  check<E>("3 x 2, stride 2", [](ParameterList& l) {
+    return Conv2d(l, "conv", Window{5, 6, {3, 2}, 2, {1, 0}}, 3, 2);
+  });
   const auto behind = [](int height, int width, int stride) {
     return [=](ParameterList& l) {
       return Conv2d(l, "conv", Window{height, width, 3, stride, 0, 1}, 2, 3);

@@ -57,16 +57,28 @@ struct Images {
 // with channels enough for the host kernel to read the images themselves: a stride without borders;
 // a stride and transposed; images of one column; images smaller than the window, also transposed;
 // more taps than a part of the depth holds, which begins and ends within one. Last with channels in
-// whole panels, which are read in place on the right, too: more rows than a part of the depth, strides.
-const Images problems[] = {
-    {2, {9, 7, 3, 2, 1}, 5, false, 70},   {2, {7, 9, 3, 2, 1}, 6, true, 33},
-    {1, {6, 5, 3, 1, 1}, 20, true, 3},    {2, {5, 4, 3, 1, 1}, 70, false, 20},
-    {2, {23, 21, 3, 1, 1}, 3, false, 9},  {0, {4, 4, 3, 1, 1}, 3, false, 2},
-    {2, {9, 6, 3, 2, 0}, 40, false, 66},  {1, {8, 7, 3, 2, 1}, 18, true, 7},
-    {3, {5, 1, 3, 1, 1}, 16, false, 5},   {3, {1, 2, 5, 1, 2}, 33, false, 6},
-    {3, {1, 2, 5, 1, 2}, 21, true, 6},    {1, {9, 8, 7, 1, 3}, 17, false, 5},
-    {1, {27, 21, 3, 1, 1}, 64, false, 5}, {2, {7, 6, 3, 2, 1}, 128, false, 9},
-    {2, {6, 5, 3, 2, 1}, 64, true, 13},   {2, {5, 5, 1, 1, 0}, 64, false, 70}};
+// whole panels, which are read in place on the right, too: more rows than a part of the depth, strides. Then
+// windows that are not square.
+const Images problems[] = {{2, {9, 7, 3, 2, 1}, 5, false, 70},
+                           {2, {7, 9, 3, 2, 1}, 6, true, 33},
+                           {1, {6, 5, 3, 1, 1}, 20, true, 3},
+                           {2, {5, 4, 3, 1, 1}, 70, false, 20},
+                           {2, {23, 21, 3, 1, 1}, 3, false, 9},
+                           {0, {4, 4, 3, 1, 1}, 3, false, 2},
+                           {2, {9, 6, 3, 2, 0}, 40, false, 66},
+                           {1, {8, 7, 3, 2, 1}, 18, true, 7},
+                           {3, {5, 1, 3, 1, 1}, 16, false, 5},
+                           {3, {1, 2, 5, 1, 2}, 33, false, 6},
+                           {3, {1, 2, 5, 1, 2}, 21, true, 6},
+                           {1, {9, 8, 7, 1, 3}, 17, false, 5},
+                           {1, {27, 21, 3, 1, 1}, 64, false, 5},
+                           {2, {7, 6, 3, 2, 1}, 128, false, 9},
+                           {2, {6, 5, 3, 2, 1}, 64, true, 13},
+                           {2, {5, 5, 1, 1, 0}, 64, false, 70},
+                           {2, {4, 9, {1, 7}, 1, {0, 3}}, 17, false, 9},
+                           {2, {9, 4, {7, 1}, 1, {3, 0}}, 19, true, 9},
+                           {1, {8, 9, {2, 3}, 2, {0, 2}}, 64, false, 7},
+                           {2, {6, 7, {3, 1}, 2, {1, 0}}, 5, true, 12}};
 
 template <bool forward, class Exec, class T>
 std::vector<double> multiply(bool tile, const Images& problem, int gap, Update update, bool check) {

@@ -30,11 +30,18 @@ struct Problem {
 
 // Those of the networks: 3 x 3 with a border, with a stride, without a border, 1 x 1; of one channel
 // and of three, of odd extents, of one sample and of none, with padding behind alone.
-const Problem problems[] = {{4, {8, 8, 3, 1, 1}, 16, 32}, {3, {8, 8, 3, 2, 1}, 16, 16},
-                            {2, {9, 7, 3, 2, 0}, 5, 7},   {5, {7, 5, 3, 1, 0}, 3, 20},
-                            {2, {28, 28, 3, 1, 1}, 1, 8}, {2, {12, 12, 3, 1, 1}, 8, 1},
-                            {1, {11, 13, 5, 2, 2}, 6, 9}, {1, {6, 6, 1, 1, 0}, 32, 48},
-                            {0, {8, 8, 3, 1, 1}, 4, 4},   {2, {8, 8, 3, 2, 0, 1}, 8, 16}};
+const Problem problems[] = {{4, {8, 8, 3, 1, 1}, 16, 32},
+                            {3, {8, 8, 3, 2, 1}, 16, 16},
+                            {2, {9, 7, 3, 2, 0}, 5, 7},
+                            {5, {7, 5, 3, 1, 0}, 3, 20},
+                            {2, {28, 28, 3, 1, 1}, 1, 8},
+                            {2, {12, 12, 3, 1, 1}, 8, 1},
+                            {1, {11, 13, 5, 2, 2}, 6, 9},
+                            {1, {6, 6, 1, 1, 0}, 32, 48},
+                            {0, {8, 8, 3, 1, 1}, 4, 4},
+                            {2, {8, 8, 3, 2, 0, 1}, 8, 16},
+                            {2, {8, 9, {1, 7}, 1, {0, 3}}, 16, 16},
+                            {2, {9, 8, {3, 1}, 2, {1, 0}}, 16, 32}};
 
 std::vector<double> joined(const std::vector<std::vector<double>>& parts) {
   std::vector<double> all;
@@ -102,8 +109,8 @@ TEST_CASE("convolutions by oneDNN are those by our own products", "[onednn]") {
   for (const Problem& problem : problems) {
     for (const int gap : {0, 2}) {
       INFO(problem.inputs << " to " << problem.outputs << " channels, kernel "
-                          << problem.window.kernel << ", stride " << problem.window.stride
-                          << ", gap " << gap);
+                          << problem.window.kernel.y << " x " << problem.window.kernel.x
+                          << ", stride " << problem.window.stride << ", gap " << gap);
       const auto own = results<Kokkos::Serial>(problem, gap);
       const auto library = results<Kokkos::OpenMP>(problem, gap);
       // All numbers are in (-1, 1).
@@ -117,7 +124,8 @@ TEST_CASE("convolutions by oneDNN are those by our own products", "[onednn]") {
 TEST_CASE("oneDNN is asked where it is fast", "[onednn]") {
   for (const Problem& problem : problems) {
     INFO(problem.inputs << " to " << problem.outputs << " channels, kernel "
-                        << problem.window.kernel << ", stride " << problem.window.stride);
+                        << problem.window.kernel.y << " x " << problem.window.kernel.x
+                        << ", stride " << problem.window.stride);
     CHECK(by_library(problem, 0) == std::vector<bool>(3, problem.samples > 0));
     CHECK(by_library(problem, 2) == std::vector<bool>(3, false));
   }

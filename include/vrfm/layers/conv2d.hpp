@@ -2,7 +2,7 @@
 //
 // Conv2d: y(p, o) = b(o) + sum_{k,l,c} W(o, c, k, l) x(p stride - padding + (k, l), c). Images are
 // channels-last, weights are stored as PyTorch's nn.Conv2d stores them: W of shape [outputs,
-// inputs, kernel, kernel], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
+// inputs, kernel.y, kernel.x], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
 // with the weights in the order of the patches' columns. A 1 x 1 convolution is Dense on rows that
 // are pixels. The parameters may be of a type of their own, such as BFloat16.
 #pragma once
@@ -58,110 +58,41 @@ struct StoreWeightGradient {
 
 }  // namespace detail
 
-class Conv2d {
+/// The product alone, without b: what convolutions are made of, whatever comes behind it.
+class ConvWeights {
  public:
-  static constexpr bool has_parameters = true;
+  ConvWeights() = default;
 
-  template <class T>
-  struct Saved {};
-
-  Conv2d() = default;
-
-  /// Adds `name`.weight and `name`.bias to `list`. Throws std::invalid_argument for extents below 1, a negative
-  /// padding, or a window larger than the padded image.
-  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
-         int outputs, const Initializer& weight, const Initializer& bias)
+  /// Adds `name`.weight to `list`. Throws std::invalid_argument for extents below 1, a negative padding, or a
+  /// window larger than the padded image.
+  ConvWeights(ParameterList& list, const std::string& name, const Window& window, int inputs,
+              int outputs, const Initializer& weight)
       : window_(window), inputs_(inputs), outputs_(outputs) {
+    const PerAxis kernel = window.kernel, padding = window.padding;
     expect(inputs > 0 && outputs > 0, "convolution '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
-    expect(window.kernel > 0 && window.stride > 0 && window.padding >= 0 && window.behind >= 0,
+    expect(kernel.y > 0 && kernel.x > 0 && window.stride > 0 && padding.y >= 0 && padding.x >= 0 &&
+               window.behind >= 0,
            "convolution '", name, "' needs kernel >= 1, stride >= 1 and padding >= 0, got ",
-           window.kernel, ", ", window.stride, " and ", window.padding);
-    const int smaller = math::minimum(window.height, window.width);
-    expect(smaller > 0 && smaller + 2 * window.padding + window.behind >= window.kernel,
-           "convolution '", name, "': the kernel of ", window.kernel, " x ", window.kernel,
+           kernel.y, " x ", kernel.x, ", ", window.stride, " and ", padding.y, " x ", padding.x);
+    const auto holds = [&](int extent, int border, int taps) {
+      return extent > 0 && extent + 2 * border + window.behind >= taps;
+    };
+    expect(holds(window.height, padding.y, kernel.y) && holds(window.width, padding.x, kernel.x),
+           "convolution '", name, "': the kernel of ", kernel.y, " x ", kernel.x,
            " is larger than the image of ", window.height, " x ", window.width, " padded by ",
-           window.padding);
+           padding.y, " x ", padding.x);
     const auto extent = [](int n) { return static_cast<std::size_t>(n); };
-    weight_ = list.add(
-        name + ".weight",
-        {extent(outputs), extent(inputs), extent(window.kernel), extent(window.kernel)}, weight);
-    bias_ = list.add(name + ".bias", {extent(outputs)}, bias);
+    weight_ =
+        list.add(name + ".weight",
+                 {extent(outputs), extent(inputs), extent(kernel.y), extent(kernel.x)}, weight);
   }
-
-  /// The same, drawn as PyTorch's nn.Conv2d draws them from U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel^2,
-  /// or zero.
-  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
-         int outputs, bool zero = false)
-      : Conv2d(list, name, window, inputs, outputs, start(window, inputs, zero),
-               start(window, inputs, zero)) {}
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return outputs_; }
-  KOKKOS_INLINE_FUNCTION int input_pixels() const { return window_.pixels(); }
-  KOKKOS_INLINE_FUNCTION int output_pixels() const { return window_.out_pixels(); }
   KOKKOS_INLINE_FUNCTION const Window& window() const { return window_; }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
-                               Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::overwrite, AddBias<T, P>{y, p + bias_}, arena);
-  }
-
-  /// y += what forward would write, for a residual connection.
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
-                                   Arena<T>& arena) const {
-    multiply(ctx, p, x, y, Update::accumulate, AddBias<T, P>{y, p + bias_}, arena);
-  }
-
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
-                                Arena<T>& arena) const {
-    const auto mark = arena.used();
-    const int taps = window_.taps();
-    if (!g.ignored()) {
-      const Matrix<T> by_tap = arena.take(outputs_, taps * inputs_);
-      ctx.template gemm<Op::transpose, Op::none>(dy, Patches<T>{x, window_}, by_tap,
-                                                 Update::overwrite);
-      ctx.map(
-          outputs_, taps * inputs_,
-          detail::StoreWeightGradient<T>{by_tap, inputs_, taps, g.values + weight_, g.accumulate});
-      ctx.column_sum(dy, g.values + bias_, g.accumulate ? Update::accumulate : Update::overwrite);
-      g.done(weight_,
-             static_cast<std::size_t>(outputs_) * static_cast<std::size_t>(taps * inputs_));
-      g.done(bias_, static_cast<std::size_t>(outputs_));
-      arena.rewind(mark);
-    }
-    if (!dx.empty()) {
-      const Matrix<T> weights = arena.take(inputs_, taps * outputs_);
-      ctx.map(inputs_, taps * outputs_,
-              detail::TransposedWeightsByTap<T, P>{p + weight_, inputs_, outputs_, taps, weights});
-      ctx.template gemm<Op::none, Op::transpose>(Patches<T>{dy, window_, true}, weights, dx,
-                                                 Update::overwrite);
-      arena.rewind(mark);
-    }
-  }
-
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>&, Arena<T>& arena) const {
-    multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
-  }
-
-  /// dy += what tangent would write.
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
-                                   Arena<T>& arena) const {
-    multiply(ctx, p, dx, dy, Update::accumulate, NoEpilogue{}, arena);
-  }
-
- private:
-  static Initializer start(const Window& window, int inputs, bool zero) {
-    return Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
-  }
-
+  /// y = W x, or y += W x; then the epilogue for each element of y.
   template <class Ctx, class P, class T, class Epilogue>
   KOKKOS_FUNCTION void multiply(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
                                 Update update, const Epilogue& epilogue, Arena<T>& arena) const {
@@ -175,10 +106,116 @@ class Conv2d {
     arena.rewind(mark);
   }
 
+  /// The gradient of W, into `g`, which is not ignored.
+  template <class Ctx, class T>
+  KOKKOS_FUNCTION void weight_gradient(const Ctx& ctx, Gradient<T> g, ConstMatrix<T> x,
+                                       ConstMatrix<T> dy, Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int taps = window_.taps();
+    const Matrix<T> by_tap = arena.take(outputs_, taps * inputs_);
+    ctx.template gemm<Op::transpose, Op::none>(dy, Patches<T>{x, window_}, by_tap,
+                                               Update::overwrite);
+    ctx.map(
+        outputs_, taps * inputs_,
+        detail::StoreWeightGradient<T>{by_tap, inputs_, taps, g.values + weight_, g.accumulate});
+    g.done(weight_, static_cast<std::size_t>(outputs_) * static_cast<std::size_t>(taps * inputs_));
+    arena.rewind(mark);
+  }
+
+  /// dx = W^T dy
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void transposed(const Ctx& ctx, const P* p, ConstMatrix<T> dy, Matrix<T> dx,
+                                  Arena<T>& arena) const {
+    const auto mark = arena.used();
+    const int taps = window_.taps();
+    const Matrix<T> weights = arena.take(inputs_, taps * outputs_);
+    ctx.map(inputs_, taps * outputs_,
+            detail::TransposedWeightsByTap<T, P>{p + weight_, inputs_, outputs_, taps, weights});
+    ctx.template gemm<Op::none, Op::transpose>(Patches<T>{dy, window_, true}, weights, dx,
+                                               Update::overwrite);
+    arena.rewind(mark);
+  }
+
+ private:
   Window window_;
   int inputs_ = 0;
   int outputs_ = 0;
   std::size_t weight_ = 0;
+};
+
+class Conv2d {
+ public:
+  static constexpr bool has_parameters = true;
+
+  template <class T>
+  struct Saved {};
+
+  Conv2d() = default;
+
+  /// Adds `name`.weight and `name`.bias to `list`. Throws std::invalid_argument for extents below 1, a negative
+  /// padding, or a window larger than the padded image.
+  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
+         int outputs, const Initializer& weight, const Initializer& bias)
+      : weights_(list, name, window, inputs, outputs, weight),
+        bias_(list.add(name + ".bias", {static_cast<std::size_t>(outputs)}, bias)) {}
+
+  /// The same, drawn as PyTorch's nn.Conv2d draws them from U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel.y kernel.x,
+  /// or zero.
+  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
+         int outputs, bool zero = false)
+      : Conv2d(list, name, window, inputs, outputs, start(window, inputs, zero),
+               start(window, inputs, zero)) {}
+
+  KOKKOS_INLINE_FUNCTION int inputs() const { return weights_.inputs(); }
+  KOKKOS_INLINE_FUNCTION int outputs() const { return weights_.outputs(); }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return window().pixels(); }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return window().out_pixels(); }
+  KOKKOS_INLINE_FUNCTION const Window& window() const { return weights_.window(); }
+
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+                               Arena<T>& arena) const {
+    weights_.multiply(ctx, p, x, y, Update::overwrite, AddBias<T, P>{y, p + bias_}, arena);
+  }
+
+  /// y += what forward would write, for a residual connection.
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
+                                   Arena<T>& arena) const {
+    weights_.multiply(ctx, p, x, y, Update::accumulate, AddBias<T, P>{y, p + bias_}, arena);
+  }
+
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
+                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
+                                Arena<T>& arena) const {
+    if (!g.ignored()) {
+      weights_.weight_gradient(ctx, g, x, dy, arena);
+      ctx.column_sum(dy, g.values + bias_, g.accumulate ? Update::accumulate : Update::overwrite);
+      g.done(bias_, static_cast<std::size_t>(outputs()));
+    }
+    if (!dx.empty()) weights_.transposed(ctx, p, dy, dx, arena);
+  }
+
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
+                               const Saved<T>&, Arena<T>& arena) const {
+    weights_.multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
+  }
+
+  /// dy += what tangent would write.
+  template <class Ctx, class P, class T>
+  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
+                                   Arena<T>& arena) const {
+    weights_.multiply(ctx, p, dx, dy, Update::accumulate, NoEpilogue{}, arena);
+  }
+
+ private:
+  static Initializer start(const Window& window, int inputs, bool zero) {
+    return Initializer::uniform(zero ? 0.0 : 1.0 / std::sqrt(double(inputs) * window.taps()));
+  }
+
+  ConvWeights weights_;
   std::size_t bias_ = 0;
 };
 

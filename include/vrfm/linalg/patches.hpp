@@ -13,22 +13,32 @@
 
 namespace vrfm {
 
-/// How a square window moves over images: output pixel (y, x) sees input pixels
-/// (y stride - padding + k, x stride - padding + l) for taps 0 <= k, l < kernel.
+/// A number for lines and one for columns; one int is both.
+struct PerAxis {
+  int y = 0, x = 0;
+
+  KOKKOS_INLINE_FUNCTION constexpr PerAxis(int both) : y(both), x(both) {}
+  KOKKOS_INLINE_FUNCTION constexpr PerAxis(int down, int across) : y(down), x(across) {}
+};
+
+/// How a window moves over images: output pixel (y, x) sees input pixels
+/// (y stride - padding.y + k, x stride - padding.x + l) for taps 0 <= k < kernel.y, 0 <= l < kernel.x.
 struct Window {
   int height = 0, width = 0;  ///< of the input image
-  int kernel = 1, stride = 1, padding = 0;
+  PerAxis kernel = 1;
+  int stride = 1;
+  PerAxis padding = 0;
   int behind = 0;  ///< further padding, below and to the right alone
 
-  KOKKOS_INLINE_FUNCTION int out_height() const { return out(height); }
-  KOKKOS_INLINE_FUNCTION int out_width() const { return out(width); }
+  KOKKOS_INLINE_FUNCTION int out_height() const { return out(height, kernel.y, padding.y); }
+  KOKKOS_INLINE_FUNCTION int out_width() const { return out(width, kernel.x, padding.x); }
   KOKKOS_INLINE_FUNCTION int pixels() const { return height * width; }
   KOKKOS_INLINE_FUNCTION int out_pixels() const { return out_height() * out_width(); }
-  KOKKOS_INLINE_FUNCTION int taps() const { return kernel * kernel; }
+  KOKKOS_INLINE_FUNCTION int taps() const { return kernel.y * kernel.x; }
 
  private:
-  KOKKOS_INLINE_FUNCTION int out(int extent) const {
-    const int last = extent + 2 * padding + behind - kernel;
+  KOKKOS_INLINE_FUNCTION int out(int extent, int taps, int border) const {
+    const int last = extent + 2 * border + behind - taps;
     return (stride == 1 ? last : last / stride) + 1;
   }
 };
@@ -77,8 +87,9 @@ struct Patches {
   /// The channels of tap (k, l) of one row; nullptr where the tap lies outside: zeros.
   KOKKOS_INLINE_FUNCTION const T* segment(const Pixel& pixel, int k, int l) const {
     const int width = transposed ? window.out_width() : window.width;
-    const int y = source(pixel.y, k, transposed ? window.out_height() : window.height);
-    const int column = source(pixel.x, l, width);
+    const int y =
+        source(pixel.y, k, window.padding.y, transposed ? window.out_height() : window.height);
+    const int column = source(pixel.x, l, window.padding.x, width);
     if (y < 0 || column < 0) return nullptr;
     return x.row(pixel.sample * source_pixels() + y * width + column);
   }
@@ -87,11 +98,13 @@ struct Patches {
   /// pixel from the next.
   KOKKOS_INLINE_FUNCTION const T* corner(const Pixel& pixel) const {
     if (transposed && window.stride > 1) return nullptr;
-    const int low = transposed ? window.padding - window.kernel + 1 : -window.padding;
-    const int y = pixel.y * window.stride + low, column = pixel.x * window.stride + low;
+    const PerAxis &kernel = window.kernel, &padding = window.padding;
+    const int y = pixel.y * window.stride + (transposed ? padding.y - kernel.y + 1 : -padding.y);
+    const int column =
+        pixel.x * window.stride + (transposed ? padding.x - kernel.x + 1 : -padding.x);
     const int height = transposed ? window.out_height() : window.height;
     const int width = transposed ? window.out_width() : window.width;
-    const int last_y = height - window.kernel, last_column = width - window.kernel;
+    const int last_y = height - kernel.y, last_column = width - kernel.x;
     if (y < 0 || y > last_y || column < 0 || column > last_column) return nullptr;
     return x.row(pixel.sample * source_pixels() + y * width + column);
   }
@@ -100,19 +113,19 @@ struct Patches {
   KOKKOS_INLINE_FUNCTION std::ptrdiff_t offset(int tap) const {
     const int from = transposed ? window.taps() - 1 - tap : tap;
     const int width = transposed ? window.out_width() : window.width;
-    return std::ptrdiff_t(from / window.kernel * width + from % window.kernel) * x.stride;
+    return std::ptrdiff_t(from / window.kernel.x * width + from % window.kernel.x) * x.stride;
   }
 
   /// Taps, from l on, whose channels follow those of tap l in x, inside or not.
   KOKKOS_INLINE_FUNCTION int adjoining(const Pixel& pixel, int l) const {
-    const int first = pixel.x * window.stride - window.padding;
-    const bool inside = first >= 0 && first + window.kernel <= window.width;
-    return !transposed && inside && x.stride == x.cols ? window.kernel - l : 1;
+    const int first = pixel.x * window.stride - window.padding.x;
+    const bool inside = first >= 0 && first + window.kernel.x <= window.width;
+    return !transposed && inside && x.stride == x.cols ? window.kernel.x - l : 1;
   }
 
-  /// The same for tap `tap` = k kernel + l.
+  /// The same for tap `tap` = k kernel.x + l.
   KOKKOS_INLINE_FUNCTION const T* segment(int row, int tap) const {
-    return segment(pixel(row), tap / window.kernel, tap % window.kernel);
+    return segment(pixel(row), tap / window.kernel.x, tap % window.kernel.x);
   }
 
   /// Element (row, column).
@@ -123,14 +136,14 @@ struct Patches {
 
  private:
   /// The source's coordinate under tap k; -1 if none is in [0, extent).
-  KOKKOS_INLINE_FUNCTION int source(int coordinate, int k, int extent) const {
+  KOKKOS_INLINE_FUNCTION int source(int coordinate, int k, int padding, int extent) const {
     int at;
     if (transposed) {
-      const int scaled = coordinate + window.padding - k;
+      const int scaled = coordinate + padding - k;
       at = window.stride == 1 ? scaled : scaled / window.stride;
       if (at * window.stride != scaled) return -1;
     } else {
-      at = coordinate * window.stride - window.padding + k;
+      at = coordinate * window.stride - padding + k;
     }
     return at >= 0 && at < extent ? at : -1;
   }

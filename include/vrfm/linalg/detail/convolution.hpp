@@ -25,17 +25,10 @@ struct Convolution {
   T* result;     ///< the elements of the one that is sought
 
   /// What a library's plan depends on, besides strides.
-  std::array<int, 10> shape() const {
-    return {static_cast<int>(sought),
-            samples,
-            window.height,
-            window.width,
-            window.kernel,
-            window.stride,
-            window.padding,
-            window.behind,
-            input.cols,
-            output.cols};
+  std::array<int, 12> shape() const {
+    return {static_cast<int>(sought), samples,         window.height, window.width,
+            window.kernel.y,          window.kernel.x, window.stride, window.padding.y,
+            window.padding.x,         window.behind,   input.cols,    output.cols};
   }
 };
 

@@ -92,7 +92,7 @@ void copy_rows(const Matrix<const X>& x, int row, int rows, int col, int cols, T
 // them.
 template <class T>
 void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out, int ld) {
-  const int channels = x.x.cols, kernel = x.window.kernel, tap = col / channels;
+  const int channels = x.x.cols, kernel = x.window.kernel.x, tap = col / channels;
   auto pixel = x.pixel(row);
   for (int i = 0; i < rows; ++i) {
     int k = tap / kernel, l = tap % kernel, channel = col % channels;
@@ -127,7 +127,7 @@ alignas(64) inline constexpr T zeros[most_depth<T>] = {};
 /// order of PointedRows, one block of rows after the other. Returns the segments of a row.
 template <class T>
 int point_rows(const Patches<T> x, int row, int rows, int col, int cols, const T** out) {
-  const int channels = x.x.cols, kernel = x.window.kernel;
+  const int channels = x.x.cols, kernel = x.window.kernel.x;
   const int tap = col / channels, segments = (col + cols - 1) / channels + 1 - tap;
   std::ptrdiff_t offsets[most_segments<T>] = {};
   for (int s = 0; s < segments; ++s) offsets[s] = x.offset(tap + s);
@@ -172,7 +172,7 @@ void point_taps(const Patches<T> x, int row, int rows, int tap, int taps, const 
       if (corner != nullptr) {
         to = corner + offsets[s];
       } else {
-        const int k = (tap + s) / x.window.kernel, l = (tap + s) % x.window.kernel;
+        const int k = (tap + s) / x.window.kernel.x, l = (tap + s) % x.window.kernel.x;
         const T* segment = x.segment(pixel, k, l);
         to = segment == nullptr ? zeros<T> : segment;
       }

@@ -95,7 +95,7 @@ class CuDnn {
   }
 
  private:
-  using Key = std::pair<std::array<int, 10>, bool>;  // its shape, and whether in TF32
+  using Key = std::pair<std::array<int, 12>, bool>;  // its shape, and whether in TF32
   using Tensor = CuDnnDescriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor,
                                  cudnnDestroyTensorDescriptor>;
 
@@ -126,10 +126,10 @@ class CuDnn {
                                    w.width),
         cudnnSetTensor4dDescriptor(s.output, layout, type, c.samples, c.output.cols, w.out_height(),
                                    w.out_width()),
-        cudnnSetFilter4dDescriptor(s.weights, type, layout, c.output.cols, c.input.cols, w.kernel,
-                                   w.kernel),
-        cudnnSetConvolution2dDescriptor(s.convolution, w.padding, w.padding, w.stride, w.stride, 1,
-                                        1, CUDNN_CROSS_CORRELATION, type),
+        cudnnSetFilter4dDescriptor(s.weights, type, layout, c.output.cols, c.input.cols, w.kernel.y,
+                                   w.kernel.x),
+        cudnnSetConvolution2dDescriptor(s.convolution, w.padding.y, w.padding.x, w.stride, w.stride,
+                                        1, 1, CUDNN_CROSS_CORRELATION, type),
         cudnnSetConvolutionMathType(s.convolution, tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH)};
     return std::ranges::all_of(all, [](cudnnStatus_t one) { return one == CUDNN_STATUS_SUCCESS; });
   }

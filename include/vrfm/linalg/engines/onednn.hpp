@@ -64,7 +64,7 @@ class OneDnn {
 
  private:
   using Memory = dnnl::memory;
-  using Key = std::pair<std::array<int, 10>, std::array<int, 7>>;
+  using Key = std::pair<std::array<int, 12>, std::array<int, 7>>;
 
   struct Step {
     dnnl::primitive primitive;
@@ -125,17 +125,17 @@ class OneDnn {
     const Window& w = c.window;
     const auto input = image(c.input, c.samples, w.height, w.width);
     const auto output = image(c.output, c.samples, w.out_height(), w.out_width());
-    const Memory::dims shape{c.output.cols, c.input.cols, w.kernel, w.kernel};
+    const Memory::dims shape{c.output.cols, c.input.cols, w.kernel.y, w.kernel.x};
     const Memory::desc any(shape, Memory::data_type::f32, Layout::any);
     const Memory::dim row = c.weights.stride, tap = c.adjoint ? c.output.cols : c.input.cols;
     const Memory::desc weights(
         shape, Memory::data_type::f32,
-        Memory::dims{c.adjoint ? 1 : row, c.adjoint ? row : 1, w.kernel * tap, tap});
+        Memory::dims{c.adjoint ? 1 : row, c.adjoint ? row : 1, w.kernel.x * tap, tap});
     const Memory::desc bias = has_bias
                                   ? Memory::desc({c.output.cols}, Memory::data_type::f32, Layout::x)
                                   : Memory::desc();
-    const Memory::dims strides{w.stride, w.stride}, padding{w.padding, w.padding},
-        last_padding{w.padding + w.behind, w.padding + w.behind};
+    const Memory::dims strides{w.stride, w.stride}, padding{w.padding.y, w.padding.x},
+        last_padding{w.padding.y + w.behind, w.padding.x + w.behind};
     dnnl::primitive_attr plain, summed;
     plain.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     summed.set_scratchpad_mode(dnnl::scratchpad_mode::user);
