@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// vrfm_image_metrics: Frechet distances and inception scores of features and logits that another
-// program has computed, as one line of JSON.
+// vrfm_image_metrics: Frechet distances and inception scores of features and logits, which it makes of
+// images (features.hpp) or another program has made, as one line of JSON.
 #include <cstddef>
 #include <cstdio>
 #include <exception>
@@ -20,6 +20,7 @@
 #include <vrfm/metrics/statistics_file.hpp>
 
 #include <examples/common/failed_writes.hpp>
+#include <examples/image_metrics/features.hpp>
 
 namespace {
 
@@ -73,22 +74,13 @@ vrfm::FeatureStatistics statistics_of(const std::string& path) {
     vrfm::expect(
         archive.contains("mu") || !archive.contains("arr_0"), path,
         ": expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, "
-        "D] in a file *.npy, found the array arr_0; features of images are made by another "
-        "program and saved by numpy.save");
+        "D] in a file *.npy, found the array arr_0; the command features makes them of images");
     return vrfm::load_statistics(path);
   }
   std::vector<std::size_t> shape;
   const auto statistics =
       of_rows(path, shape, [](const auto& rows) { return vrfm::feature_statistics(Exec(), rows); });
-  // The covariance of so few has no full rank, and the distance's bias, which falls as 1 / images, is large.
-  if (shape[0] <= shape[1]) {
-    std::fprintf(
-        stderr,
-        "vrfm_image_metrics: warning: %s has %zu images of %zu features; a distance of no more "
-        "images than features is biased upwards, so compare it only with those of as many images "
-        "(FID is usually of 50,000)\n",
-        path.c_str(), shape[0], shape[1]);
-  }
+  image_metrics::warn_of_few(path, shape[0], shape[1]);
   return statistics;
 }
 
@@ -130,7 +122,7 @@ int main(int argc, char** argv) {
   common::report_failed_writes();
   Options o;
   CLI::App app(
-      "Scores images by what a classifier has made of them, in arrays of float or double (.npy). "
+      "Scores images by what a classifier makes of them, in arrays of float or double (.npy). "
       "Prints one line of JSON.");
   app.option_defaults()->always_capture_default();
   app.require_subcommand(1);
@@ -155,6 +147,9 @@ int main(int argc, char** argv) {
   summary->add_option("-o,--output", o.output, "file of mu and sigma (.npz)")
       ->required()
       ->default_str("");
+
+  image_metrics::FeatureOptions f;
+  const auto* features_of_images = image_metrics::add_features(app, f);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -168,7 +163,10 @@ int main(int argc, char** argv) {
   int kokkos_argc = 2;
   Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos);
   try {
-    const Json result = *distance ? frechet(o) : *score ? inception(o) : statistics(o);
+    const Json result = *distance             ? frechet(o)
+                        : *score              ? inception(o)
+                        : *features_of_images ? image_metrics::make_features(f)
+                                              : statistics(o);
     std::printf("%s\n", result.dump().c_str());
     if (std::fflush(stdout) != 0) return refuse("expected to print the result, could not write it");
   } catch (const std::exception& error) {

@@ -57,7 +57,7 @@ wrong "expected an array of shape [rows, columns], found []" frechet "$a" "$gold
 wrong "io_f4.npy: feature_statistics: features: row 0 holds a number that is not finite" frechet "$a" "$golden/io_f4.npy"
 wrong "metrics_features_a.npy: inception_score: expected one to 30 splits of as many rows, but got 31" inception "$a" --splits 31
 wrong "Value 0 not in range" inception "$a" --splits 0
-wrong "arr_0.npz: expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, D] in a file *.npy, found the array arr_0; features of images are made by another program and saved by numpy.save" \
+wrong "arr_0.npz: expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, D] in a file *.npy, found the array arr_0; the command features makes them of images" \
   frechet "$a" "$golden/readers/features_as_arr_0.npz"
 expect dimensions 16 statistics "$golden/readers/julia_statistics.npz" --output "$dir/julia.npz"
 expect distance 0 frechet "$dir/julia.npz" "$golden/readers/julia_statistics.npz"
@@ -65,5 +65,41 @@ printf '<!DOCTYPE html>\n<html></html>\n' >"$dir/page.npz"
 wrong "page.npz: expected an NPZ archive, found a web page (HTML)" frechet "$a" "$dir/page.npz"
 wrong "expected 'mu' of shape [D]" frechet "$a" "$golden/io_stored.npz"
 wrong "expected a file *.npz, found stats" statistics "$a" --output stats
+
+# Features of images, by weights that are all zero: files of the right shape, of every kind of images.
+network=$dir/network.safetensors
+head -c 40000 "$golden/inception.safetensors" | tr -d '\n' | sed 's/.*"shapes":"\([^"]*\)".*/\1/; s/\\n/\n/g' |
+  LC_ALL=C awk '{ count = 1; shape = ""
+         for (k = 2; k <= NF; ++k) { count *= $k; shape = shape (k > 2 ? "," : "") $k }
+         header = header (NR > 1 ? "," : "") "\"" $1 "\":{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" at "," at + 4 * count "]}"
+         at += 4 * count }
+       BEGIN { at = 0 }
+       END { header = "{" header "}"; while (length(header) % 8) header = header " "
+         n = length(header)
+         printf "\\%03o\\%03o\\%03o\\000\\000\\000\\000\\000\n%d\n%s", n % 256, int(n / 256) % 256, int(n / 65536), 8 + n + at, header }' >"$dir/header"
+printf "$(sed -n 1p "$dir/header")" >"$network"
+sed -n 3p "$dir/header" | tr -d '\n' >>"$network"
+truncate -s "$(sed -n 2p "$dir/header")" "$network"
+expect count 2 features "$golden/io_images.idx" --weights "$network" -o "$dir/idx.npy" --logits "$dir/logits.npy"
+grep -qa "'shape': (2, 2048)" "$dir/idx.npy" && grep -qa "'shape': (2, 1008)" "$dir/logits.npy" || fail "shapes of features"
+mkdir -p "$dir/pictures/deeper" "$dir/none"
+cp "$golden/pictures/colour.jpg" "$golden/pictures/grey.jpg" "$dir/pictures"
+cp "$golden/pictures/colour.jpg" "$dir/pictures/deeper/other.JPEG"
+if "$program" features "$dir/pictures" --weights "$network" -o "$dir/pictures.npz" >"$dir/out" 2>"$dir/err"; then
+  grep -q '"count":3,' "$dir/out" || fail "count of pictures: $(cat "$dir/out")"
+  grep -qF "3/3 images" "$dir/err" || fail "no progress: $(cat "$dir/err")"
+  grep -qF "has 3 images of 2048 features" "$dir/err" || fail "no warning of few images: $(cat "$dir/err")"
+else
+  grep -q "without libjpeg" "$dir/err" || fail "features of pictures: $(cat "$dir/err")"
+fi
+cp "$golden/io_batch.cifar10" "$dir/batch.bin"
+expect count 1 features "$dir/batch.bin" --weights "$network" -o "$dir/cifar.npy"
+wrong "--output: expected a file *.npy, of features, or *.npz" features "$dir/pictures" --weights "$network" -o "$dir/x"
+wrong "--without-bias has no effect without --logits" features "$dir/pictures" --weights "$network" -o "$dir/x.npy" --without-bias
+wrong "x.pth, which is PyTorch's; in Python: safetensors.torch.save_file(" features "$dir/pictures" --weights x.pth -o "$dir/x.npy"
+wrong "expected a folder of PNG or JPEG files, or of the files of MNIST or CIFAR-10's binary version (test)" \
+  features "$dir/none" --weights "$network" -o "$dir/x.npy" --split test
+wrong "array 'arr_0': expected images [n, height, width, 1 or 3], found" features "$golden/readers/features_as_arr_0.npz" --weights "$network" -o "$dir/x.npy"
+wrong "autoencoder.safetensors: tensor" features "$dir/pictures" --weights "$golden/autoencoder.safetensors" -o "$dir/x.npy"
 
 finish

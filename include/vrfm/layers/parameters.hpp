@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -103,6 +104,11 @@ class ParameterList {
     notes_[owner + '.' + property] = text(value);
   }
 
+  /// Says that files of other programs may hold a tensor of that name, which tells nothing of the network and is not
+  /// read: a counter, for example.
+  void disregard(const std::string& name) { disregarded_.insert(name); }
+  bool disregards(const std::string& name) const { return disregarded_.contains(name); }
+
   /// Values by owner.property.
   const std::map<std::string, std::string>& notes() const { return notes_; }
 
@@ -131,6 +137,7 @@ class ParameterList {
  private:
   std::vector<ParameterSlot> slots_;
   std::map<std::string, std::string> notes_;
+  std::set<std::string> disregarded_;
   std::size_t count_ = 0;
 };
 

@@ -139,7 +139,7 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
     const auto is_parameter = [&](std::string_view of) {
       return std::ranges::any_of(list.entries(), [&](const auto& slot) { return slot.name == of; });
     };
-    bool known = is_parameter(name);
+    bool known = is_parameter(name) || list.disregards(std::string(name));
     for (const auto& state : states) {
       known =
           known || (name.starts_with(state + '.') && is_parameter(name.substr(state.size() + 1)));
