@@ -21,8 +21,8 @@ struct FeatureOptions {
 
 CLI::App* add_features(CLI::App& app, FeatureOptions& options);
 
-/// Writes the files; returns what the program prints. Throws std::runtime_error or std::invalid_argument that names what
-/// was expected and what was found.
+/// Writes the files; returns what the program prints. Throws std::runtime_error or std::invalid_argument that names
+/// what was expected and what was found.
 nlohmann::ordered_json make_features(const FeatureOptions& options);
 
 /// On the standard error, of as few images as features: the covariance has no full rank then, and the distance's bias,

@@ -4,8 +4,8 @@
 // vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng, zlib and, for
 // vrfm/io/jpeg.hpp alone, libjpeg,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
-// (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp and
-// vrfm/models/autoencoder/autoencoder.hpp).
+// (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp,
+// vrfm/models/autoencoder/autoencoder.hpp and vrfm/models/inception/inception.hpp).
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>

@@ -2,8 +2,8 @@
 """Compares the Frechet inception distance of vrfm_image_metrics with pytorch-fid's, of two sets of images.
 
 Usage: compare_inception.py PROGRAM [--images N] [--weights FILE]. The weights are those of make_inception.py unless a
-file of others is given (safetensors, pytorch-fid's names); the images are PNG files of smooth shapes with noise, of which
-the second set's are brighter and rougher. Prints both distances, which must differ by less than 0.01, and the largest
+file of others is given (safetensors, pytorch-fid's names); the images are PNG files of smooth shapes with noise, of
+which the second set's are brighter and rougher. Prints both distances, which must differ by less than 0.01, and the largest
 difference of features. Needs what make_inception.py needs, scipy and Pillow. It is no test, since it takes a minute.
 """
 import argparse
@@ -50,7 +50,8 @@ def main():
         model = make_inception.as_published(network)
 
         def run(*arguments):
-            return json.loads(subprocess.run([options.program, *map(str, arguments)], check=True, capture_output=True).stdout)
+            command = [options.program, *map(str, arguments)]
+            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
         theirs, ours, difference = [], [], 0
         for part, bright, rough in ("a", 110, 10), ("b", 130, 25):

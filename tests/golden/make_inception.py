@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The answers of pytorch-fid's Inception network, written to inception.safetensors beside this script.
 
-Weights and images are not stored: both sides compute them from names and positions (`numbers`). Each filter's sum is 0,
-so that what images have in common does not grow from layer to layer and drown what they differ by. The file holds
+Weights and images are not stored: both sides compute them from names and positions (`numbers`). Each filter's sum is
+0, so that what images have in common does not grow from layer to layer and drown what they differ by. The file holds
 features and logits of three images of different sizes, resized in float32, whose rounding of where pixels lie shows in
 images as rough as these, and computed in float64; as metadata the names and shapes of the state dict. With --weights FILE it writes the weights instead, as files of users have them. Needs torch 2.14, torchvision
 0.29, pytorch-fid 0.3 and safetensors.

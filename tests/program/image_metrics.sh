@@ -68,15 +68,20 @@ wrong "expected a file *.npz, found stats" statistics "$a" --output stats
 
 # Features of images, by weights that are all zero: files of the right shape, of every kind of images.
 network=$dir/network.safetensors
-head -c 40000 "$golden/inception.safetensors" | tr -d '\n' | sed 's/.*"shapes":"\([^"]*\)".*/\1/; s/\\n/\n/g' |
-  LC_ALL=C awk '{ count = 1; shape = ""
-         for (k = 2; k <= NF; ++k) { count *= $k; shape = shape (k > 2 ? "," : "") $k }
-         header = header (NR > 1 ? "," : "") "\"" $1 "\":{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" at "," at + 4 * count "]}"
-         at += 4 * count }
-       BEGIN { at = 0 }
-       END { header = "{" header "}"; while (length(header) % 8) header = header " "
-         n = length(header)
-         printf "\\%03o\\%03o\\%03o\\000\\000\\000\\000\\000\n%d\n%s", n % 256, int(n / 256) % 256, int(n / 65536), 8 + n + at, header }' >"$dir/header"
+head -c 40000 "$golden/inception.safetensors" | tr -d '\n' |
+  LC_ALL=C sed 's/.*"shapes":"\([^"]*\)".*/\1/; s/\\n/\n/g' |
+  awk '{
+      count = 1
+      shape = ""
+      for (k = 2; k <= NF; ++k) { count *= $k; shape = shape (k > 2 ? "," : "") $k }
+      header = header (NR > 1 ? "," : "{") sprintf("\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
+        $1, shape, at, at + 4 * count)
+      at += 4 * count
+    }
+    END {
+      n = length(header) + 1
+      printf "\\%03o\\%03o\\000\\000\\000\\000\\000\\000\n%d\n%s}", n % 256, n / 256, 8 + n + at, header
+    }' >"$dir/header"
 printf "$(sed -n 1p "$dir/header")" >"$network"
 sed -n 3p "$dir/header" | tr -d '\n' >>"$network"
 truncate -s "$(sed -n 2p "$dir/header")" "$network"
@@ -94,12 +99,17 @@ else
 fi
 cp "$golden/io_batch.cifar10" "$dir/batch.bin"
 expect count 1 features "$dir/batch.bin" --weights "$network" -o "$dir/cifar.npy"
-wrong "--output: expected a file *.npy, of features, or *.npz" features "$dir/pictures" --weights "$network" -o "$dir/x"
-wrong "--without-bias has no effect without --logits" features "$dir/pictures" --weights "$network" -o "$dir/x.npy" --without-bias
-wrong "x.pth, which is PyTorch's; in Python: safetensors.torch.save_file(" features "$dir/pictures" --weights x.pth -o "$dir/x.npy"
+wrong "--output: expected a file *.npy, of features, or *.npz" \
+  features "$dir/pictures" --weights "$network" -o "$dir/x"
+wrong "--without-bias has no effect without --logits" \
+  features "$dir/pictures" --weights "$network" -o "$dir/x.npy" --without-bias
+wrong "x.pth, which is PyTorch's; in Python: safetensors.torch.save_file(" \
+  features "$dir/pictures" --weights x.pth -o "$dir/x.npy"
 wrong "expected a folder of PNG or JPEG files, or of the files of MNIST or CIFAR-10's binary version (test)" \
   features "$dir/none" --weights "$network" -o "$dir/x.npy" --split test
-wrong "array 'arr_0': expected images [n, height, width, 1 or 3], found" features "$golden/readers/features_as_arr_0.npz" --weights "$network" -o "$dir/x.npy"
-wrong "autoencoder.safetensors: tensor" features "$dir/pictures" --weights "$golden/autoencoder.safetensors" -o "$dir/x.npy"
+wrong "features_as_arr_0.npz: 'arr_0.npy': expected values of type '|u1', found '<f8'" \
+  features "$golden/readers/features_as_arr_0.npz" --weights "$network" -o "$dir/x.npy"
+wrong "autoencoder.safetensors: tensor" \
+  features "$dir/pictures" --weights "$golden/autoencoder.safetensors" -o "$dir/x.npy"
 
 finish
