@@ -22,11 +22,17 @@
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/integrators/stochastic.hpp>
 #include <vrfm/integrators/stochastic_velocity.hpp>
+#include <vrfm/metrics/classifier_two_sample.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/metrics/feature_statistics.hpp>
 #include <vrfm/metrics/inception_score.hpp>
+#include <vrfm/metrics/kernel_distance.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/mmd.hpp>
+#include <vrfm/metrics/nearest_neighbours.hpp>
+#include <vrfm/metrics/pair_estimate.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
+#include <vrfm/metrics/precision_recall.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/velocity_points.hpp>
 #include <vrfm/metrics/wasserstein.hpp>

@@ -30,6 +30,7 @@ enum class Purpose : std::uint32_t {
   condition = 11,
   second_time = 12,
   equal_times = 13,
+  subset = 14,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 

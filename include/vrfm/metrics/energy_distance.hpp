@@ -8,14 +8,11 @@
 #include <vrfm/metrics/detail/fixed_sum.hpp>
 #include <vrfm/metrics/detail/pairwise.hpp>
 #include <vrfm/metrics/detail/samples.hpp>
+#include <vrfm/metrics/pair_estimate.hpp>
 
 namespace vrfm {
 
-/// How E|X - X'| is estimated from N samples.
-enum class EnergyEstimate {
-  biased,   ///< over all N^2 pairs (V-statistic): never negative, zero for equal tables
-  unbiased  ///< over the N (N - 1) pairs of different samples (U-statistic): may be negative
-};
+using EnergyEstimate = PairEstimate;
 
 namespace detail::metrics {
 
