@@ -251,7 +251,7 @@ TEST_CASE("every purpose of every use has numbers of its own", "[core][random]")
   constexpr Purpose library[] = {Purpose::initialise, Purpose::source,    Purpose::target,
                                  Purpose::time,       Purpose::posterior, Purpose::prior,
                                  Purpose::diffusion,  Purpose::probe,     Purpose::projection,
-                                 Purpose::dropout,    Purpose::condition};
+                                 Purpose::dropout,    Purpose::condition, Purpose::subset};
   const auto user = [](std::uint32_t k) {
     return static_cast<Purpose>(static_cast<std::uint32_t>(Purpose::user) + k);
   };

@@ -21,11 +21,15 @@
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
+#include <vrfm/metrics/classifier_two_sample.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
 #include <vrfm/metrics/inception_score.hpp>
+#include <vrfm/metrics/kernel_distance.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/mmd.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
+#include <vrfm/metrics/precision_recall.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
 
@@ -51,6 +55,15 @@ std::vector<double> all_metrics() {
                                 sliced_wasserstein1(exec, a, b),
                                 frechet_distance(exec, a, b),
                                 inception_score(exec, a).mean};
+
+  for (const auto estimate : {PairEstimate::biased, PairEstimate::unbiased})
+    values.push_back(squared_mmd(exec, a, b, {0.1, median_distance(exec, a, b)}, estimate));
+  const auto kernel = kernel_distance(exec, a, b, {.subsets = 3, .subset_size = 301});
+  values.insert(values.end(), {kernel.mean, kernel.deviation});
+  const auto balls = precision_recall(exec, a, b);
+  values.insert(values.end(), {balls.precision, balls.recall, balls.density, balls.coverage});
+  const auto test = classifier_two_sample(exec, a, b);
+  values.insert(values.end(), {test.accuracy, test.p_value});
 
   // Wide enough features for products in parts.
   const auto normal = standard_normal<T>(exec, 70);

@@ -26,6 +26,7 @@
 #include <vrfm/data/draw.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/mmd.hpp>
 #include <vrfm/parallel/mpi_communicator.hpp>
 #include <vrfm/training/checkpoint_folder.hpp>
 #include <vrfm/training/held_out_loss.hpp>
@@ -262,6 +263,8 @@ TEST_CASE("processes have the metrics of one", "[mpi]") {
         vrfm::parzen_log_likelihood(Exec(), x, y, 0.1));
   CHECK(vrfm::energy_distance(Exec(), x, y, vrfm::EnergyEstimate::unbiased, ranks) ==
         vrfm::energy_distance(Exec(), x, y, vrfm::EnergyEstimate::unbiased));
+  CHECK(vrfm::squared_mmd(Exec(), x, y, {0.1, 1}, vrfm::PairEstimate::unbiased, ranks) ==
+        vrfm::squared_mmd(Exec(), x, y, {0.1, 1}, vrfm::PairEstimate::unbiased));
 }
 
 TEST_CASE("processes save together and go on together", "[mpi]") {
