@@ -122,7 +122,7 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
             "samples whose classes are recognised by the nearest training latents; 0: none")
         ->check(count_or_none_option());
     command->add_option("--neighbours", o.neighbours, "nearest latents, of which most decide")
-        ->check(range_option(1, NearestClass::most_neighbours));
+        ->check(range_option(1, most_neighbours));
     add_sampling(command, o.sampling);
     add_guidance(command, o.sampling);
   }

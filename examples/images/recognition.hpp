@@ -9,15 +9,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <vrfm/core/launch.hpp>
-#include <vrfm/core/matrix.hpp>
+#include <vrfm/metrics/nearest_neighbours.hpp>
 
 #include <examples/images/data.hpp>
 
 namespace images {
+
+/// Options stop here: votes are counted pair by pair.
+inline constexpr int most_neighbours = 16;
 
 /// Rows of numbers and their classes on the host.
 struct Labelled {
@@ -26,56 +27,31 @@ struct Labelled {
   std::vector<int> labels;
 };
 
-/// One query: the class of its nearest neighbours.
-struct NearestClass {
-  static constexpr int most_neighbours = 16;
-
-  vrfm::Matrix<const float> known, queries;
-  const int* labels;
-  int neighbours;
-  int* found;
-
-  void operator()(int q) const {
-    std::pair<float, int> nearest[most_neighbours + 1];  // squared distance, label; sorted
-    int held = 0;
-    for (int k = 0; k < known.rows; ++k) {
-      float distance = 0;
-      for (int d = 0; d < known.cols; ++d) {
-        const float difference = known(k, d) - queries(q, d);
-        distance += difference * difference;
-      }
-      if (held == neighbours && !(distance < nearest[held - 1].first)) continue;
-      int place = std::min(held, neighbours - 1);
-      if (held < neighbours) ++held;
-      for (; place > 0 && distance < nearest[place - 1].first; --place) {
-        nearest[place] = nearest[place - 1];
-      }
-      nearest[place] = {distance, labels[k]};
+/// The label that most of `count` neighbours have; of equally many the one of the nearest.
+inline int most_frequent(const int* neighbours, std::size_t count, const std::vector<int>& labels) {
+  const auto label = [&](std::size_t k) { return labels[static_cast<std::size_t>(neighbours[k])]; };
+  int best = -1, votes = 0;
+  for (std::size_t k = 0; k < count; ++k) {
+    int equal = 0;
+    for (std::size_t other = 0; other < count; ++other) equal += label(other) == label(k);
+    if (equal > votes) {
+      votes = equal;
+      best = label(k);
     }
-    // Most votes; of equal ones the nearer.
-    int best = -1, votes = 0;
-    for (int k = 0; k < held; ++k) {
-      int count = 0;
-      for (int other = 0; other < held; ++other)
-        count += nearest[other].second == nearest[k].second;
-      if (count > votes) {
-        votes = count;
-        best = nearest[k].second;
-      }
-    }
-    found[q] = best;
   }
-};
+  return best;
+}
 
 /// How many of `queries` have the label of their nearest neighbours in `known`.
 inline std::size_t recognised(const Labelled& known, const Labelled& queries, int neighbours) {
-  std::vector<int> found(queries.labels.size());
-  vrfm::launch_each(
-      Kokkos::DefaultHostExecutionSpace(), "images::recognised", static_cast<int>(found.size()),
-      NearestClass{vrfm::matrix(known.rows), vrfm::matrix(queries.rows), known.labels.data(),
-                   std::min(neighbours, NearestClass::most_neighbours), found.data()});
+  const int count = std::min(neighbours, static_cast<int>(known.labels.size()));
+  const auto nearest = vrfm::nearest_neighbours(Kokkos::DefaultHostExecutionSpace(), known.rows,
+                                                queries.rows, count);
   std::size_t right = 0;
-  for (std::size_t q = 0; q < found.size(); ++q) right += found[q] == queries.labels[q];
+  for (std::size_t q = 0; q < queries.labels.size(); ++q) {
+    right += most_frequent(&nearest.rows(q, 0), nearest.rows.extent(1), known.labels) ==
+             queries.labels[q];
+  }
   return right;
 }
 
