@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// vrfm_image_metrics: Frechet distances and inception scores of features and logits, which it makes of
-// images (features.hpp) or another program has made, as one line of JSON.
+// vrfm_image_metrics: Frechet and kernel distances, precision and recall, and inception scores of features and
+// logits, which it makes of images (features.hpp) or another program has made, as one line of JSON.
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -17,6 +18,8 @@
 #include <vrfm/io/npz.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
 #include <vrfm/metrics/inception_score.hpp>
+#include <vrfm/metrics/kernel_distance.hpp>
+#include <vrfm/metrics/precision_recall.hpp>
 #include <vrfm/metrics/statistics_file.hpp>
 
 #include <examples/common/failed_writes.hpp>
@@ -30,6 +33,8 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::string first, second, output;
   int splits = 10;
+  vrfm::KernelDistanceOptions kernel;
+  vrfm::PrecisionRecallOptions neighbours;
 };
 
 /// The library's own messages begin with its name; the program's stands for it.
@@ -64,6 +69,19 @@ auto of_rows(const std::string& path, std::vector<std::size_t>& shape, const Sco
   }
 }
 
+/// score(rows, rows) of the arrays of two files.
+template <class Score>
+auto of_both(const Options& o, std::size_t& dimensions, const Score& score) {
+  vrfm::NpyArray<double> first, second;
+  const auto a = rows_of(o.first, first), b = rows_of(o.second, second);
+  dimensions = a.extent(1);
+  try {
+    return score(a, b);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(o.first + " and " + o.second + ": " + without_name(error.what()));
+  }
+}
+
 /// Of features (.npy), or as another run has stored them (.npz).
 vrfm::FeatureStatistics statistics_of(const std::string& path) {
   const auto kind = std::filesystem::path(path).extension();
@@ -91,6 +109,39 @@ Json frechet(const Options& o) {
           {"b", o.second},
           {"dimensions", a.mean.size()},
           {"distance", vrfm::frechet_distance(a, b)}};
+}
+
+Json kernel(const Options& o) {
+  std::size_t dimensions = 0;
+  const auto distance = of_both(o, dimensions, [&](const auto& a, const auto& b) {
+    return vrfm::kernel_distance(Exec(), a, b, o.kernel);
+  });
+  return {{"metric", "kernel"},
+          {"a", o.first},
+          {"b", o.second},
+          {"dimensions", dimensions},
+          {"subsets", o.kernel.subsets},
+          {"subset_size", o.kernel.subset_size},
+          {"seed", o.kernel.seed},
+          {"mean", distance.mean},
+          {"deviation", distance.deviation}};
+}
+
+Json neighbours(const Options& o) {
+  std::size_t dimensions = 0;
+  const auto scores = of_both(o, dimensions, [&](const auto& real, const auto& generated) {
+    return vrfm::precision_recall(Exec(), real, generated, o.neighbours);
+  });
+  return {{"metric", "neighbours"},
+          {"real", o.first},
+          {"generated", o.second},
+          {"dimensions", dimensions},
+          {"neighbours", o.neighbours.neighbours},
+          {"density_neighbours", o.neighbours.density_neighbours},
+          {"precision", scores.precision},
+          {"recall", scores.recall},
+          {"density", scores.density},
+          {"coverage", scores.coverage}};
 }
 
 Json inception(const Options& o) {
@@ -133,6 +184,31 @@ int main(int argc, char** argv) {
   distance->add_option("a", o.first, features)->required()->default_str("");
   distance->add_option("b", o.second, features)->required()->default_str("");
 
+  const std::string rows = "features [images, D] (.npy)";
+  auto* kernel_distance = app.add_subcommand(
+      "kernel",
+      "Kernel (inception) distance of two sets of features: mean and deviation over subsets");
+  kernel_distance->add_option("a", o.first, rows)->required()->default_str("");
+  kernel_distance->add_option("b", o.second, rows)->required()->default_str("");
+  kernel_distance->add_option("--subsets", o.kernel.subsets, "random subsets of both sets")
+      ->check(CLI::Range(1, 1'000'000));
+  kernel_distance
+      ->add_option("--subset-size", o.kernel.subset_size, "images of each set in a subset")
+      ->check(CLI::Range(2, 1'000'000));
+  kernel_distance->add_option("--seed", o.kernel.seed, "of the subsets")
+      ->check(CLI::Range(std::uint64_t(0), std::uint64_t(0xffff'ffff)));
+
+  auto* balls = app.add_subcommand(
+      "neighbours", "Precision, recall, density and coverage of generated images beside real ones");
+  balls->add_option("real", o.first, rows)->required()->default_str("");
+  balls->add_option("generated", o.second, rows)->required()->default_str("");
+  balls->add_option("--neighbours", o.neighbours.neighbours, "k of precision and recall")
+      ->check(CLI::Range(1, 1'000'000));
+  balls
+      ->add_option("--density-neighbours", o.neighbours.density_neighbours,
+                   "k of density and coverage")
+      ->check(CLI::Range(1, 1'000'000));
+
   auto* score = app.add_subcommand("inception", "Inception score: mean and deviation over splits");
   score->add_option("logits", o.first, "logits [images, classes] (.npy)")
       ->required()
@@ -164,6 +240,8 @@ int main(int argc, char** argv) {
   Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos);
   try {
     const Json result = *distance             ? frechet(o)
+                        : *kernel_distance    ? kernel(o)
+                        : *balls              ? neighbours(o)
                         : *score              ? inception(o)
                         : *features_of_images ? image_metrics::make_features(f)
                                               : statistics(o);

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# vrfm_image_metrics as a user runs it: SciPy's values from features and from NumPy's statistics,
-# statistics of its own, and one clear error with status 1 for whatever is wrong.
+# vrfm_image_metrics as a user runs it: the values of SciPy, scikit-learn and prdc from features and from NumPy's
+# statistics, statistics of its own, and one clear error with status 1 for whatever is wrong.
 # Usage: image_metrics.sh PROGRAM
 . "$(dirname "$0")/common.sh"
 program=$1
 golden=$(dirname "$0")/../golden
 
-# The number, or the first of a list, that golden/metrics.hpp has under a name.
-golden_value() { sed -n "s/.* $1 = {*\([^,;}]*\).*/\1/p" "$golden/metrics.hpp"; }
+# The number, or the first of a list, that a golden header has under a name.
+golden_value() { sed -n "s/.* $1 = {*\([^,;}]*\).*/\1/p" "$golden/metrics.hpp" "$golden/two_samples.hpp"; }
 
 # Runs the program; the number under KEY in its JSON must be VALUE.
 expect() { # key, value, then arguments
@@ -33,6 +33,16 @@ expect dimensions 5 statistics "$a" --output "$dir/a.npz"
 expect distance "$distance" frechet "$dir/a.npz" "$b"
 expect mean "$(golden_value program_inception)" inception "$b" --splits 4
 expect rows 40 inception "$b"
+for key in mean deviation; do
+  expect "$key" "$(golden_value "program_kernel_$key")" kernel "$a" "$b" --subsets 7 --subset-size 20
+done
+expect subset_size 30 kernel "$a" "$b" --subset-size 30 --seed 1
+for key in precision recall density coverage; do
+  expect "$key" "$(golden_value "program_$key")" neighbours "$a" "$b"
+done
+expect precision 1 neighbours "$b" "$b" --neighbours 39
+expect density 1 neighbours "$b" "$b" --density-neighbours 1
+expect dimensions 5 neighbours "$b" "$a"
 # Enough images are nothing to warn of; no more of them than features are.
 "$program" frechet "$a" "$b" 2>"$dir/err" >"$dir/out"
 [ ! -s "$dir/err" ] || fail "a warning of enough images: $(cat "$dir/err")"
@@ -57,6 +67,12 @@ wrong "expected an array of shape [rows, columns], found []" frechet "$a" "$gold
 wrong "io_f4.npy: feature_statistics: features: row 0 holds a number that is not finite" frechet "$a" "$golden/io_f4.npy"
 wrong "metrics_features_a.npy: inception_score: expected one to 30 splits of as many rows, but got 31" inception "$a" --splits 31
 wrong "Value 0 not in range" inception "$a" --splits 0
+wrong "metrics_features_b.npy: kernel_distance: expected subsets of two to all rows, but got subsets of 1000 of the 30 rows of a and the 40 rows of b" kernel "$a" "$b"
+wrong "Value 1 not in range" kernel "$a" "$b" --subset-size 1
+wrong "Value 4294967296 not in range" kernel "$a" "$b" --seed 4294967296
+wrong "metrics_features_b.npy: precision_recall: expected neighbours of one to 29 in 30 real samples, but got 30" neighbours "$a" "$b" --neighbours 30
+wrong "few.npy: real has 5 columns but generated has 2 columns" neighbours "$a" "$dir/few.npy"
+wrong "metrics_statistics_b.npz: " kernel "$a" "$golden/metrics_statistics_b.npz"
 wrong "arr_0.npz: expected statistics mu [D] and sigma [D, D] in a file *.npz, or features [images, D] in a file *.npy, found the array arr_0; the command features makes them of images" \
   frechet "$a" "$golden/readers/features_as_arr_0.npz"
 expect dimensions 16 statistics "$golden/readers/julia_statistics.npz" --output "$dir/julia.npz"
