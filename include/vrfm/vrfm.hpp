@@ -11,6 +11,8 @@
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/couplings/independent.hpp>
+#include <vrfm/couplings/optimal_transport.hpp>
+#include <vrfm/couplings/sinkhorn_transport.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/image_draws.hpp>
 #include <vrfm/data/image_set.hpp>
@@ -24,6 +26,7 @@
 #include <vrfm/integrators/stochastic_velocity.hpp>
 #include <vrfm/metrics/classifier_two_sample.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/exact_wasserstein.hpp>
 #include <vrfm/metrics/feature_statistics.hpp>
 #include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/kernel_distance.hpp>
@@ -59,4 +62,7 @@
 #include <vrfm/training/progress.hpp>
 #include <vrfm/training/sgd.hpp>
 #include <vrfm/training/trainer.hpp>
+#include <vrfm/transport/assignment.hpp>
+#include <vrfm/transport/sinkhorn.hpp>
+#include <vrfm/transport/squared_distances.hpp>
 #include <vrfm/version.hpp>

@@ -248,10 +248,11 @@ TEST_CASE("every part of an address changes the draw", "[core][random]") {
 
 TEST_CASE("every purpose of every use has numbers of its own", "[core][random]") {
   using vrfm::Use;
-  constexpr Purpose library[] = {Purpose::initialise, Purpose::source,    Purpose::target,
-                                 Purpose::time,       Purpose::posterior, Purpose::prior,
-                                 Purpose::diffusion,  Purpose::probe,     Purpose::projection,
-                                 Purpose::dropout,    Purpose::condition, Purpose::subset};
+  constexpr Purpose library[] = {Purpose::initialise,  Purpose::source,    Purpose::target,
+                                 Purpose::time,        Purpose::posterior, Purpose::prior,
+                                 Purpose::diffusion,   Purpose::probe,     Purpose::projection,
+                                 Purpose::dropout,     Purpose::condition, Purpose::second_time,
+                                 Purpose::equal_times, Purpose::subset,    Purpose::coupling};
   const auto user = [](std::uint32_t k) {
     return static_cast<Purpose>(static_cast<std::uint32_t>(Purpose::user) + k);
   };

@@ -6,21 +6,22 @@ cmake_minimum_required(VERSION 3.22...3.31)
 
 # Each folder may include itself and these, which it does: models know no path, integrators no model,
 # objectives no layer, files nothing but core.
-set(folders core linalg layers models paths couplings objectives integrators sampling io parallel
+set(folders core linalg layers models paths parallel transport couplings objectives integrators sampling io
   data metrics training)
 set(core "")
 set(linalg core)
 set(layers core linalg)
 set(models core linalg layers)
 set(paths core)
-set(couplings core)
+set(parallel core linalg)
+set(transport core parallel)
+set(couplings core parallel transport)
 set(objectives core linalg layers models paths)
 set(integrators core linalg paths)
 set(sampling core linalg models paths integrators)
 set(io "")
-set(parallel core linalg)
 set(data core io)
-set(metrics core linalg io parallel)
+set(metrics core linalg io parallel transport)
 set(training core linalg layers models couplings objectives io parallel)
 
 get_filename_component(INCLUDE_DIR "${INCLUDE_DIR}" ABSOLUTE)

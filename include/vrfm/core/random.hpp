@@ -31,6 +31,7 @@ enum class Purpose : std::uint32_t {
   second_time = 12,
   equal_times = 13,
   subset = 14,
+  coupling = 15,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 

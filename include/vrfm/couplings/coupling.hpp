@@ -14,6 +14,8 @@
 //                               0 ... batch - 1 of the step at `address`, before they are drawn. The step
 //                               may be a counter in the device's memory (StepNumber), and the launches may
 //                               be recorded: no allocation, no copy to the host, no fence.
+//   prepares_on_host            static constexpr bool, true if `prepare` copies to the host or waits for the
+//                               device after all: then it is called before what may be recorded
 #pragma once
 
 #include <vrfm/core/check.hpp>
@@ -52,6 +54,10 @@ KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
     return {};
   }
 }
+
+/// Whether `prepare` is partly the host's work.
+template <class C>
+inline constexpr bool prepares_on_host = requires { requires C::prepares_on_host; };
 
 /// Throws std::invalid_argument if `drawn` was made for another global batch.
 template <class C>

@@ -58,6 +58,8 @@ IndependentCoupling<Source, Target> independent(const Source& source, const Targ
 template <class Inner>
 class DroppedCondition {
  public:
+  static constexpr bool prepares_on_host = vrfm::prepares_on_host<Inner>;
+
   /// Drops each sample's condition with `probability`. Throws std::invalid_argument unless the
   /// probability is in [0, 1] and there is a condition.
   DroppedCondition(const Inner& inner, double probability)

@@ -67,6 +67,12 @@ class BatchGradient {
   const Array<double, Exec>& squares() const { return squares_; }
   double row_weight() const { return rows_.row_weight; }
 
+  /// What a coupling prepares on the host for the step that the draws' address tells. Before enqueue, because it
+  /// cannot be recorded.
+  void prepare() {
+    if constexpr (prepares_on_host<Pairing>) prepare_pairs();
+  }
+
   /// Launches the evaluation of this rank's leaves at the step that the draws' address tells. The launches
   /// depend on nothing that changes.
   void enqueue() {
@@ -96,6 +102,7 @@ class BatchGradient {
   /// Which samples' losses are not finite at the step that the draws' address tells, as the end of a sentence.
   /// Evaluates them once more. All ranks call it.
   std::string bad_samples() {
+    prepare();
     evaluate(false);
     const auto host = to_host(exec_, losses_);
     int own = 0;  // 1 + the first leaf
@@ -116,7 +123,7 @@ class BatchGradient {
  private:
   /// shared: the gradient is then summed over ranks, so buckets may leave.
   void evaluate(bool shared) {
-    prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
+    if constexpr (!prepares_on_host<Pairing>) prepare_pairs();
     values_.store(exec_);
     teacher_.store(exec_);
     if (tiled_) {
@@ -124,6 +131,10 @@ class BatchGradient {
     } else {
       evaluate_in_turn(shared);
     }
+  }
+
+  void prepare_pairs() {
+    prepare_coupling(exec_, rows_.coupling, rows_.draws, partition_.samples());
   }
 
   void allocate() {

@@ -116,6 +116,7 @@ class Trainer {
   /// Launches the step that the counter says, in one piece, or up to the ranks' sum and behind it.
   void make_step() {
     const bool alone = communicator().size() == 1;
+    gradient_->prepare();
     graphs_[0].launch(exec_, [&] {
       gradient_->enqueue();
       if (alone) enqueue_update();
