@@ -217,15 +217,15 @@ void sinkhorn(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan
   launch_each(
       exec, "vrfm::sinkhorn::start", math::maximum(2 * n, how.iterations + 1),
       detail::transport::StartPlan{plan.potentials, 2 * n, plan.pending, how.iterations + 1});
-  using Update = detail::transport::UpdatePotential<width>;
+  using HalfIteration = detail::transport::UpdatePotential<width>;
   for (int k = 0; k < how.iterations; ++k) {
     int* const pending = plan.pending + k;
     launch_each(exec, "vrfm::sinkhorn::columns", calls,
-                Update{plan.blocks, chunks, plan.cost, inverse, plan.f(), plan.g(), how.tolerance,
-                       pending, false});
+                HalfIteration{plan.blocks, chunks, plan.cost, inverse, plan.f(), plan.g(),
+                              how.tolerance, pending, false});
     launch_each(exec, "vrfm::sinkhorn::rows", calls,
-                Update{plan.blocks, chunks, plan.transposed, inverse, plan.g(), plan.f(),
-                       how.tolerance, pending, true});
+                HalfIteration{plan.blocks, chunks, plan.transposed, inverse, plan.g(), plan.f(),
+                              how.tolerance, pending, true});
   }
 }
 
