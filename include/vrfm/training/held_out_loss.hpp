@@ -57,8 +57,8 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
 
   Arena<T> measured = Arena<T>::measure();
   double unused[Rows::terms];
-  rows(BatchContextOf<Exec, FlowType>::dry_run(exec),
-       partition.largest_leaf(), 0, Gradient<T>{}, unused, Update::overwrite, measured);
+  rows(BatchContextOf<Exec, FlowType>::dry_run(exec), partition.largest_leaf(), 0, Gradient<T>{},
+       unused, Update::overwrite, measured);
   const Array<T, Exec> memory(
       Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::held_out_losses::memory"),
       measured.peak());

@@ -84,7 +84,8 @@ void run_blocks(const Exec& exec, const std::string& label, const Program& progr
 
   using Batch = BatchContextOf<Exec, Program>;
   Arena<T> measured = Arena<T>::measure();
-  program(Batch::dry_run(exec, tiled ? Execution::tiles : Execution::batch), all.part(0, rows), measured);
+  program(Batch::dry_run(exec, tiled ? Execution::tiles : Execution::batch), all.part(0, rows),
+          measured);
   const std::size_t memory_each = measured.peak();
   const Array<T, Exec> memory(Kokkos::view_alloc(Kokkos::WithoutInitializing, label + "::memory"),
                               memory_each * static_cast<std::size_t>(workers));
