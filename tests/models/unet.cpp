@@ -244,8 +244,8 @@ TEST_CASE("a learned prior of images sees x0 and the condition", "[models][unet]
   velocity.classes = 3;
   velocity.field_channels = 1;
   ParameterList list;
-  const UnetNetworks networks(list,
-                              {.velocity = velocity, .posterior_base = 2, .prior = PriorKind::given_source});
+  const UnetNetworks networks(
+      list, {.velocity = velocity, .posterior_base = 2, .prior = PriorKind::given_source});
   CHECK_FALSE(networks.prior.standard());
   CHECK(networks.prior.input() == EncoderInput::x0);
   CHECK(networks.prior.inputs() == ModelInputs{.latent = 2, .classes = 3, .field_columns = 16});
