@@ -3,7 +3,7 @@
 """Writes two_samples.hpp beside itself: what tests/metrics and tests/program/image_metrics.sh expect of metrics
 that compare two sets by kernels or neighbours, by scikit-learn, SciPy and the package prdc of Naeem et al. 2020.
 
-Needs the Python packages numpy, scipy, scikit-learn 1.7 and prdc 0.2. The inputs are those of
+Needs the Python packages numpy, scipy, scikit-learn 1.9 and prdc 0.2. The inputs are those of
 tests/support/numbers.hpp (std::mt19937) and the files that make_metrics.py has written; random subsets are drawn
 as vrfm draws them (Philox4x32-10). Nothing else is written down but results.
 """
