@@ -19,7 +19,7 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier
 
-SUBSET = 12  # Purpose::subset
+SUBSET = 14  # Purpose::subset
 
 
 def numbers(seed, *shape):
