@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Training steps of the paper's synthetic flows: by batch size, and by width and latent dimension
+// Training steps of the paper's synthetic flows: by batch size, by objective, and by width and latent dimension
 // for tiles and for whole batches; beside them plain loops. Operations are those of the networks'
 // matrix products alone.
 #include "naive.hpp"
@@ -32,6 +32,22 @@ void by_batch(benchmark::State& state) {
       state,
       {.dimension = static_cast<int>(state.range(0)), .latent = static_cast<int>(state.range(1))},
       static_cast<int>(state.range(2)), Execution::tiles);
+}
+
+/// The paper's flow in two dimensions with z, as a map or, to compare with, under Elbo; posteriors of both see x0 and x1.
+template <class T, class O>
+void by_objective(benchmark::State& state, const O& objective) {
+  const Flow<T, Exec> flow(Exec{},
+                           {.dimension = 2,
+                            .latent = 8,
+                            .encoder_input = EncoderInput::x0 | EncoderInput::x1,
+                            .second_time = !std::is_same_v<O, Elbo>},
+                           1);
+  const int batch = 1000;
+  Trainer trainer(flow, objective, AdamW{}, independent(source<T, Exec>(2), target<T, Exec>(2)),
+                  {.batch = batch, .launch = {.execution = Execution::tiles}});
+  for (auto _ : state) trainer.run(trainer.step() + steps, steps);
+  report_rate(state, "samples/s", 1.0 * steps * batch);
 }
 
 /// One step an iteration, in plain loops on one thread. Arguments as by_batch.
@@ -102,6 +118,17 @@ void add_all(const std::string& type) {
     benchmark::RegisterBenchmark(("training/" + name + type).c_str(), run)->Apply(shapes);
   };
   add("step", by_batch<T>, batches);
+  const auto add_objective = [&](const std::string& name, const auto& objective) {
+    benchmark::RegisterBenchmark(
+        ("training/objective/" + name + type).c_str(),
+        [=](benchmark::State& state) { by_objective<T>(state, objective); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  };
+  add_objective("elbo", Elbo{.beta = beta(2)});
+  add_objective("mean_flow", variational(MeanFlow{}, beta(2)));
+  add_objective("plain_mean_flow", variational(PlainMeanFlow{}, beta(2)));
+  add_objective("so_flow", variational(SoFlow{.rho = SoFlow::falling(20'000)}, beta(2)));
   add("loops", loops<T>, loop_batches);
   add("tiles", by_width<T, Execution::tiles>, widths);
   add("batch", by_width<T, Execution::batch>, widths);
