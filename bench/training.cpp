@@ -34,7 +34,7 @@ void by_batch(benchmark::State& state) {
       static_cast<int>(state.range(2)), Execution::tiles);
 }
 
-/// The paper's flow in two dimensions with z, as a map or, to compare with, under Elbo; posteriors of both see x0 and x1.
+/// The paper's flow in two dimensions with z, as a map or, to compare with, under Elbo; the posteriors see x0 and x1.
 template <class T, class O>
 void by_objective(benchmark::State& state, const O& objective) {
   const Flow<T, Exec> flow(Exec{},

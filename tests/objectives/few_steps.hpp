@@ -162,8 +162,8 @@ inline Column weights(const AdaptiveWeight& weight, const Column& sums, int cols
   return w;
 }
 
-/// What an objective's loss is made of at some parameters: terms of each row, and the total of all with the weights that
-/// were frozen.
+/// What an objective's loss is made of at some parameters: terms of each row, and the total of all with the weights
+/// that were frozen.
 struct Frozen {
   std::vector<double> losses;
   std::function<double()> total;

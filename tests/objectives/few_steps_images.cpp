@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Objectives of few steps of networks of images, which run over batches: where s = t they are those of a flow, also with
-// dropout, and elsewhere their gradients are finite, reach the networks, and depend on the second time.
+// Objectives of few steps of networks of images, which run over batches: where s = t they are those of a flow, also
+// with dropout, and elsewhere their gradients are finite, reach the networks, and depend on the second time.
 #include <algorithm>
 #include <cmath>
 #include <vector>

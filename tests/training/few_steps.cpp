@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Training flow maps: one step of theirs is nearer to the target than one of a flow's, and the bits do not depend on
-// threads or on the kind of launch's split.
+// the number of threads.
 #include <vector>
 
 #include <tests/support/catch.hpp>
