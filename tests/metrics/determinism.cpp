@@ -23,6 +23,7 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/metrics/classifier_two_sample.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/exact_wasserstein.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
 #include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/kernel_distance.hpp>
@@ -47,14 +48,17 @@ std::vector<double> all_metrics() {
   const auto line = mixture_1d<T>(exec, {-1, 1}, 0.2);
   const auto c = draw_all(exec, line, 1531, 3, Purpose::target);
   const auto d = draw_all(exec, line, 1009, 4, Purpose::target);
-  std::vector<double> values = {true_log_likelihood(exec, target, a),
-                                parzen_log_likelihood(exec, a, b, 0.1),
-                                energy_distance(exec, a, b),
-                                energy_distance(exec, a, b, EnergyEstimate::unbiased),
-                                wasserstein1(exec, c, d),
-                                sliced_wasserstein1(exec, a, b),
-                                frechet_distance(exec, a, b),
-                                inception_score(exec, a).mean};
+  std::vector<double> values = {
+      true_log_likelihood(exec, target, a),
+      parzen_log_likelihood(exec, a, b, 0.1),
+      energy_distance(exec, a, b),
+      energy_distance(exec, a, b, EnergyEstimate::unbiased),
+      wasserstein1(exec, c, d),
+      sliced_wasserstein1(exec, a, b),
+      frechet_distance(exec, a, b),
+      exact_wasserstein1(exec, draw_all(exec, target, 150, 6, Purpose::target),
+                         draw_all(exec, target, 150, 7, Purpose::target)),
+      inception_score(exec, a).mean};
 
   for (const auto estimate : {PairEstimate::biased, PairEstimate::unbiased})
     values.push_back(squared_mmd(exec, a, b, {0.1, median_distance(exec, a, b)}, estimate));

@@ -124,7 +124,7 @@ class AssignmentSolver {
   /// column is next. Lists the rows that stay free and returns their number.
   int reduce_rows(int free) {
     int stay = 0;
-    // Prices that hardly fall would be bid for ever; the bound is what is worth it.
+    // Prices that hardly fall would be bid for ever; more scans than these take longer than the paths they save.
     std::int64_t scans = 2 * std::int64_t(n_);
     for (int k = 0; k < free;) {
       const int i = free_[k++];
