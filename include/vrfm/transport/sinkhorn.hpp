@@ -229,8 +229,8 @@ void sinkhorn(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan
   }
 }
 
-/// partner(i, 0) = the number in the batch of a y, drawn for x_i from its row of the plan with the numbers of `address`. The same for
-/// any number of threads. Does not fence.
+/// partner(i, 0) = the number in the batch of a y, drawn for x_i from its row of the plan with the numbers of
+/// `address`. The same for any number of threads. Does not fence.
 template <ExecutionSpace Exec>
 void draw_partners(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan& plan,
                    const DrawAddress& address, Matrix<std::int32_t> partner) {
