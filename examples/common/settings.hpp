@@ -110,6 +110,16 @@ void assign(S& settings, const vrfm::Settings& values) {
   });
 }
 
+/// The settings that texts() wrote: what is not written has the value that is not.
+template <class S>
+void restore(S& settings, const vrfm::Settings& written) {
+  vrfm::Settings values = written;
+  S::each(settings, [&](const char* name, const auto&, const SettingRule& rule) {
+    if (!rule.unwritten.empty()) values.try_emplace(name, rule.unwritten);
+  });
+  assign(settings, values);
+}
+
 /// The option of a setting.
 inline std::string flag(const std::string& name) { return std::string("--").append(name); }
 

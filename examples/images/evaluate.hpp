@@ -90,7 +90,13 @@ RecognisedShares recognised_share(const LoadedFlow<Set>& loaded, const typename 
                  held_out = labelled_latents(test, factor, classes, most_real);
   const auto painter = painter_of<Set>(loaded, options);
   std::size_t right = 0, first = painter.first_of(options.samples);
+  const std::size_t begin = first, own = vrfm::share_of(static_cast<std::size_t>(options.samples),
+                                                        common::communicator().rank(),
+                                                        common::communicator().size())
+                                             .count;
   painter.numbers(options.samples, options.seed, [&](const Numbers& x) {
+    common::say("samples whose classes are recognised: %zu of %zu drawn",
+                first - begin + x.extent(0), own);
     Labelled drawn{Labelled::Rows("images::drawn", x.extent(0), x.extent(1)), {}};
     Kokkos::deep_copy(drawn.rows, x);
     for (std::size_t i = 0; i < x.extent(0); ++i) drawn.labels.push_back(painter.class_of(first++));

@@ -166,7 +166,7 @@ struct LoadedFlow {
     auto settings = Set::recipe(value("recipe"));
     std::vector<int> shape;
     try {
-      assign(settings, metadata);
+      restore(settings, metadata);
       from_text(value("image"), shape);
     } catch (const std::exception& error) {
       throw std::runtime_error(path + ": " + error.what());

@@ -39,6 +39,8 @@ class ImageSource {
   std::size_t channels() const { return channels_; }
   /// Of all images, or empty.
   const std::vector<std::int64_t>& labels() const { return labels_; }
+  /// Of a folder: its folders, by commas.
+  const std::string& class_names() const { return class_names_; }
 
   /// The pixels of the next images, at most as many as are left: [count][height][width][channels]. Throws
   /// std::runtime_error that names the file.
@@ -96,11 +98,15 @@ class ImageSource {
       if (entry.is_directory()) classes.push_back(entry.path());
     }
     std::sort(classes.begin(), classes.end());
+    std::size_t others = 0;
     for (std::size_t label = 0; label < classes.size(); ++label) {
       std::vector<std::filesystem::path> files;
       for (const auto& entry : std::filesystem::directory_iterator(classes[label])) {
-        if (is_picture(entry.path())) files.push_back(entry.path());
+        is_picture(entry.path()) ? files.push_back(entry.path()) : void(++others);
       }
+      vrfm::expect(!files.empty(), classes[label].string(),
+                   ": expected PNG or JPEG files of class ", label, ", found none");
+      class_names_ += (label > 0 ? ", " : "") + classes[label].filename().string();
       std::sort(files.begin(), files.end());
       files_.insert(files_.end(), files.begin(), files.end());
       labels_.resize(files_.size(), static_cast<std::int64_t>(label));
@@ -108,6 +114,12 @@ class ImageSource {
     vrfm::expect(!files_.empty(), path_,
                  ": expected a folder of PNG or JPEG files for each class, found no file */*.png, "
                  ".jpg or .jpeg");
+    common::say("%s: classes 0 to %zu are %s%s", path_.c_str(), classes.size() - 1,
+                classes.size() <= 20 ? class_names_.c_str() : "its folders in the order of names",
+                others > 0 ? (", without " + std::to_string(others) +
+                              " files that are neither PNG nor JPEG by their names")
+                                 .c_str()
+                           : "");
     const auto first = picture(files_.front());
     count_ = files_.size();
     height_ = first.height;
@@ -125,7 +137,7 @@ class ImageSource {
     return image;
   }
 
-  std::string path_;
+  std::string path_, class_names_;
   std::size_t size_, count_ = 0, height_ = 0, width_ = 0, channels_ = 0, next_ = 0;
   std::vector<std::int64_t> labels_;
   std::optional<vrfm::NpzFile> archive_;  // of an archive,

@@ -96,6 +96,9 @@ inline std::string hash_of_file(const std::string& path) {
   return print.digits();
 }
 
+/// The metadata that names the classes of labels 0, 1, ...
+inline constexpr const char* class_names_key = "class_names";
+
 /// Images and the autoencoder that makes latents of them.
 class EncodedImages {
  public:
@@ -125,6 +128,7 @@ class EncodedImages {
                           {"autoencoder", hash_of_file(options_.autoencoder)}};
     if (options_.kind == "sample") values["seed"] = std::to_string(options_.seed);
     if (options_.flip) values["flip"] = "true";
+    if (!images_.class_names().empty()) values[class_names_key] = images_.class_names();
     return values;
   }
 
@@ -171,6 +175,16 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
   }
   auto metadata = source.metadata();
   metadata[vrfm::LatentFiles::files_key] = std::to_string(files);
+  for (const std::string split : {"train", "test"}) {
+    const auto other = output / split / vrfm::LatentFiles::name_of(0);
+    if (split == options.split || !std::filesystem::exists(other)) continue;
+    const auto found = vrfm::SafetensorsFile::map(other).metadata();
+    const auto names = found.find(class_names_key), own = metadata.find(class_names_key);
+    vrfm::expect(names == found.end() || own == metadata.end() || names->second == own->second,
+                 "expected the classes of ", other.string(),
+                 ", because a label is a class's place in the order of names: ", names->second,
+                 "; found ", own->second);
+  }
   const auto& labels = source.labels();
   const Kokkos::Timer timer;
   std::size_t made = 0;
@@ -221,6 +235,7 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
     }
     vrfm::write_safetensors(path, tensors, metadata);
   }
+  if (made == 0) common::say("all %zu images were there already", total);
   std::printf("%s\n", (output / options.split).c_str());
 }
 

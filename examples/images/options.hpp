@@ -211,7 +211,7 @@ class SettingOptions {
     Settings settings = Set::recipe(recipe_);
     if (earlier && command_->get_option("--recipe")->count() == 0) {
       settings = Set::recipe(earlier->at("recipe"));
-      assign(settings, *earlier);
+      restore(settings, *earlier);
     }
     vrfm::Settings changed;
     each(given_, [&](const char* name, const auto& value, const SettingRule& rule) {

@@ -108,15 +108,11 @@ class RunReport {
     return plural(static_cast<std::size_t>(o.steps), name);
   }
 
-  /// Which weights pictures are drawn from, and what the first, random ones still count for there.
+  /// Which weights pictures are drawn from.
   std::string average_note(std::int64_t steps) const {
     if (!(settings_.ema_decay > 0)) return ".";
-    const double left = 100 * std::pow(settings_.ema_decay, static_cast<double>(steps));
-    return " from the moving average of the weights" +
-           (left < 1 ? std::string(".")
-                     : ", of which " + decimal(left, 0) +
-                           " % are still the untrained weights: train for more steps, or with a "
-                           "smaller --ema-decay.");
+    const std::string start = start_of_average(settings_, steps);
+    return " from the moving average of the weights" + (start.empty() ? "." : ", " + start + '.');
   }
 
   static constexpr const char* stopped_message =

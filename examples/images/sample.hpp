@@ -105,7 +105,9 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
           painter.manifold(options.manifold, options.seed, k), side * side, side);
   }
   for (int k = 0; latent > 0 && k < options.shared; ++k) {
-    write("shared-z-" + std::to_string(k + 1) + ".png", painter.shared(64, options.seed, k), 64, 8);
+    common::say("images of one z, %d of %d", k + 1, options.shared);
+    write("shared-z-" + std::to_string(k + 1) + ".png",
+          painter.shared(std::min(options.count, 64), options.seed, k), 64, 8);
   }
 }
 

@@ -5,6 +5,7 @@
 // depend on.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include <vrfm/models/blocks/latent_networks.hpp>
 
+#include <examples/common/report/format.hpp>
 #include <examples/common/settings.hpp>
 
 namespace images {
@@ -75,6 +77,14 @@ void each_network_setting(S& s, const Visit& visit) {
 /// Recipes for narrow networks that learn the stand-in sets in minutes.
 inline bool is_small(const std::string& recipe) {
   return recipe.ends_with("-small") || recipe.ends_with("-tiny");
+}
+
+/// What the first, random weights still count for in the moving average; empty if that is little.
+inline std::string start_of_average(const StepSettings& s, std::int64_t steps) {
+  const double left = s.ema_decay > 0 ? 100 * std::pow(s.ema_decay, static_cast<double>(steps)) : 0;
+  if (left < 1) return "";
+  return "of which " + decimal(left, 0) +
+         " % are still the untrained weights: train for more steps, or with a smaller --ema-decay";
 }
 
 /// The steps of these recipes.

@@ -134,6 +134,10 @@ class Training {
       paint();
     }
     if (!run.train(stop_, {{options_.sample_every, paint}})) return;
+    if (const auto start = start_of_average(settings_, trainer.step()); !start.empty()) {
+      common::say("note: pictures are drawn from the moving average of the weights, %s",
+                  start.c_str());
+    }
     common::say("pictures and report");
     report_.write({.images = Set::count(data_),
                    .parameters = flow_.parameters().count(),

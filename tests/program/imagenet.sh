@@ -49,6 +49,10 @@ weights="weights.safetensors weights-ema.safetensors losses.npz samples/final.pn
   OMP_NUM_THREADS=2 run stored_two train $tiny --iterations 4 --storage bfloat16 --recompute
   OMP_NUM_THREADS=2 run stored_two train $tiny --iterations 8 --storage bfloat16 --recompute --resume
   same stored stored_two $weights
+  # Another prior than the recipe's is that of the file.
+  run standard train $tiny --prior standard --iterations 2
+  run standard train --data "$dir/latents" --iterations 4 --steps 2 --samples 4 --resume
+  run standard_s sample --load "$dir/standard/weights.safetensors" --sampler euler --steps 2 --count 2 --shared 1
   run plain train $settings --recipe sit-tiny --embedding 16 --depth 1 --heads 2 --iterations 3 --class-dropout 0
 }
 [ -s "$dir/one/report.html" ] || fail "no report"
