@@ -4,9 +4,11 @@
 // et al. 2014, scaled in training as PyTorch's nn.Dropout). The mask is a function of (seed, use,
 // sample, step, layer, element), so nothing is saved: backward draws it again, and it does not
 // depend on how a batch is split. p is rounded to a multiple of 2^-16: a Philox block gives eight
-// mask elements of 16 bits each. Inference leaves dropout out.
+// mask elements of 16 bits each. Inference leaves dropout out. x and y may be of types of their own, such as
+// BFloat16.
 #pragma once
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/core/random.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
@@ -17,10 +19,11 @@ namespace detail {
 
 /// y = x mask / (1 - p) in the eight columns of row i that Philox block b serves. They are as far
 /// apart as there are blocks, so that neighbours in a vector are neighbours in memory.
-template <class T>
+template <class X, class Y>
 struct DropElements {
-  ConstMatrix<T> x;
-  Matrix<T> y;
+  using T = sum_type<Y>;
+  Matrix<const X> x;
+  Matrix<Y> y;
   RandomStream stream;
   DrawAddress address;
   int pixels, blocks;
@@ -70,14 +73,16 @@ class Dropout {
   KOKKOS_INLINE_FUNCTION double probability() const { return threshold_ / 65536.0; }
 
   /// y may be x.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const DrawAddress& address, ConstMatrix<T> x,
-                               Matrix<T> y) const {
+  template <class Ctx, class X, class Y>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const DrawAddress& address, Matrix<X> x,
+                               Matrix<Y> y) const {
+    using XT = std::remove_const_t<X>;
     if (threshold_ == 0) {
-      if (y.data != x.data) ctx.map(y.rows, y.cols, Copy<T>{x, y});
+      const void *const from = x.data, *const to = y.data;
+      if (to != from) ctx.map(y.rows, y.cols, Copy<Y, XT>{x, y});
       return;
     }
-    const detail::DropElements<T> drop{
+    const detail::DropElements<XT, Y> drop{
         x,
         y,
         address.stream(Purpose::dropout),
@@ -86,14 +91,14 @@ class Dropout {
         blocks(),
         first_block_,
         threshold_,
-        static_cast<T>(65536.0 / (65536.0 - static_cast<double>(threshold_)))};
+        static_cast<sum_type<Y>>(65536.0 / (65536.0 - static_cast<double>(threshold_)))};
     ctx.map(y.rows, blocks(), drop);
   }
 
   /// dx = dy mask / (1 - p); dx may be dy.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const DrawAddress& address, ConstMatrix<T> dy,
-                                Matrix<T> dx) const {
+  template <class Ctx, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const DrawAddress& address, Matrix<D> dy,
+                                Matrix<DX> dx) const {
     forward(ctx, address, dy, dx);
   }
 

@@ -5,7 +5,8 @@
 // normalization"; PyTorch's nn.GroupNorm: w and b of shape [channels]). With adaptive scale and
 // shift, y = activation(n (1 + scale) + shift), where each sample and channel has its own scale and
 // shift (Dhariwal and Nichol 2021, "Diffusion models beat GANs", section 3.1). Besides x, backward
-// needs only the groups' moments; it computes the rest anew.
+// needs only the groups' moments; it computes the rest anew. x, y and the parameters may be of types of their own,
+// such as BFloat16; moments, modulation and sums are of the arena's.
 #pragma once
 
 #include <vrfm/layers/detail/group_norm_tangent.hpp>
@@ -27,9 +28,9 @@ class GroupNorm {
  public:
   static constexpr bool has_parameters = true;
 
-  template <class T>
+  template <class T, class X = T, class P = T>
   struct Saved {
-    detail::NormOperands<T> operands;
+    detail::NormOperands<T, X, P> operands;
   };
 
   GroupNorm() = default;
@@ -57,23 +58,25 @@ class GroupNorm {
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return pixels_; }
 
   /// y may be x if `saved` is null.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y,
-                               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y,
+                               Saved<T, std::remove_const_t<X>, P>* saved, Arena<T>& arena) const {
     forward(ctx, p, x, Matrix<const T>(), y, saved, arena);
   }
 
   /// With adaptive scale and shift: row s of `modulation` is sample s's scale of each channel, then
   /// its shift. The caller keeps it until the last backward or tangent.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x,
-                               ConstMatrix<T> modulation, Matrix<T> y, Saved<T>* saved,
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<X> x, ConstMatrix<T> modulation,
+                               Matrix<Y> y, Saved<T, std::remove_const_t<X>, P>* saved,
                                Arena<T>& arena) const {
+    using XT = std::remove_const_t<X>;
     const auto mark = arena.used();
     const int samples = x.rows / pixels_;
-    const detail::NormOperands<T> operands{
+    const detail::NormOperands<T, XT, P> operands{
         x, modulation, arena.take(samples, 2 * groups_), p + weight_, p + bias_, pixels_, groups_};
-    ctx.each_tile(samples, detail::NormForwardTile<T, Act>{operands, y, static_cast<T>(eps_)},
+    ctx.each_tile(samples,
+                  detail::NormForwardTile<T, XT, P, Act, Y>{operands, y, static_cast<T>(eps_)},
                   arena);
     if (saved == nullptr) {
       arena.rewind(mark);
@@ -83,27 +86,31 @@ class GroupNorm {
   }
 
   /// dx may be dy.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<X> x,
+                                Matrix<D> dy, Matrix<DX> dx,
+                                const Saved<T, std::remove_const_t<X>, P>& saved,
                                 Arena<T>& arena) const {
     backward(ctx, p, g, x, dy, dx, Matrix<T>(), saved, arena);
   }
 
   /// Writes the gradient of scale and shift, one row a sample, to `dmodulation`; empty: not wanted.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T> g, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, Matrix<T> dmodulation,
-                                const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T> g, Matrix<X> x, Matrix<D> dy,
+                                Matrix<DX> dx, Matrix<T> dmodulation,
+                                const Saved<T, std::remove_const_t<X>, P>& saved,
+                                Arena<T>& arena) const {
+    using XT = std::remove_const_t<X>;
+    using DT = std::remove_const_t<D>;
     if (g.ignored() && dx.empty() && dmodulation.empty()) return;
     const auto mark = arena.used();
     const int samples = x.rows / pixels_;
     const Matrix<T> dweight = arena.take(samples, channels_),
                     dbias = arena.take(samples, channels_);
-    ctx.each_tile(
-        samples,
-        detail::NormBackwardTile<T, Act>{saved.operands, dy, dx, dweight, dbias, dmodulation},
-        arena);
+    ctx.each_tile(samples,
+                  detail::NormBackwardTile<T, XT, P, Act, DT, DX>{saved.operands, dy, dx, dweight,
+                                                                  dbias, dmodulation},
+                  arena);
     if (!g.ignored()) {
       const auto update = g.accumulate ? Update::accumulate : Update::overwrite;
       ctx.column_sum(dweight, g.values + weight_, update);
@@ -115,19 +122,20 @@ class GroupNorm {
   }
 
   /// Scale and shift are constants here. dy may be dx.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>& saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class DX, class D, class T, class X>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, Matrix<DX> dx, Matrix<D> dy,
+                               const Saved<T, X, P>& saved, Arena<T>& arena) const {
     tangent(ctx, p, dx, Matrix<const T>(), dy, saved, arena);
   }
 
   /// With rates of scale and shift, one row for each sample; empty: they do not vary. dy may be dx.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx,
-                               ConstMatrix<T> dmodulation, Matrix<T> dy, const Saved<T>& saved,
-                               Arena<T>& arena) const {
+  template <class Ctx, class P, class DX, class D, class T, class X>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<DX> dx, ConstMatrix<T> dmodulation,
+                               Matrix<D> dy, const Saved<T, X, P>& saved, Arena<T>& arena) const {
     ctx.each_tile(dx.rows / pixels_,
-                  detail::NormTangentTile<T, Act>{saved.operands, dx, dmodulation, dy}, arena);
+                  detail::NormTangentTile<T, X, P, Act, std::remove_const_t<DX>, D>{
+                      saved.operands, dx, dmodulation, dy},
+                  arena);
   }
 
  private:

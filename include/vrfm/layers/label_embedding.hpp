@@ -2,11 +2,13 @@
 //
 // LabelEmbedding: one row of a table for each class label, as PyTorch's nn.Embedding: weight of
 // shape [classes + 1, width]. The last row is the null class, which stands for a
-// label that is not given.
+// label that is not given. The table, e and de may be of types of their own, such as BFloat16; the table's gradient
+// is of the type of sums.
 #pragma once
 
 #include <limits>
 
+#include <vrfm/core/bfloat16.hpp>
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
 
@@ -37,15 +39,15 @@ struct LookUpLabel {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const int label = labels(i);
     const bool known = label >= 0 && label <= labels.classes;
-    e(i, j) = known ? T(table[std::ptrdiff_t(label) * e.cols + j]) : T(embedding_nan<T>);
+    e(i, j) = known ? T(table[std::ptrdiff_t(label) * e.cols + j]) : T(embedding_nan<sum_type<T>>);
   }
 };
 
 /// Column j of the table's gradient: adds each row of de to the row of its label, in order.
-template <class T>
+template <class T, class D>
 struct AddLabelGradient {
   Labels labels;
-  ConstMatrix<T> de;
+  Matrix<const D> de;
   T* gradient;
   KOKKOS_INLINE_FUNCTION void operator()(int j) const {
     for (int i = 0; i < de.rows; ++i) {
@@ -85,13 +87,14 @@ class LabelEmbedding {
     ctx.map(e.rows, e.cols, detail::LookUpLabel<T, P>{{label, dropped, classes_}, p + weight_, e});
   }
 
-  template <class Ctx, class T>
+  template <class Ctx, class T, class D>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, Gradient<T> g, Matrix<const std::int32_t> label,
-                                Matrix<const std::int32_t> dropped, ConstMatrix<T> de) const {
+                                Matrix<const std::int32_t> dropped, Matrix<D> de) const {
     if (g.ignored()) return;
     const Matrix<T> table(g.values + weight_, classes_ + 1, width_, width_);
     if (!g.accumulate) ctx.map(table.rows, table.cols, Fill<T>{table, T(0)});
-    ctx.each_row(width_, detail::AddLabelGradient<T>{{label, dropped, classes_}, de, table.data});
+    ctx.each_row(width_, detail::AddLabelGradient<T, std::remove_const_t<D>>{
+                             {label, dropped, classes_}, de, table.data});
     g.done(weight_, static_cast<std::size_t>(table.rows) * static_cast<std::size_t>(width_));
   }
 

@@ -3,7 +3,7 @@
 // AveragePool: an output pixel is the mean of a block of factor x factor input pixels (PyTorch's
 // nn.AvgPool2d(factor)). NearestUpsample: an output pixel is the input pixel that it lies in
 // (PyTorch's nn.Upsample(scale_factor = factor)). Up to a factor, each is the transpose of the
-// other.
+// other. x and y may be of types of their own, such as BFloat16; sums are of the arena's.
 #pragma once
 
 #include <vrfm/layers/layer.hpp>
@@ -14,11 +14,11 @@ namespace vrfm {
 namespace detail {
 
 /// y(i, j) = a x(i, j)
-template <class T>
+template <class T, class X = T, class Y = T>
 struct ScaledCopy {
   T a;
-  ConstMatrix<T> x;
-  Matrix<T> y;
+  Matrix<const X> x;
+  Matrix<Y> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = a * x(i, j); }
 };
 
@@ -42,65 +42,89 @@ struct Blocks {
   }
 };
 
+/// Pixel i of a row of coarse ones, channel j: scale * (sum of the block's pixels), rounded once.
+template <class T, class X, class Y>
+struct SumBlock {
+  Blocks blocks;
+  T scale;
+  Matrix<const X> fine;  ///< from the row's first block on
+  Matrix<Y> out;
+  KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
+    T sum = T(0);
+    for (int tap = 0; tap < blocks.factor * blocks.factor; ++tap) {
+      const int row = tap / blocks.factor, column = i * blocks.factor + tap % blocks.factor;
+      sum += fine(row * blocks.width + column, j);
+    }
+    out(i, j) = scale * sum;
+  }
+};
+
 /// coarse = scale * (sum of the block's pixels); a tile is one row of one image.
-template <class T>
+template <class T, class X, class Y>
 struct SumBlocks {
   Blocks blocks;
   T scale;
-  ConstMatrix<T> fine;
-  Matrix<T> coarse;
+  Matrix<const X> fine;
+  Matrix<Y> coarse;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
     const int height = blocks.coarse_height(), width = blocks.coarse_width();
     const int first = k / height * blocks.height + k % height * blocks.factor;
-    const Matrix<T> out = coarse.row_range(k * width, width);
-    for (int tap = 0; tap < blocks.factor * blocks.factor; ++tap) {
-      const Matrix<const T> in =
-          blocks.block_columns(fine, first + tap / blocks.factor, tap % blocks.factor);
-      if (tap == 0) {
-        ctx.map(width, out.cols, ScaledCopy<T>{scale, in, out});
-      } else {
-        ctx.map(width, out.cols, AddScaled<T>{scale, in, out});
+    const Matrix<Y> out = coarse.row_range(k * width, width);
+    if constexpr (std::is_same_v<X, T> && std::is_same_v<Y, T>) {
+      for (int tap = 0; tap < blocks.factor * blocks.factor; ++tap) {
+        const Matrix<const T> in =
+            blocks.block_columns(fine, first + tap / blocks.factor, tap % blocks.factor);
+        if (tap == 0) {
+          ctx.map(width, out.cols, ScaledCopy<T>{scale, in, out});
+        } else {
+          ctx.map(width, out.cols, AddScaled<T>{scale, in, out});
+        }
       }
+    } else {
+      const Matrix<const X> in = fine.row_range(first * blocks.width, blocks.factor * blocks.width);
+      ctx.map(width, out.cols, SumBlock<T, X, Y>{blocks, scale, in, out});
     }
   }
 };
 
 /// fine = scale * (its block's coarse pixel), zero where there is none; a tile is one row of one image.
-template <class T>
+template <class T, class X, class Y>
 struct SpreadBlocks {
   Blocks blocks;
   T scale;
-  ConstMatrix<T> coarse;
-  Matrix<T> fine;
+  Matrix<const X> coarse;
+  Matrix<Y> fine;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
     const int row = k % blocks.height / blocks.factor, width = blocks.coarse_width();
     const bool inside = row < blocks.coarse_height();
     if (inside) {
       const int first = (k / blocks.height * blocks.coarse_height() + row) * width;
-      const Matrix<const T> in = coarse.row_range(first, width);
+      const Matrix<const X> in = coarse.row_range(first, width);
       for (int column = 0; column < blocks.factor; ++column) {
-        ctx.map(width, in.cols, ScaledCopy<T>{scale, in, blocks.block_columns(fine, k, column)});
+        ctx.map(width, in.cols,
+                ScaledCopy<T, X, Y>{scale, in, blocks.block_columns(fine, k, column)});
       }
     }
     const int covered = inside ? width * blocks.factor : 0, rest = blocks.width - covered;
     if (rest == 0) return;
-    ctx.map(rest, fine.cols, Fill<T>{fine.row_range(k * blocks.width + covered, rest), T(0)});
+    ctx.map(rest, fine.cols, Fill<Y>{fine.row_range(k * blocks.width + covered, rest), Y(0)});
   }
 };
 
-template <class Ctx, class T>
-KOKKOS_FUNCTION void sum_blocks(const Ctx& ctx, const Blocks& blocks, T scale, ConstMatrix<T> fine,
-                                Matrix<T> coarse, Arena<T>& arena) {
-  ctx.each_tile(coarse.rows / blocks.coarse_width(), SumBlocks<T>{blocks, scale, fine, coarse},
-                arena);
+template <class Ctx, class T, class X, class Y>
+KOKKOS_FUNCTION void sum_blocks(const Ctx& ctx, const Blocks& blocks, T scale, Matrix<X> fine,
+                                Matrix<Y> coarse, Arena<T>& arena) {
+  ctx.each_tile(coarse.rows / blocks.coarse_width(),
+                SumBlocks<T, std::remove_const_t<X>, Y>{blocks, scale, fine, coarse}, arena);
 }
 
-template <class Ctx, class T>
-KOKKOS_FUNCTION void spread_blocks(const Ctx& ctx, const Blocks& blocks, T scale,
-                                   ConstMatrix<T> coarse, Matrix<T> fine, Arena<T>& arena) {
-  ctx.each_tile(fine.rows / blocks.width, SpreadBlocks<T>{blocks, scale, coarse, fine}, arena);
+template <class Ctx, class T, class X, class Y>
+KOKKOS_FUNCTION void spread_blocks(const Ctx& ctx, const Blocks& blocks, T scale, Matrix<X> coarse,
+                                   Matrix<Y> fine, Arena<T>& arena) {
+  ctx.each_tile(fine.rows / blocks.width,
+                SpreadBlocks<T, std::remove_const_t<X>, Y>{blocks, scale, coarse, fine}, arena);
 }
 
 }  // namespace detail
@@ -132,24 +156,23 @@ class AveragePool {
   KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.pixels(); }
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.coarse_pixels(); }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T*, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y, Saved<T>*,
                                Arena<T>& arena) const {
-    detail::sum_blocks<Ctx, T>(ctx, blocks_, share<T>(), x, y, arena);
+    detail::sum_blocks(ctx, blocks_, share<T>(), x, y, arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T>, ConstMatrix<T>,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
-                                Arena<T>& arena) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, Matrix<X>, Matrix<D> dy,
+                                Matrix<DX> dx, const Saved<T>&, Arena<T>& arena) const {
     if (dx.empty()) return;
-    detail::spread_blocks<Ctx, T>(ctx, blocks_, share<T>(), dy, dx, arena);
+    detail::spread_blocks(ctx, blocks_, share<T>(), dy, dx, arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class DX, class D, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<DX> dx, Matrix<D> dy,
                                const Saved<T>&, Arena<T>& arena) const {
-    detail::sum_blocks<Ctx, T>(ctx, blocks_, share<T>(), dx, dy, arena);
+    detail::sum_blocks(ctx, blocks_, share<T>(), dx, dy, arena);
   }
 
  private:
@@ -185,24 +208,23 @@ class NearestUpsample {
   KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.coarse_pixels(); }
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.pixels(); }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const T*, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y, Saved<T>*,
                                Arena<T>& arena) const {
-    detail::spread_blocks<Ctx, T>(ctx, blocks_, T(1), x, y, arena);
+    detail::spread_blocks(ctx, blocks_, T(1), x, y, arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T*, Gradient<T>, ConstMatrix<T>,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
-                                Arena<T>& arena) const {
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, Matrix<X>, Matrix<D> dy,
+                                Matrix<DX> dx, const Saved<T>&, Arena<T>& arena) const {
     if (dx.empty()) return;
-    detail::sum_blocks<Ctx, T>(ctx, blocks_, T(1), dy, dx, arena);
+    detail::sum_blocks(ctx, blocks_, T(1), dy, dx, arena);
   }
 
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const T*, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class DX, class D, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<DX> dx, Matrix<D> dy,
                                const Saved<T>&, Arena<T>& arena) const {
-    detail::spread_blocks<Ctx, T>(ctx, blocks_, T(1), dx, dy, arena);
+    detail::spread_blocks(ctx, blocks_, T(1), dx, dy, arena);
   }
 
  private:

@@ -2,7 +2,8 @@
 //
 // SinusoidalEmbedding: the positional encoding of Vaswani et al. 2017 for real numbers. Column c of
 // x becomes `features` columns [cos(w_0 x_c) ... cos(w_{h-1} x_c), sin(w_0 x_c) ... sin(w_{h-1} x_c)]
-// with h = features / 2 and w_k = scale * max_period^(-k / h).
+// with h = features / 2 and w_k = scale * max_period^(-k / h). x and y may be of types of their own, such as BFloat16; frequencies
+// and angles are of the arena's. Backward and tangent read y, so that its roundings are theirs.
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
@@ -24,12 +25,12 @@ struct EmbeddingFrequency {
 };
 
 /// Both halves of the features of one coordinate.
-template <class Math, class T>
+template <class Math, class T, class X, class Y>
 struct EmbedCoordinate {
   ConstMatrix<T> w;
-  ConstMatrix<T> x;
-  Matrix<T> cosines;
-  Matrix<T> sines;
+  Matrix<const X> x;
+  Matrix<Y> cosines;
+  Matrix<Y> sines;
   int coordinate;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int k) const {
     const auto wave = Math::sine_cosine(w(0, k) * x(i, coordinate));
@@ -39,12 +40,12 @@ struct EmbedCoordinate {
 };
 
 /// d cos(w x) = -w sin(w x) dx, d sin(w x) = w cos(w x) dx
-template <class T>
+template <class T, class Y, class DX, class D>
 struct EmbeddingTangent {
   ConstMatrix<T> w;
-  ConstMatrix<T> y;
-  ConstMatrix<T> dx;
-  Matrix<T> dy;
+  Matrix<const Y> y;
+  Matrix<const DX> dx;
+  Matrix<D> dy;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int column) const {
     const int half = w.cols, features = 2 * half;
     const int first = column / features * features, k = column % half;
@@ -55,12 +56,12 @@ struct EmbeddingTangent {
 };
 
 /// The transpose of EmbeddingTangent.
-template <class T>
+template <class T, class Y, class D, class DX>
 struct EmbeddingBackward {
   ConstMatrix<T> w;
-  ConstMatrix<T> y;
-  ConstMatrix<T> dy;
-  Matrix<T> dx;
+  Matrix<const Y> y;
+  Matrix<const D> dy;
+  Matrix<DX> dx;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int coordinate) const {
     const int half = w.cols, first = 2 * half * coordinate;
     T sum = T(0);
@@ -78,10 +79,10 @@ class BasicSinusoidalEmbedding {
  public:
   static constexpr bool has_parameters = false;
 
-  template <class T>
+  template <class T, class Y = T>
   struct Saved {
     Matrix<T> frequencies;  ///< 1 x features/2
-    ConstMatrix<T> y;
+    Matrix<const Y> y;
   };
 
   BasicSinusoidalEmbedding() = default;
@@ -100,9 +101,9 @@ class BasicSinusoidalEmbedding {
   KOKKOS_INLINE_FUNCTION int inputs() const { return coordinates_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return coordinates_ * features_; }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, ConstMatrix<T> x, Matrix<T> y,
-                               Saved<T>* saved, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y,
+                               Saved<T, Y>* saved, Arena<T>& arena) const {
     const auto mark = arena.used();
     const int half = features_ / 2;
     const Matrix<T> w = arena.take(1, half);
@@ -110,8 +111,8 @@ class BasicSinusoidalEmbedding {
                                                   math::log(static_cast<T>(max_period_))};
     ctx.map(1, half, frequency);
     for (int c = 0; c < coordinates_; ++c) {
-      const detail::EmbedCoordinate<Math, T> embed{w, x, y.col_range(c * features_, half),
-                                                   y.col_range(c * features_ + half, half), c};
+      const detail::EmbedCoordinate<Math, T, std::remove_const_t<X>, Y> embed{
+          w, x, y.col_range(c * features_, half), y.col_range(c * features_ + half, half), c};
       ctx.map(x.rows, half, embed);
     }
     if (saved == nullptr) {
@@ -121,18 +122,21 @@ class BasicSinusoidalEmbedding {
     }
   }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>& saved,
-                                Arena<T>&) const {
+  template <class Ctx, class P, class T, class X, class D, class DX, class Y>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P*, Gradient<T>, Matrix<X> x, Matrix<D> dy,
+                                Matrix<DX> dx, const Saved<T, Y>& saved, Arena<T>&) const {
     if (dx.empty()) return;
-    ctx.map(x.rows, coordinates_, detail::EmbeddingBackward<T>{saved.frequencies, saved.y, dy, dx});
+    ctx.map(x.rows, coordinates_,
+            detail::EmbeddingBackward<T, Y, std::remove_const_t<D>, DX>{saved.frequencies, saved.y,
+                                                                        dy, dx});
   }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, ConstMatrix<T> dx, Matrix<T> dy,
-                               const Saved<T>& saved, Arena<T>&) const {
-    ctx.map(dx.rows, outputs(), detail::EmbeddingTangent<T>{saved.frequencies, saved.y, dx, dy});
+  template <class Ctx, class P, class DX, class D, class T, class Y>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P*, Matrix<DX> dx, Matrix<D> dy,
+                               const Saved<T, Y>& saved, Arena<T>&) const {
+    ctx.map(dx.rows, outputs(),
+            detail::EmbeddingTangent<T, Y, std::remove_const_t<DX>, D>{saved.frequencies, saved.y,
+                                                                       dx, dy});
   }
 
  private:

@@ -11,10 +11,11 @@ namespace vrfm::detail {
 /// One sample's channels. The coefficients of dx + coefficient 1 (x - mean) + coefficient 0, the
 /// rate of x - mean in its group's units, become those of the rate of the activation's argument, to
 /// which the rates of scale and shift add.
-template <class T>
+template <class T, class P>
 struct TangentCoefficients {
   ConstMatrix<T> factors;
-  const T *scale, *weight, *bias;
+  const T* scale;
+  const P *weight, *bias;
   const T* dmodulation;  ///< rates of scale, then of shift; nullptr: none
   Matrix<T> coefficients;
   int width;
@@ -27,11 +28,12 @@ struct TangentCoefficients {
 };
 
 /// dy = activation' (row 1 dx + coefficient 1 (x - mean) + coefficient 0)
-template <class T, class Act>
+template <class T, class X, class Act, class DX, class D>
 struct NormTangent {
-  NormElement<T, Act> element;
-  ConstMatrix<T> coefficients, dx;
-  Matrix<T> dy;
+  NormElement<T, X, Act> element;
+  ConstMatrix<T> coefficients;
+  Matrix<const DX> dx;
+  Matrix<D> dy;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     const T deviation = element.x(i, j) - element.factors(0, j);
     dy(i, j) = element(i, j).slope * (element.factors(1, j) * dx(i, j) +
@@ -39,24 +41,27 @@ struct NormTangent {
   }
 };
 
-template <class T, class Act>
+template <class T, class X, class P, class Act, class DX, class D>
 struct NormTangentTile {
-  NormOperands<T> operands;
-  ConstMatrix<T> dx, dmodulation;  ///< the latter may be empty
-  Matrix<T> dy;
+  NormOperands<T, X, P> operands;
+  Matrix<const DX> dx;
+  ConstMatrix<T> dmodulation;  ///< may be empty
+  Matrix<D> dy;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
     const auto& o = operands;
-    const Matrix<const T> x = o.sample(o.x, s), d = o.sample(dx, s);
+    const Matrix<const X> x = o.sample(o.x, s);
+    const Matrix<const DX> d = o.sample(dx, s);
     const Matrix<T> factors = o.factors(ctx, s, arena);
-    const Matrix<T> sums = o.sums(ctx, Element<T>{d}, TimesDeviation<T>{d, x, factors}, arena);
+    const Matrix<T> sums =
+        o.sums(ctx, Element<DX>{d}, TimesDeviation<T, DX, X>{d, x, factors}, arena);
     const Matrix<T> coefficients = o.coefficients(ctx, s, sums, nullptr, arena);
     ctx.map(1, o.x.cols,
-            TangentCoefficients<T>{factors, o.scale(s), o.weight, o.bias,
-                                   dmodulation.empty() ? nullptr : dmodulation.row(s), coefficients,
-                                   o.width()});
+            TangentCoefficients<T, P>{factors, o.scale(s), o.weight, o.bias,
+                                      dmodulation.empty() ? nullptr : dmodulation.row(s),
+                                      coefficients, o.width()});
     ctx.map(o.pixels, o.x.cols,
-            NormTangent<T, Act>{{x, factors}, coefficients, d, o.sample(dy, s)});
+            NormTangent<T, X, Act, DX, D>{{x, factors}, coefficients, d, o.sample(dy, s)});
   }
 };
 

@@ -2,7 +2,8 @@
 //
 // What GroupNorm (vrfm/layers/group_norm.hpp) does with one sample. Moments are added up block by
 // block as Chan, Golub and LeVeque do (1983, "Algorithms for computing the sample variance"), which
-// is exact to some 100 roundings for any image and any mean.
+// is exact to some 100 roundings for any image and any mean. Of types, T is that of sums, P of parameters, X of
+// x; Y, D and DX are those of y and of the gradients, or rates, of y and x.
 #pragma once
 
 #include <vrfm/core/activation.hpp>
@@ -15,9 +16,9 @@ namespace vrfm::detail {
 inline constexpr int norm_block = 32;
 
 /// An element's squared deviation from the mean of its column in a block; `sums` are the block's.
-template <class T>
+template <class T, class X>
 struct SquaredDeviation {
-  ConstMatrix<T> x;
+  Matrix<const X> x;
   const T* sums;
   T inverse_rows;
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
@@ -66,9 +67,10 @@ struct GroupMoments {
 };
 
 /// One sample's channels: y = activation(row 1 (x - row 0) + row 2).
-template <class T>
+template <class T, class P>
 struct ChannelFactors {
-  const T *mean, *scale, *weight, *bias;
+  const T *mean, *scale;
+  const P *weight, *bias;
   const T* modulation;  ///< scale, then shift; nullptr: none
   Matrix<T> factors;
   int width;
@@ -81,36 +83,39 @@ struct ChannelFactors {
 };
 
 /// Value and slope of the activation at one element.
-template <class T, class Act>
+template <class T, class X, class Act>
 struct NormElement {
-  ConstMatrix<T> x, factors;
+  Matrix<const X> x;
+  ConstMatrix<T> factors;
   KOKKOS_INLINE_FUNCTION ValueAndSlope<T> operator()(int i, int j) const {
     return Act::evaluate(factors(1, j) * (x(i, j) - factors(0, j)) + factors(2, j));
   }
 };
 
-template <class T, class Act>
+template <class T, class X, class Act, class Y>
 struct NormValue {
-  NormElement<T, Act> element;
-  Matrix<T> y;
+  NormElement<T, X, Act> element;
+  Matrix<Y> y;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = element(i, j).value; }
 };
 
 /// d = dy activation', stored as it is added up.
-template <class T, class Act>
+template <class T, class X, class Act, class D, class DX>
 struct NormSlope {
-  NormElement<T, Act> element;
-  ConstMatrix<T> dy;
-  Matrix<T> d;
+  NormElement<T, X, Act> element;
+  Matrix<const D> dy;
+  Matrix<DX> d;
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
     return d(i, j) = dy(i, j) * element(i, j).slope;
   }
 };
 
 /// d (x - mean)
-template <class T>
+template <class T, class D, class X>
 struct TimesDeviation {
-  ConstMatrix<T> d, x, factors;
+  Matrix<const D> d;
+  Matrix<const X> x;
+  ConstMatrix<T> factors;
   KOKKOS_INLINE_FUNCTION T operator()(int i, int j) const {
     return d(i, j) * (x(i, j) - factors(0, j));
   }
@@ -157,10 +162,11 @@ struct ExpandGroups {
 };
 
 /// dx = row 1 d + coefficient 1 (x - mean) + coefficient 0, in place of d.
-template <class T>
+template <class T, class X, class DX>
 struct NormBackward {
-  ConstMatrix<T> x, factors, coefficients;
-  Matrix<T> d;
+  Matrix<const X> x;
+  ConstMatrix<T> factors, coefficients;
+  Matrix<DX> d;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     d(i, j) = factors(1, j) * d(i, j) + coefficients(1, j) * (x(i, j) - factors(0, j)) +
               coefficients(0, j);
@@ -169,10 +175,12 @@ struct NormBackward {
 
 /// A sample's sums of d and d (x - mean) become its gradients of weight and bias and, if wanted, of
 /// scale and shift.
-template <class T>
+template <class T, class P>
 struct NormParameterGradients {
   ConstMatrix<T> sums;
-  const T *scale, *weight, *bias, *modulation;
+  const T* scale;
+  const P *weight, *bias;
+  const T* modulation;
   T *dweight, *dbias;
   T* dmodulation;
   int width;
@@ -189,11 +197,12 @@ struct NormParameterGradients {
 };
 
 /// What the three directions share: the layer's operands, and what is computed from one sample.
-template <class T>
+template <class T, class X, class P>
 struct NormOperands {
-  ConstMatrix<T> x, modulation;
+  Matrix<const X> x;
+  ConstMatrix<T> modulation;
   Matrix<T> statistics;  ///< samples x (means of the groups, 1 / sqrt(variance + eps))
-  const T *weight, *bias;
+  const P *weight, *bias;
   int pixels, groups;
 
   KOKKOS_INLINE_FUNCTION int width() const { return x.cols / groups; }
@@ -212,9 +221,9 @@ struct NormOperands {
     const Matrix<T> block = arena.take(2, x.cols), moments = arena.take(2, x.cols);
     for (int first = 0; first < pixels; first += norm_block) {
       const int rows = math::minimum(norm_block, pixels - first);
-      const Matrix<const T> part = sample(x, s).row_range(first, rows);
+      const Matrix<const X> part = sample(x, s).row_range(first, rows);
       ctx.column_sum(part, block.row(0), Update::overwrite);
-      const SquaredDeviation<T> square{part, block.row(0), T(1) / static_cast<T>(rows)};
+      const SquaredDeviation<T, X> square{part, block.row(0), T(1) / static_cast<T>(rows)};
       ctx.column_sum(rows, x.cols, square, block.row(1), Update::overwrite);
       ctx.map(1, x.cols, MergeMoments<T>{block, moments, rows, first});
     }
@@ -225,7 +234,7 @@ struct NormOperands {
   KOKKOS_FUNCTION Matrix<T> factors(const Ctx& ctx, int s, Arena<T>& arena) const {
     const Matrix<T> out = arena.take(3, x.cols);
     ctx.map(1, x.cols,
-            ChannelFactors<T>{mean(s), scale(s), weight, bias, modulation_of(s), out, width()});
+            ChannelFactors<T, P>{mean(s), scale(s), weight, bias, modulation_of(s), out, width()});
     return out;
   }
 
@@ -255,40 +264,44 @@ struct NormOperands {
   }
 };
 
-template <class T, class Act>
+template <class T, class X, class P, class Act, class Y>
 struct NormForwardTile {
-  NormOperands<T> operands;
-  Matrix<T> y;
+  NormOperands<T, X, P> operands;
+  Matrix<Y> y;
   T eps;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
     const auto& o = operands;
     o.measure(ctx, s, eps, arena);
     const Matrix<T> factors = o.factors(ctx, s, arena);
-    ctx.map(o.pixels, o.x.cols, NormValue<T, Act>{{o.sample(o.x, s), factors}, o.sample(y, s)});
+    ctx.map(o.pixels, o.x.cols,
+            NormValue<T, X, Act, Y>{{o.sample(o.x, s), factors}, o.sample(y, s)});
   }
 };
 
-template <class T, class Act>
+template <class T, class X, class P, class Act, class D, class DX>
 struct NormBackwardTile {
-  NormOperands<T> operands;
-  ConstMatrix<T> dy;
-  Matrix<T> dx, dweight, dbias, dmodulation;  ///< the last three: one row a sample
+  NormOperands<T, X, P> operands;
+  Matrix<const D> dy;
+  Matrix<DX> dx;
+  Matrix<T> dweight, dbias, dmodulation;  ///< one row a sample
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int s, Arena<T>& arena) const {
     const auto& o = operands;
     const int channels = o.x.cols;
-    const Matrix<const T> x = o.sample(o.x, s), factors = o.factors(ctx, s, arena);
-    const Matrix<T> d = dx.empty() ? arena.take(o.pixels, channels) : o.sample(dx, s);
-    const NormSlope<T, Act> slope{{x, factors}, o.sample(dy, s), d};
-    const Matrix<T> sums = o.sums(ctx, slope, TimesDeviation<T>{d, x, factors}, arena);
+    const Matrix<const X> x = o.sample(o.x, s);
+    const Matrix<const T> factors = o.factors(ctx, s, arena);
+    const Matrix<DX> d =
+        dx.empty() ? arena.template take_as<DX>(o.pixels, channels) : o.sample(dx, s);
+    const NormSlope<T, X, Act, D, DX> slope{{x, factors}, o.sample(dy, s), d};
+    const Matrix<T> sums = o.sums(ctx, slope, TimesDeviation<T, DX, X>{d, x, factors}, arena);
     ctx.map(1, channels,
-            NormParameterGradients<T>{
+            NormParameterGradients<T, P>{
                 sums, o.scale(s), o.weight, o.bias, o.modulation_of(s), dweight.row(s),
                 dbias.row(s), dmodulation.empty() ? nullptr : dmodulation.row(s), o.width()});
     if (dx.empty()) return;
     const Matrix<T> coefficients = o.coefficients(ctx, s, sums, factors.row(1), arena);
-    ctx.map(o.pixels, channels, NormBackward<T>{x, factors, coefficients, d});
+    ctx.map(o.pixels, channels, NormBackward<T, X, DX>{x, factors, coefficients, d});
   }
 };
 
