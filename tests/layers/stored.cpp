@@ -11,6 +11,7 @@
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
 
+#include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dropout.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/label_embedding.hpp>
@@ -131,6 +132,24 @@ void compare(const Make& make, double roundings = 2) {
 }
 
 }  // namespace
+
+TEMPLATE_LIST_TEST_CASE("convolutions stored in bfloat16 agree with float", "[layers][stored]",
+                        Spaces) {
+  // Borders and a stride; channels that are read eight at a time; more pixels than a block of C has rows; a window
+  // that is not square.
+  const struct {
+    Window window;
+    int inputs, outputs;
+  } cases[] = {{{9, 7, 3, 2, 1}, 5, 6},
+               {{6, 5, 3, 1, 1}, 16, 24},
+               {{15, 14, 3, 1, 1}, 8, 3},
+               {{4, 9, {1, 7}, 1, {0, 3}}, 4, 5}};
+  for (const auto& c : cases) {
+    CAPTURE(c.inputs, c.outputs);
+    compare<TestType, Conv2d::Saved<float>, Conv2d::Saved<float>>(
+        [&](ParameterList& list) { return Conv2d(list, "conv", c.window, c.inputs, c.outputs); });
+  }
+}
 
 TEMPLATE_LIST_TEST_CASE("group norms stored in bfloat16 agree with float", "[layers][stored]",
                         Spaces) {

@@ -115,27 +115,27 @@ void check_matrices(Numbers& numbers) {
   }
 }
 
-template <class Exec, class T>
+template <class Exec, class T, class X = T>
 void check_patches(int samples, const Window& window, int channels, bool turned, int others) {
   Numbers numbers(72);
   Patches<double> exact{Matrix<const double>(nullptr, 0, channels, channels), window, turned};
   exact.x.rows = samples * exact.source_pixels();
   const auto image = whole(numbers, exact.x.rows, channels);
   exact.x.data = image.data();
-  const Padded<T, Exec> x(exact.x.rows, channels, image, 2);
-  const Patches<T> patches{x.matrix(), window, turned};
+  const Padded<X, Exec> x(exact.x.rows, channels, image, 2);
+  const Patches<X> patches{x.matrix(), window, turned};
   const int rows = exact.rows(), cols = exact.cols();
   {
     const auto factor = whole(numbers, others, cols);
-    const Padded<T, Exec> weights(others, cols, factor);
+    const Padded<X, Exec> weights(others, cols, factor);
     check_tiles<Op::none, Op::transpose, Exec, T>(
-        patches, Matrix<const T>(weights.matrix()), rows, others, cols, exact,
+        patches, Matrix<const X>(weights.matrix()), rows, others, cols, exact,
         [&](int k, int j) { return factor[std::size_t(j * cols + k)]; }, numbers);
   }
   const auto factor = whole(numbers, rows, others);
-  const Padded<T, Exec> gradient(rows, others, factor);
+  const Padded<X, Exec> gradient(rows, others, factor);
   check_tiles<Op::transpose, Op::none, Exec, T>(
-      Matrix<const T>(gradient.matrix()), patches, others, cols, rows,
+      Matrix<const X>(gradient.matrix()), patches, others, cols, rows,
       [&](int i, int k) { return factor[std::size_t(k * others + i)]; }, exact, numbers);
 }
 
@@ -204,6 +204,12 @@ TEMPLATE_LIST_TEST_CASE("teams multiply patches tile by tile", "[linalg][device]
   check_patches<Exec, T>(2, {7, 9, 3, 2, 1}, 6, true, 33);
   check_patches<Exec, T>(1, {6, 5, 3, 1, 1}, 20, true, 3);
   check_patches<Exec, T>(0, {4, 4, 3, 1, 1}, 3, false, 2);
+}
+
+TEMPLATE_LIST_TEST_CASE("teams multiply patches of bfloat16 tile by tile", "[linalg][device]",
+                        Spaces) {
+  check_patches<TestType, float, BFloat16>(2, {9, 7, 3, 2, 1}, 5, false, 70);
+  check_patches<TestType, BFloat16, BFloat16>(2, {7, 9, 3, 2, 1}, 6, true, 33);
 }
 
 TEMPLATE_LIST_TEST_CASE("teams add columns in parts, and those as a tree", "[linalg][device]",

@@ -43,6 +43,24 @@ struct PatchProduct {
   }
 };
 
+/// The same without an epilogue, of an image of X and a matrix of M.
+template <bool forward, class X, class M, class T>
+struct StoredPatchProduct {
+  Patches<X> patches;
+  Matrix<M> m;
+  Matrix<T> c;
+  Update update;
+
+  template <class Ctx>
+  KOKKOS_FUNCTION void operator()(const Ctx& ctx, int) const {
+    if constexpr (forward) {
+      ctx.template gemm<Op::none, Op::transpose>(patches, m, c, update);
+    } else {
+      ctx.template gemm<Op::transpose, Op::none>(m, patches, c, update);
+    }
+  }
+};
+
 namespace {
 
 struct Images {
@@ -130,6 +148,54 @@ std::vector<double> multiply(bool tile, const Images& problem, int gap, Update u
   return actual;
 }
 
+/// A product of small whole numbers, which every type here holds and float sums exactly.
+template <bool forward, class X, class M, class T, class Exec>
+std::vector<double> multiply_stored(const Exec& exec, bool tile, const Images& problem,
+                                    Update update) {
+  Numbers numbers(22);
+  const auto whole = [&](int rows, int cols) {
+    auto values = numbers.take(std::size_t(rows) * std::size_t(cols));
+    for (double& value : values) value = std::floor(16 * value);
+    return values;
+  };
+  Patches<X> patches{Matrix<const X>(nullptr, 0, problem.channels, problem.channels),
+                     problem.window, problem.transposed};
+  const int pixels = problem.samples * patches.source_pixels();
+  const Padded<X, Exec> image(pixels, problem.channels, whole(pixels, problem.channels), 1);
+  patches.x = image.matrix();
+  const int rows = patches.rows(), cols = patches.cols(), others = problem.others;
+  const int m_rows = forward ? others : rows, m_cols = forward ? cols : others;
+  const int c_rows = forward ? rows : others, c_cols = forward ? others : cols;
+  const Padded<M, Exec> m(m_rows, m_cols, whole(m_rows, m_cols), 2);
+  Padded<T, Exec> c(c_rows, c_cols, 1);  // of NaN
+  if (update == Update::accumulate) c.write(whole(c_rows, c_cols));
+  const StoredPatchProduct<forward, X, M, T> product{patches, m.matrix(), c.matrix(), update};
+  if (tile) {
+    launch_tiles(exec, "vrfm::test::patches", 1, product);
+  } else {
+    product(BatchContext<Exec>(exec), 0);
+  }
+  return c.read();
+}
+
+/// What is of BFloat16 changes nothing but the rounding of results.
+template <bool forward, class X, class M, class T, class Exec>
+void check_stored(const Exec& exec) {
+  for (const Images& problem : problems) {
+    for (const Update update : {Update::overwrite, Update::accumulate}) {
+      for (const bool tile : {false, true}) {
+        auto expected = multiply_stored<forward, float, float, float>(exec, tile, problem, update);
+        if (std::is_same_v<T, BFloat16>) {
+          for (double& e : expected) e = double(float(BFloat16(static_cast<float>(e))));
+        }
+        INFO(problem.samples << " images of " << problem.channels << " channels, transposed "
+                             << problem.transposed << ", forward " << forward << ", tile " << tile);
+        CHECK(multiply_stored<forward, X, M, T>(exec, tile, problem, update) == expected);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace vrfm::test
 
@@ -149,6 +215,17 @@ TEMPLATE_LIST_TEST_CASE("contexts multiply patches", "[linalg][gemm]", SpacesAnd
       }
     }
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("contexts multiply patches of bfloat16", "[linalg][gemm]", Spaces) {
+  const TestType exec;
+  check_stored<true, BFloat16, BFloat16, BFloat16>(exec);
+  check_stored<true, BFloat16, BFloat16, float>(exec);
+  check_stored<true, BFloat16, float, BFloat16>(exec);
+  check_stored<true, float, BFloat16, float>(exec);
+  check_stored<false, BFloat16, BFloat16, float>(exec);
+  check_stored<false, BFloat16, float, float>(exec);
+  check_stored<false, float, BFloat16, BFloat16>(exec);
 }
 
 // Not so by a library, which the program tests/onednn is of.

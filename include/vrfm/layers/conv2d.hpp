@@ -4,7 +4,8 @@
 // channels-last, weights are stored as PyTorch's nn.Conv2d stores them: W of shape [outputs,
 // inputs, kernel.y, kernel.x], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
 // with the weights in the order of the patches' columns. A 1 x 1 convolution is Dense on rows that
-// are pixels. The parameters may be of a type of their own, such as BFloat16.
+// are pixels. The parameters, x and y may be of types of their own, such as BFloat16; sums and gradients of parameters
+// are of the arena's.
 #pragma once
 
 #include <cmath>
@@ -56,6 +57,10 @@ struct StoreWeightGradient {
   }
 };
 
+/// In what weights are ordered beside an image of X: as they are stored if both are so, else in the type of sums.
+template <class T, class P, class X>
+using weights_beside = std::conditional_t<std::is_same_v<P, X>, P, T>;
+
 }  // namespace detail
 
 /// The product alone, without b: what convolutions are made of, whatever comes behind it.
@@ -93,28 +98,30 @@ class ConvWeights {
   KOKKOS_INLINE_FUNCTION const Window& window() const { return window_; }
 
   /// y = W x, or y += W x; then the epilogue for each element of y.
-  template <class Ctx, class P, class T, class Epilogue>
-  KOKKOS_FUNCTION void multiply(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
-                                Update update, const Epilogue& epilogue, Arena<T>& arena) const {
+  template <class Ctx, class P, class X, class Y, class T, class Epilogue>
+  KOKKOS_FUNCTION void multiply(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y, Update update,
+                                const Epilogue& epilogue, Arena<T>& arena) const {
+    using XT = std::remove_const_t<X>;
+    using W = detail::weights_beside<T, P, XT>;
     const auto mark = arena.used();
     const int taps = window_.taps();
-    const Matrix<T> weights = arena.take(outputs_, taps * inputs_);
+    const Matrix<W> weights = arena.template take_as<W>(outputs_, taps * inputs_);
     ctx.map(outputs_, taps * inputs_,
-            detail::WeightsByTap<T, P>{p + weight_, inputs_, taps, weights});
-    ctx.template gemm<Op::none, Op::transpose>(Patches<T>{x, window_}, weights, y, update,
+            detail::WeightsByTap<W, P>{p + weight_, inputs_, taps, weights});
+    ctx.template gemm<Op::none, Op::transpose>(Patches<XT>{x, window_}, weights, y, update,
                                                epilogue);
     arena.rewind(mark);
   }
 
   /// The gradient of W, into `g`, which is not ignored.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void weight_gradient(const Ctx& ctx, Gradient<T> g, ConstMatrix<T> x,
-                                       ConstMatrix<T> dy, Arena<T>& arena) const {
+  template <class Ctx, class T, class X, class D>
+  KOKKOS_FUNCTION void weight_gradient(const Ctx& ctx, Gradient<T> g, Matrix<X> x, Matrix<D> dy,
+                                       Arena<T>& arena) const {
     const auto mark = arena.used();
     const int taps = window_.taps();
     const Matrix<T> by_tap = arena.take(outputs_, taps * inputs_);
-    ctx.template gemm<Op::transpose, Op::none>(dy, Patches<T>{x, window_}, by_tap,
-                                               Update::overwrite);
+    ctx.template gemm<Op::transpose, Op::none>(dy, Patches<std::remove_const_t<X>>{x, window_},
+                                               by_tap, Update::overwrite);
     ctx.map(
         outputs_, taps * inputs_,
         detail::StoreWeightGradient<T>{by_tap, inputs_, taps, g.values + weight_, g.accumulate});
@@ -123,15 +130,17 @@ class ConvWeights {
   }
 
   /// dx = W^T dy
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void transposed(const Ctx& ctx, const P* p, ConstMatrix<T> dy, Matrix<T> dx,
+  template <class Ctx, class P, class D, class DX, class T>
+  KOKKOS_FUNCTION void transposed(const Ctx& ctx, const P* p, Matrix<D> dy, Matrix<DX> dx,
                                   Arena<T>& arena) const {
+    using DT = std::remove_const_t<D>;
+    using W = detail::weights_beside<T, P, DT>;
     const auto mark = arena.used();
     const int taps = window_.taps();
-    const Matrix<T> weights = arena.take(inputs_, taps * outputs_);
+    const Matrix<W> weights = arena.template take_as<W>(inputs_, taps * outputs_);
     ctx.map(inputs_, taps * outputs_,
-            detail::TransposedWeightsByTap<T, P>{p + weight_, inputs_, outputs_, taps, weights});
-    ctx.template gemm<Op::none, Op::transpose>(Patches<T>{dy, window_, true}, weights, dx,
+            detail::TransposedWeightsByTap<W, P>{p + weight_, inputs_, outputs_, taps, weights});
+    ctx.template gemm<Op::none, Op::transpose>(Patches<DT>{dy, window_, true}, weights, dx,
                                                Update::overwrite);
     arena.rewind(mark);
   }
@@ -172,22 +181,22 @@ class Conv2d {
   KOKKOS_INLINE_FUNCTION int output_pixels() const { return window().out_pixels(); }
   KOKKOS_INLINE_FUNCTION const Window& window() const { return weights_.window(); }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>*,
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y, Saved<T>*,
                                Arena<T>& arena) const {
-    weights_.multiply(ctx, p, x, y, Update::overwrite, AddBias<T, P>{y, p + bias_}, arena);
+    weights_.multiply(ctx, p, x, y, Update::overwrite, AddBias<Y, P>{y, p + bias_}, arena);
   }
 
   /// y += what forward would write, for a residual connection.
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, ConstMatrix<T> x, Matrix<T> y,
+  template <class Ctx, class P, class X, class Y, class T>
+  KOKKOS_FUNCTION void add_forward(const Ctx& ctx, const P* p, Matrix<X> x, Matrix<Y> y,
                                    Arena<T>& arena) const {
-    weights_.multiply(ctx, p, x, y, Update::accumulate, AddBias<T, P>{y, p + bias_}, arena);
+    weights_.multiply(ctx, p, x, y, Update::accumulate, AddBias<Y, P>{y, p + bias_}, arena);
   }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, ConstMatrix<T> x,
-                                ConstMatrix<T> dy, Matrix<T> dx, const Saved<T>&,
+  template <class Ctx, class P, class T, class X, class D, class DX>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const P* p, Gradient<T> g, Matrix<X> x,
+                                Matrix<D> dy, Matrix<DX> dx, const Saved<T>&,
                                 Arena<T>& arena) const {
     if (!g.ignored()) {
       weights_.weight_gradient(ctx, g, x, dy, arena);
@@ -197,15 +206,15 @@ class Conv2d {
     if (!dx.empty()) weights_.transposed(ctx, p, dy, dx, arena);
   }
 
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class DX, class D, class T>
+  KOKKOS_FUNCTION void tangent(const Ctx& ctx, const P* p, Matrix<DX> dx, Matrix<D> dy,
                                const Saved<T>&, Arena<T>& arena) const {
     weights_.multiply(ctx, p, dx, dy, Update::overwrite, NoEpilogue{}, arena);
   }
 
   /// dy += what tangent would write.
-  template <class Ctx, class P, class T>
-  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const P* p, ConstMatrix<T> dx, Matrix<T> dy,
+  template <class Ctx, class P, class DX, class D, class T>
+  KOKKOS_FUNCTION void add_tangent(const Ctx& ctx, const P* p, Matrix<DX> dx, Matrix<D> dy,
                                    Arena<T>& arena) const {
     weights_.multiply(ctx, p, dx, dy, Update::accumulate, NoEpilogue{}, arena);
   }

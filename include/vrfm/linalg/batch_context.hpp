@@ -92,9 +92,6 @@ class BatchContext {
   template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
   KOKKOS_FUNCTION void gemm(Matrix<A> a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    static_assert(
-        std::is_same_v<sum_type<A>, sum_type<T>> && std::is_same_v<sum_type<B>, sum_type<T>>,
-        "vrfm: a product's matrices are of float and BFloat16, or all of double");
     if (!dry()) {
       ask<OpA, OpB>(List(), Matrix<const A>(a), Matrix<const B>(b), c, update, epilogue);
     }
@@ -111,17 +108,17 @@ class BatchContext {
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<A>& a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), a, Matrix<const B>(b), c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A> a, const Patches<B>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    if (!dry()) ask<OpA, OpB>(List(), a, b, c, update, epilogue);
+    if (!dry()) ask<OpA, OpB>(List(), Matrix<const A>(a), b, c, update, epilogue);
   }
 
   /// See linalg/weight_gradient.hpp. False, and nothing is launched, if no engine can.
@@ -202,6 +199,9 @@ class BatchContext {
   template <Op OpA, Op OpB, class First, class... Rest, class A, class B, class T, class Epilogue>
   void ask(Engines<First, Rest...>, const A& a, const B& b, Matrix<T> c, Update update,
            const Epilogue& epilogue) const {
+    static_assert(std::is_same_v<sum_type<detail::element_of<A>>, sum_type<T>> &&
+                      std::is_same_v<sum_type<detail::element_of<B>>, sum_type<T>>,
+                  "vrfm: a product's operands are of float and BFloat16, or all of double");
     if constexpr (!First::template takes<Exec, A, B>) {
       ask<OpA, OpB>(Engines<Rest...>(), a, b, c, update, epilogue);
     } else if constexpr (First::complete) {

@@ -12,7 +12,8 @@
 //                           C = op(A) op(B), or C += ...; then epilogue(i, j) for each element of
 //                           C. Each matrix may be of float or BFloat16, with sums in float, or all are
 //                           of double. For convolutions, A of a (none, transpose) or B of a (transpose, none)
-//                           product may be Patches (linalg/patches.hpp)
+//                           product may be Patches (linalg/patches.hpp) of
+//                           float, BFloat16 or double
 //   gemm_batch<OpA, OpB>(counts, A, B, C, update)
 //                           the products of the matrices of three batches (linalg/matrix_batch.hpp)
 //   map(rows, cols, f)      f(i, j) once for each element, in any order, all independent
@@ -123,11 +124,11 @@ struct MeasureContext {
   template <class F>
   KOKKOS_FUNCTION void each_row(int, const F&) const {}
 
-  template <Op, Op, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(const Patches<T>&, ConstMatrix<T>, Matrix<T>, Update,
+  template <Op, Op, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<A>&, Matrix<B>, Matrix<T>, Update,
                             const Epilogue& = {}) const {}
-  template <Op, Op, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T>, const Patches<T>&, Matrix<T>, Update,
+  template <Op, Op, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A>, const Patches<B>&, Matrix<T>, Update,
                             const Epilogue& = {}) const {}
 
   template <class T, class S>

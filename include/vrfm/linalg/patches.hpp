@@ -158,6 +158,20 @@ inline constexpr bool is_patches<Patches<T>> = true;
 template <class T, class X>
 inline constexpr bool is_patches_of = std::is_same_v<X, Patches<T>>;
 
+template <class X>
+struct ElementOf;
+template <class T>
+struct ElementOf<Patches<T>> {
+  using type = T;
+};
+template <class T>
+struct ElementOf<Matrix<T>> {
+  using type = std::remove_const_t<T>;
+};
+/// The type of an operand's elements.
+template <class X>
+using element_of = typename ElementOf<X>::type;
+
 }  // namespace detail
 
 }  // namespace vrfm

@@ -42,17 +42,17 @@ class TileContext<Exec, compute> {
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(const Patches<T>& a, ConstMatrix<T> b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(const Patches<A>& a, Matrix<B> b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    product<OpA, OpB>(a, b, c, update, epilogue);
+    product<OpA, OpB>(a, Matrix<const B>(b), c, update, epilogue);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
-  template <Op OpA, Op OpB, class T, class Epilogue = NoEpilogue>
-  KOKKOS_FUNCTION void gemm(ConstMatrix<T> a, const Patches<T>& b, Matrix<T> c, Update update,
+  template <Op OpA, Op OpB, class A, class B, class T, class Epilogue = NoEpilogue>
+  KOKKOS_FUNCTION void gemm(Matrix<A> a, const Patches<B>& b, Matrix<T> c, Update update,
                             const Epilogue& epilogue = {}) const {
-    product<OpA, OpB>(a, b, c, update, epilogue);
+    product<OpA, OpB>(Matrix<const A>(a), b, c, update, epilogue);
   }
 
   template <class F>

@@ -14,6 +14,12 @@ namespace vrfm::detail {
 
 enum class Sought { output, input, weights };
 
+/// Whether operands are patches and weights, or an image and patches, of float.
+template <class A, class B>
+inline constexpr bool are_of_float_convolution =
+    (is_patches_of<float, A> && std::is_same_v<B, Matrix<const float>>) ||
+    (is_patches_of<float, B> && std::is_same_v<A, Matrix<const float>>);
+
 /// Images are (samples x pixels) x channels.
 template <class T>
 struct Convolution {

@@ -111,13 +111,13 @@ AddBias<T, P> epilogue_from_row(const AddBias<T, P>& add, int first) {
 
 /// C = P op(B) or C += P op(B), then the epilogue, by ctx.gemm on matrices of Operand in `buffer`,
 /// which begins on a 64-byte border. False, and nothing is launched, if the buffer is too small.
-template <Op OpA, Op OpB, class Ctx, class Operand, class T, class Epilogue>
-bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<T>& a, Matrix<const T> b,
+template <Op OpA, Op OpB, class Ctx, class Operand, class A, class B, class T, class Epilogue>
+bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<A>& a, Matrix<const B> b,
                    Matrix<T> c, Update update, const Epilogue& epilogue) {
   static_assert(OpA == Op::none, "patches in front are not transposed");
   const std::size_t row = gathered_stride<Operand>(a.cols());
   Matrix<Operand> copy;
-  if (!std::is_same_v<Operand, T>) {
+  if (!std::is_same_v<Operand, B>) {
     if (buffer.left() / gathered_stride<Operand>(b.cols) < static_cast<std::size_t>(b.rows)) {
       return false;
     }
@@ -137,16 +137,17 @@ bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, const Patches<T>& a, M
   return true;
 }
 
-/// The same for C = A^T P, a sum over the chunks.
-template <Op OpA, Op OpB, class Ctx, class Operand, class T, class Epilogue>
-bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, Matrix<const T> a, const Patches<T>& b,
+/// The same for C = A^T P, a sum over the chunks; false also if a C of BFloat16 would need several, because it would
+/// be rounded after each.
+template <Op OpA, Op OpB, class Ctx, class Operand, class A, class B, class T, class Epilogue>
+bool gathered_gemm(const Ctx& ctx, Arena<Operand> buffer, Matrix<const A> a, const Patches<B>& b,
                    Matrix<T> c, Update update, const Epilogue& epilogue) {
   static_assert(OpA == Op::transpose && OpB == Op::none, "patches behind are for their gradient");
-  constexpr bool copies = !std::is_same_v<Operand, T>;
+  constexpr bool copies = !std::is_same_v<Operand, A>, rounds = !std::is_same_v<sum_type<T>, T>;
   const std::size_t row =
       gathered_stride<Operand>(b.cols()) + (copies ? gathered_stride<Operand>(a.cols) : 0);
   const int most = chunk_rows(a.rows, buffer.left() / row);
-  if (most == 0) return false;
+  if (most == 0 || (rounds && most < a.rows)) return false;
   const Matrix<Operand> rows = take_gathered(buffer, most, b.cols());
   const Matrix<Operand> copy = copies ? take_gathered(buffer, most, a.cols) : Matrix<Operand>();
   for (int first = 0, count; first < a.rows; first += count) {

@@ -12,9 +12,9 @@
 namespace vrfm::detail {
 
 /// The depth of a product; one of its operands may be Patches.
-template <Op OpA, Op OpB, class T, class A, class B>
+template <Op OpA, Op OpB, class A, class B>
 KOKKOS_INLINE_FUNCTION int gemm_depth(const A& a, const B& b) {
-  if constexpr (std::is_same_v<A, Patches<T>>) {
+  if constexpr (is_patches<A>) {
     static_assert(OpA == Op::none, "patches are not transposed");
     return OpB == Op::none ? b.rows : b.cols;
   } else {
@@ -36,7 +36,7 @@ struct GemmElement {
   KOKKOS_FUNCTION void operator()(std::int64_t index) const {
     const int i = static_cast<int>(index / c.cols);
     const int j = static_cast<int>(index % c.cols);
-    const int depth = gemm_depth<OpA, OpB, T>(a, b);
+    const int depth = gemm_depth<OpA, OpB>(a, b);
     using Sum = sum_type<T>;
     Sum sum = update == Update::accumulate ? Sum(c(i, j)) : Sum(0);
     for (int k = 0; k < depth; ++k) {

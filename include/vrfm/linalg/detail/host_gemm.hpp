@@ -5,7 +5,7 @@
 // pass by. Operands that are near and fit the kernel as they lie, such as the networks' tiles and
 // weights, are read in place; the rest is packed. Patches on the left are read out of the image
 // through one pointer for each row and tap (Dukhan 2019, "The indirect convolution algorithm").
-// Operands of BFloat16 are always packed, as floats; a C of it is summed in float block by block.
+// Operands of BFloat16, patches too, are always packed, as floats; a C of it is summed in float block by block.
 // bench/README.md compares it with BLAS libraries.
 #pragma once
 
@@ -196,7 +196,7 @@ void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& regio
     }
   }
   const auto multiply = [&]<Reads left>() {
-    if constexpr (is_patches<B>) {
+    if constexpr (is_patches_of<T, B>) {
       // Whole panels of one tap, and for taps outside of an image as many zeros as a tap has
       // channels.
       const int channels = b.x.cols;
@@ -213,7 +213,7 @@ void host_gemm_in_place(const A& a, const B& b, Matrix<T> c, const Region& regio
     }
     multiply_by_panels<OpA, OpB, left, Reads::packed>(depth, a, b, c, region, update);
   };
-  if constexpr (is_patches<A>) {
+  if constexpr (is_patches_of<T, A>) {
     static_assert(OpA == Op::none, "patches are not transposed");
     if (a.x.cols >= least_channels) {
       multiply.template operator()<Reads::pointed>();
@@ -249,15 +249,16 @@ void host_gemm(const A& a, const B& b, Matrix<T> c, const Region& region, Update
   if constexpr (std::is_same_v<Sum, T>) {
     host_gemm_in_place<OpA, OpB, T>(a, b, c, region, update, c.cols);
   } else {
-    static_assert(!is_patches<A> && !is_patches<B>,
-                  "a product of patches is of its operands' type");
+    const auto all_a = cuttable(a);
+    const auto all_b = cuttable(b);
     alignas(64) Sum block[rounded_rows * rounded_cols];
     for (int i0 = 0; i0 < region.rows; i0 += rounded_rows) {
       const int rows = math::minimum(rounded_rows, region.rows - i0), row = region.row + i0;
-      const A left = OpA == Op::none ? a.row_range(row, rows) : a.col_range(row, rows);
+      const auto left = OpA == Op::none ? all_a.row_range(row, rows) : all_a.col_range(row, rows);
       for (int j0 = 0; j0 < region.cols; j0 += rounded_cols) {
         const int cols = math::minimum(rounded_cols, region.cols - j0), col = region.col + j0;
-        const B right = OpB == Op::none ? b.col_range(col, cols) : b.row_range(col, cols);
+        const auto right =
+            OpB == Op::none ? all_b.col_range(col, cols) : all_b.row_range(col, cols);
         const Matrix<T> out = c.row_range(row, rows).col_range(col, cols);
         const Matrix<Sum> sums(block, rows, cols, rounded_cols);
         for (int i = 0; update == Update::accumulate && i < rows; ++i) {

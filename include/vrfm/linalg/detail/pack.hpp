@@ -75,6 +75,10 @@ void copy(const T* in, int count, T* out) {
 }
 
 inline void copy(const BFloat16* in, int count, float* out) {
+  if (in == nullptr) {
+    std::memset(out, 0, static_cast<std::size_t>(count) * sizeof(float));
+    return;
+  }
   int j = 0;
   for (; j + 8 <= count; j += 8) {
     EightOf<float>::read(in + j, *reinterpret_cast<EightOf<float>::type*>(out + j));
@@ -90,14 +94,14 @@ void copy_rows(const Matrix<const X>& x, int row, int rows, int col, int cols, T
 
 // Patches are passed by value, here and below, so that the compiler knows that no store changes
 // them.
-template <class T>
-void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out, int ld) {
+template <class X, class T>
+void copy_rows(const Patches<X> x, int row, int rows, int col, int cols, T* out, int ld) {
   const int channels = x.x.cols, kernel = x.window.kernel.x, tap = col / channels;
   auto pixel = x.pixel(row);
   for (int i = 0; i < rows; ++i) {
     int k = tap / kernel, l = tap % kernel, channel = col % channels;
     for (int j = 0; j < cols;) {
-      const T* segment = x.segment(pixel, k, l);
+      const X* segment = x.segment(pixel, k, l);
       const int taps = x.adjoining(pixel, l);
       const int count = math::minimum(taps * channels - channel, cols - j);
       copy(segment == nullptr ? nullptr : segment + channel, count, out + i * ld + j);
@@ -111,6 +115,35 @@ void copy_rows(const Patches<T> x, int row, int rows, int col, int cols, T* out,
     }
     x.advance(pixel);
   }
+}
+
+/// Rows and columns of patches, which are packed.
+template <class X>
+struct PatchesPart {
+  Patches<X> patches;
+  int first_row, rows, first_col, cols;
+
+  PatchesPart row_range(int first, int count) const {
+    return {patches, first_row + first, count, first_col, cols};
+  }
+  PatchesPart col_range(int first, int count) const {
+    return {patches, first_row, rows, first_col + first, count};
+  }
+};
+
+/// An operand as one that can be cut.
+template <class X>
+PatchesPart<X> cuttable(const Patches<X>& x) {
+  return {x, 0, x.rows(), 0, x.cols()};
+}
+template <class X>
+Matrix<X> cuttable(const Matrix<X>& x) {
+  return x;
+}
+
+template <class X, class T>
+void copy_rows(const PatchesPart<X>& x, int row, int rows, int col, int cols, T* out, int ld) {
+  copy_rows(x.patches, x.first_row + row, rows, x.first_col + col, cols, out, ld);
 }
 
 /// From this many channels on, patches are read where they lie: shorter segments cost more than

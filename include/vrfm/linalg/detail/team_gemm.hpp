@@ -145,7 +145,7 @@ template <Op OpA, Op OpB, class Workers, class A, class B, class T, class Epilog
 KOKKOS_FUNCTION void gemm_tile(Workers& workers, typename Workers::Word* scratch, const A& a,
                                const B& b, Matrix<T> c, Update update, const Epilogue& epilogue,
                                int i0, int j0) {
-  const int depth = gemm_depth<OpA, OpB, T>(a, b);
+  const int depth = gemm_depth<OpA, OpB>(a, b);
   const TeamOperand<OpA == Op::none, A> rows{a, c.rows, depth};
   const TeamOperand<OpB == Op::transpose, B> cols{b, c.cols, depth};
   using Sum = sum_type<T>;

@@ -93,7 +93,8 @@ bool fuse(CublasLt::Product& product, const TimesSlope<GeluTanh, float>& times) 
 
 namespace vrfm {
 
-/// Products of patches are of gathered ones; in bfloat16 the gathered operands are of that type.
+/// Products of patches are of gathered ones; in bfloat16, or of two operands stored in it, the gathered ones are of
+/// that type.
 struct CublasLtEngine {
   template <class Exec, class A, class B>
   static constexpr bool takes =
@@ -107,8 +108,11 @@ struct CublasLtEngine {
   static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
     if constexpr (detail::is_patches<A> || detail::is_patches<B>) {
-      constexpr bool rounded = Ctx::compute == Compute::bfloat16 && std::is_same_v<T, float>;
-      using Operand = std::conditional_t<rounded, BFloat16, T>;
+      using Number = sum_type<T>;
+      constexpr bool stored = std::is_same_v<detail::element_of<A>, BFloat16> &&
+                              std::is_same_v<detail::element_of<B>, BFloat16>;
+      constexpr bool rounded = Ctx::compute == Compute::bfloat16 && std::is_same_v<Number, float>;
+      using Operand = std::conditional_t<stored || rounded, BFloat16, Number>;
       const auto buffer = detail::CublasLt::of(ctx.exec()).template operand_buffer<Operand>();
       const bool all = detail::gathered_gemm<OpA, OpB>(ctx, buffer, a, b, c, update, epilogue);
       return all ? Launched::product_and_epilogue : Launched::nothing;

@@ -201,14 +201,13 @@ namespace vrfm {
 struct CuDnnEngine {
   template <class Exec, class A, class B>
   static constexpr bool takes =
-      std::is_same_v<Exec, Kokkos::Cuda> &&
-      (detail::is_patches_of<float, A> || detail::is_patches_of<float, B>);
+      std::is_same_v<Exec, Kokkos::Cuda> && detail::are_of_float_convolution<A, B>;
   static constexpr bool complete = false;
 
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue&) {
-    if constexpr (Ctx::compute == Compute::bfloat16 || OpA == OpB) {
+    if constexpr (Ctx::compute == Compute::bfloat16 || OpA == OpB || !std::is_same_v<T, float>) {
       return Launched::nothing;
     } else {
       return convolve<Ctx::compute == Compute::tf32>(ctx, detail::convolution_of(a, b, c), update);

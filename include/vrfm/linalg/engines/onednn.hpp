@@ -224,15 +224,14 @@ namespace vrfm {
 struct OneDnnEngine {
   template <class Exec, class A, class B>
   static constexpr bool takes =
-      std::is_same_v<Exec, Kokkos::OpenMP> &&
-      (detail::is_patches_of<float, A> || detail::is_patches_of<float, B>);
+      std::is_same_v<Exec, Kokkos::OpenMP> && detail::are_of_float_convolution<A, B>;
   static constexpr bool complete = false;
 
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
-    if constexpr (OpA == Op::none && OpB == Op::none) {
-      return Launched::nothing;  // its weights are transposed
+    if constexpr ((OpA == Op::none && OpB == Op::none) || !std::is_same_v<T, float>) {
+      return Launched::nothing;  // its weights are transposed, its results of float
     } else {
       // The library knows OpenMP's own number of threads only.
       const bool all_threads =

@@ -102,7 +102,8 @@ struct TiledEngine {
   template <Op OpA, Op OpB, class Ctx, class A, class B, class T, class Epilogue>
   static Launched gemm(const Ctx& ctx, const A& a, const B& b, Matrix<T> c, Update update,
                        const Epilogue& epilogue) {
-    constexpr bool rounded = std::is_same_v<A, Matrix<const BFloat16>> && std::is_same_v<B, A>;
+    constexpr bool rounded = std::is_same_v<detail::element_of<A>, BFloat16> &&
+                             std::is_same_v<detail::element_of<B>, BFloat16>;
     constexpr Compute compute = rounded ? Compute::bfloat16 : Ctx::compute;
     using Tiles = detail::GemmTiles<compute, OpA, OpB, A, B, T, Epilogue>;
     // Most of a team would have no work. Whether operands are rounded must not depend on the number of rows.
