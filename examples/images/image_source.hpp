@@ -95,7 +95,8 @@ class ImageSource {
   void open_folder() {
     std::vector<std::filesystem::path> classes;
     for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      if (entry.is_directory()) classes.push_back(entry.path());
+      const bool hidden = entry.path().filename().string().starts_with('.');
+      if (entry.is_directory() && !hidden) classes.push_back(entry.path());
     }
     std::sort(classes.begin(), classes.end());
     std::size_t others = 0;

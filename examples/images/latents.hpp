@@ -160,10 +160,11 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
   const auto per_file = static_cast<std::size_t>(options.per_file),
              batch = static_cast<std::size_t>(options.batch);
   const std::size_t total = source.count(), files = (total + per_file - 1) / per_file;
+  std::vector<std::filesystem::path> replaced;  // when the first new one is there
   for (const auto& file : output.files(options.split, {".safetensors"})) {
     const bool own = file.filename().string().starts_with("latents-");
     if (own && options.overwrite) {
-      std::filesystem::remove(file);
+      replaced.push_back(file);
       continue;
     }
     bool expected = false;
@@ -191,7 +192,7 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
   for (std::size_t first = 0, file = 0; first < total; first += per_file, ++file) {
     const std::size_t count = std::min(per_file, total - first);
     const auto path = output / options.split / vrfm::LatentFiles::name_of(file);
-    const bool there = std::filesystem::exists(path);
+    const bool there = replaced.empty() && std::filesystem::exists(path);
     LatentRows rows;
     Fingerprint print;
     for (std::size_t done = 0; done < count;) {
@@ -233,6 +234,8 @@ void write_latents(const LatentsOptions& options, Source& source, const vrfm::St
       tensors.push_back(
           vrfm::make_tensor("labels", {count}, std::span(labels).subspan(first, count)));
     }
+    for (const auto& earlier : replaced) std::filesystem::remove(earlier);
+    replaced.clear();
     vrfm::write_safetensors(path, tensors, metadata);
   }
   if (made == 0) common::say("all %zu images were there already", total);

@@ -59,7 +59,9 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
                    "less memory, for one more forward pass of each block; the same results")
         ->group(runs);
   }
-  command->add_option("--samples", o.count, "images of a grid")->check(count_option())->group(runs);
+  command->add_option("--samples", o.count, "images of a grid")
+      ->check(range_option(1, 10'000))
+      ->group(runs);
   add_sampling(command, o.sampling);
   if constexpr (Set::has_classes) add_guidance(command, o.sampling);
   return command;
@@ -221,7 +223,8 @@ int program(int argc, char** argv) {
           Training<Set>(train, settings, program.command_line(), stop).run();
         }
         if (sampling->parsed()) {
-          sample_command<Set>(sample, sampled, given("--manifold"), given("--shared"));
+          const vrfm::StopSignal stop;
+          sample_command<Set>(sample, sampled, given("--manifold"), given("--shared"), stop);
         }
         if (evaluating->parsed())
           evaluate_command<Set>(evaluate, evaluated, program.command_line());

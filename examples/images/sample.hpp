@@ -24,7 +24,7 @@ namespace images {
 /// `manifold_given`, `shared_given`: so that having no effect is an error.
 template <class Set>
 void sample_command(const SampleOptions& options, const std::optional<GivenNetworks<Set>>& networks,
-                    bool manifold_given, bool shared_given) {
+                    bool manifold_given, bool shared_given, const vrfm::StopSignal& stop) {
   const auto loaded = LoadedFlow<Set>::read(options.load, networks);
   vrfm::expect(!networks || loaded.kind == LoadedFlow<Set>::Kind::as_given, options.load,
                ": carries its settings, option --recipe has no effect");
@@ -74,6 +74,9 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   }
   std::size_t done = 0, tenth = 0;
   painter.pieces(options.count, options.seed, [&](int rank, std::size_t first, auto pixels) {
+    if (common::communicator().size() == 1) {
+      common::end_if_stopped(stop, "stopped while it drew images; nothing was written");
+    }
     file->write(static_cast<std::size_t>(rank), pixels);
     const std::size_t count = pixels.size() / each;
     if (first < shown) {
@@ -89,6 +92,11 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
   });
   if (file) {
     file->commit();
+    for (const auto& earlier : output.files("", {".png"})) {  // of other weights
+      const std::string name = earlier.filename().string();
+      const bool own = name.starts_with("shared-z-") || name.starts_with("manifold-");
+      if (own) std::filesystem::remove(earlier);
+    }
     std::printf("%s\n", (output / "samples.npz").c_str());
   }
   std::size_t columns = 0;  // one for each class, if that is no long row
@@ -105,6 +113,7 @@ void sample_command(const SampleOptions& options, const std::optional<GivenNetwo
           painter.manifold(options.manifold, options.seed, k), side * side, side);
   }
   for (int k = 0; latent > 0 && k < options.shared; ++k) {
+    common::end_together_if_stopped(stop, "stopped; samples.npz and samples.png are whole");
     common::say("images of one z, %d of %d", k + 1, options.shared);
     write("shared-z-" + std::to_string(k + 1) + ".png",
           painter.shared(std::min(options.count, 64), options.seed, k), 64, 8);

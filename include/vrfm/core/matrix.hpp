@@ -74,14 +74,20 @@ KOKKOS_INLINE_FUNCTION void refuse_rows([[maybe_unused]] int rows, [[maybe_unuse
 
 }  // namespace detail
 
+/// The rows of `rows` samples of `parts` rows each. Throws std::invalid_argument if an int does not hold them.
+KOKKOS_INLINE_FUNCTION int rows_of_parts(int rows, int parts) {
+  if (rows > 0x7fff'ffff / parts) detail::refuse_rows(rows, parts);
+  return rows * parts;
+}
+
 /// Each row of `m` cut into `parts` rows: (rows parts) x (cols / parts). Ends the program unless
 /// rows lie without gaps (stride == cols). On the host throws std::invalid_argument for 2^31 rows or
 /// more.
 template <class T>
 KOKKOS_INLINE_FUNCTION Matrix<T> split_rows(Matrix<T> m, int parts) {
-  if (m.rows > 0x7fff'ffff / parts) detail::refuse_rows(m.rows, parts);
+  const int rows = rows_of_parts(m.rows, parts);
   if (m.stride != m.cols) Kokkos::abort("vrfm::split_rows: the matrix has gaps between its rows");
-  return Matrix<T>(m.data, m.rows * parts, m.cols / parts, m.cols / parts);
+  return Matrix<T>(m.data, rows, m.cols / parts, m.cols / parts);
 }
 
 /// The inverse: `parts` adjacent rows become one.

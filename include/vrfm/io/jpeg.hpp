@@ -126,6 +126,11 @@ inline RgbImage read_jpeg(const std::filesystem::path& path) {
          "expected a JPEG of grey, of red, green and blue or of CMYK, found other colours");
   }
   RgbImage image{decoder.width(), decoder.height(), {}};
+  if (image.width * image.height > 0x7fff'ffff / 3) {
+    fail(file.name(), "expected a JPEG of fewer than 2^31 values, found " +
+                          std::to_string(image.width) + " x " + std::to_string(image.height) +
+                          " pixels");
+  }
   image.pixels = allocate_values<std::uint8_t>(file.name(), 3 * image.width * image.height);
   auto line = allocate_values<unsigned char>(file.name(), 4 * image.width);
   if (!decoder.read(image.pixels.data(), line.data())) refuse();

@@ -88,6 +88,7 @@ inline RgbImage read_png(const std::filesystem::path& path) {
   };
   if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) refuse();
   image.format = PNG_FORMAT_RGB;
+  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // as 8 bits, unless the file says otherwise
   RgbImage result{image.width, image.height, {}};
   try {
     check_png(result.width, result.height, 3);

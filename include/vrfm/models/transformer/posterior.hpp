@@ -114,9 +114,9 @@ class TransformerPosterior {
     const auto mark = arena.used();
     const bool save = saved != nullptr;
     const int rows = moments.rows, count = trunk_.tokens(), n = o_.trunk.embedding;
-    const Matrix<T> seen = arena.take(rows * pixels(), seen_.channels()),
+    const Matrix<T> seen = arena.take(rows_of_parts(rows, pixels()), seen_.channels()),
                     told = arena.take(rows, condition_.cols()), e = arena.take(rows, n),
-                    tokens = arena.take(rows * count, n), mean = arena.take(rows, n);
+                    tokens = arena.take(rows_of_parts(rows, count), n), mean = arena.take(rows, n);
     condition_.forward(ctx, p, inputs.condition, told, save ? &saved->condition : nullptr, arena);
     seen_.gather(ctx, inputs, condition_.field(told), seen);
     time_.forward(ctx, p, inputs.t, Matrix<const T>(), condition_.embedding(told), e,
@@ -137,10 +137,11 @@ class TransformerPosterior {
                 Arena<T>& arena) const {
     const auto mark = arena.used();
     const int rows = dmoments.rows, count = trunk_.tokens(), n = o_.trunk.embedding;
-    const Matrix<T> dmean = arena.take(rows, n), dtokens = arena.take(rows * count, n),
-                    de = arena.take(rows, n);
+    const Matrix<T> dmean = arena.take(rows, n),
+                    dtokens = arena.take(rows_of_parts(rows, count), n), de = arena.take(rows, n);
     Matrix<T> dseen;
-    if (!dcondition.field.empty()) dseen = arena.take(rows * pixels(), seen_.channels());
+    if (!dcondition.field.empty())
+      dseen = arena.take(rows_of_parts(rows, pixels()), seen_.channels());
     ctx.map(rows, n, Fill<T>{de, T(0)});
     head_.backward(ctx, p, g, saved.mean, dmoments, dmean, saved.head, arena);
     ctx.map(dtokens.rows, n, detail::SpreadOverTokens<T>{dmean, dtokens, count});

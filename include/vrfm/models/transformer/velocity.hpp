@@ -149,8 +149,8 @@ class TransformerVelocity {
     const int rows = v.rows, count = trunk_.tokens();
     const bool save = saved != nullptr;
     const Matrix<T> e = arena.take(rows, time_.outputs()), image = take_image(rows, arena),
-                    tokens = arena.take(rows * count, o_.trunk.embedding),
-                    patches = arena.take(rows * count, last_.outputs());
+                    tokens = arena.take(rows_of_parts(rows, count), o_.trunk.embedding),
+                    patches = arena.take(rows_of_parts(rows, count), last_.outputs());
     detail::to_pixels<Ctx, T>(ctx, query.x, image_columns(image), pixels());
     if (condition_.has_field()) {
       detail::to_pixels<Ctx, T>(ctx, condition_.field(prepared), field_columns(image), pixels());
@@ -175,8 +175,8 @@ class TransformerVelocity {
     const int rows = dv.rows, count = trunk_.tokens();
     const bool field = condition_.has_field() && !dprepared.empty();
     const Matrix<T> de = arena.take(rows, time_.outputs()),
-                    dtokens = arena.take(rows * count, o_.trunk.embedding),
-                    dpatches = arena.take(rows * count, last_.outputs());
+                    dtokens = arena.take(rows_of_parts(rows, count), o_.trunk.embedding),
+                    dpatches = arena.take(rows_of_parts(rows, count), last_.outputs());
     Matrix<T> dimage;
     if (field || !dquery.x.empty()) dimage = take_image(rows, arena);
     ctx.map(de.rows, de.cols, Fill<T>{de, T(0)});
@@ -206,8 +206,8 @@ class TransformerVelocity {
     const auto mark = arena.used();
     const int rows = dv.rows, count = trunk_.tokens();
     const Matrix<T> dimage = take_image(rows, arena),
-                    dtokens = arena.take(rows * count, o_.trunk.embedding),
-                    dpatches = arena.take(rows * count, last_.outputs());
+                    dtokens = arena.take(rows_of_parts(rows, count), o_.trunk.embedding),
+                    dpatches = arena.take(rows_of_parts(rows, count), last_.outputs());
     if (rates.x.empty() || condition_.has_field()) {
       ctx.map(dimage.rows, dimage.cols, Fill<T>{dimage, T(0)});
     }
@@ -235,7 +235,7 @@ class TransformerVelocity {
   /// Rows that are pixels, columns [image | field].
   template <class T>
   Matrix<T> take_image(int rows, Arena<T>& arena) const {
-    return arena.take(rows * pixels(), o_.trunk.channels + o_.field_channels);
+    return arena.take(rows_of_parts(rows, pixels()), o_.trunk.channels + o_.field_channels);
   }
   template <class T>
   Matrix<T> image_columns(Matrix<T> image) const {
