@@ -2,8 +2,9 @@
 //
 // SinusoidalEmbedding: the positional encoding of Vaswani et al. 2017 for real numbers. Column c of
 // x becomes `features` columns [cos(w_0 x_c) ... cos(w_{h-1} x_c), sin(w_0 x_c) ... sin(w_{h-1} x_c)]
-// with h = features / 2 and w_k = scale * max_period^(-k / h). x and y may be of types of their own, such as BFloat16; frequencies
-// and angles are of the arena's. Backward and tangent read y, so that its roundings are theirs.
+// with h = features / 2 and w_k = scale * max_period^(-k / h). x and y may be of types of their own,
+// such as BFloat16; frequencies and angles are of the arena's. Backward and tangent read y, so
+// that its roundings are theirs.
 #pragma once
 
 #include <vrfm/core/fast_math.hpp>
