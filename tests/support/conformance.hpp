@@ -338,9 +338,8 @@ class Conformance {
     // Exactly the measured memory, as NaN: the arena ends the program if it is too little, and
     // whatever is read before it was written shows.
     const Exec exec;
-    const auto needed = static_cast<int>(
-        tile ? step.measured()
-             : step.measured(BatchContext<Exec>::dry_run(exec)));
+    const auto needed =
+        static_cast<int>(tile ? step.measured() : step.measured(BatchContext<Exec>::dry_run(exec)));
     Padded<T, Exec> memory(1, needed);
     step.block = memory.data();
     step.capacity = static_cast<std::size_t>(needed);
