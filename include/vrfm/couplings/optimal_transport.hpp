@@ -20,7 +20,7 @@ struct OptimalTransportOptions {
   int block = 0;  ///< most samples that are paired among themselves; 0: the batch
 };
 
-namespace detail::transport {
+namespace detail::pairing {
 
 /// On the host: one block's partners.
 struct SolveBlock {
@@ -46,7 +46,7 @@ struct CopyPartner {
   KOKKOS_FUNCTION void operator()(int i) const { to(i, 0) = from[i]; }
 };
 
-}  // namespace detail::transport
+}  // namespace detail::pairing
 
 /// Copies share their tables, so a coupling serves one trainer at a time.
 template <Real T, ExecutionSpace Exec, class Inner>
@@ -91,12 +91,12 @@ class OptimalTransport {
     if constexpr (!detail::is_synchronous<Exec>) exec.fence();
     const HostExec host = host_of(exec);
     launch_each(host, "vrfm::OptimalTransport::solve", blocks_.leaves(),
-                detail::transport::SolveBlock{blocks_, matrix(host_cost_), memory_.data(),
+                detail::pairing::SolveBlock{blocks_, matrix(host_cost_), memory_.data(),
                                               solver_memory(blocks_), host_partner_.data()});
     if constexpr (!detail::is_synchronous<HostExec>) host.fence();
     copy_elements(exec, partner_, host_partner_);
     launch_each(exec, "vrfm::OptimalTransport::copy_partner", drawn_.batch(),
-                detail::transport::CopyPartner{partner_.data(), drawn_.partners()});
+                detail::pairing::CopyPartner{partner_.data(), drawn_.partners()});
   }
 
   KOKKOS_FUNCTION void draw(const SampleAddress& address, const Slot<T>& slot) const {

@@ -76,14 +76,14 @@ class AssignmentSolver {
     double* const least = column_price_;
     int* const where = from_;
     for (int j = 0; j < n_; ++j) {
-      least[j] = detail::transport::infinity;
+      least[j] = detail::pairing::infinity;
       where[j] = 0;
       length_[j] = 0;
     }
     for (int i = 0; i < n_; ++i) {
       const double* const cost = cost_.row(i);
       double* const zero = length_;  // not 0 once a cost of the column was not finite
-      const double price = detail::transport::smallest(cost, n_);
+      const double price = detail::pairing::smallest(cost, n_);
       VRFM_INDEPENDENT_ITERATIONS
       for (int j = 0; j < n_; ++j) {
         const double value = cost[j] - price;
@@ -112,7 +112,7 @@ class AssignmentSolver {
         free_[free++] = i;
         continue;
       }
-      const auto two = detail::transport::two_smallest(cost_.row(i), column_price_, n_, length_);
+      const auto two = detail::pairing::two_smallest(cost_.row(i), column_price_, n_, length_);
       const int j = column_[i];
       const double other = two.at == j ? two.second : two.least;
       if (n_ > 1) column_price_[j] -= math::maximum(0.0, other - length_[j]);
@@ -128,7 +128,7 @@ class AssignmentSolver {
     std::int64_t scans = 2 * std::int64_t(n_);
     for (int k = 0; k < free;) {
       const int i = free_[k++];
-      const auto two = detail::transport::two_smallest(cost_.row(i), column_price_, n_, length_);
+      const auto two = detail::pairing::two_smallest(cost_.row(i), column_price_, n_, length_);
       int j = two.at;
       const double price = column_price_[j] - (two.second - two.least);
       const bool lowers = n_ > 1 && price < column_price_[j];
@@ -153,21 +153,21 @@ class AssignmentSolver {
   void augment(int start) {
     for (int j = 0; j < n_; ++j) {
       open_price_[j] = column_price_[j];
-      length_[j] = detail::transport::infinity;
+      length_[j] = detail::pairing::infinity;
     }
     int row = start, end = none, visited = 0;
     double excess = 0, least = 0;
     while (end == none) {
       least =
-          detail::transport::relax({cost_.row(row), open_price_, excess, row, length_, from_}, n_);
+          detail::pairing::relax({cost_.row(row), open_price_, excess, row, length_, from_}, n_);
       const int j = nearest(least);
       if (row_[j] == none) {
         end = j;
       } else {
         tree_[visited] = j;
         reached_at_[visited++] = least;
-        open_price_[j] = -detail::transport::infinity;
-        length_[j] = detail::transport::infinity;
+        open_price_[j] = -detail::pairing::infinity;
+        length_[j] = detail::pairing::infinity;
         row = row_[j];
         excess = (cost_(row, j) - column_price_[j]) - least;
       }
@@ -183,9 +183,9 @@ class AssignmentSolver {
   /// The first free column at this length; without one, the first column.
   int nearest(double length) const {
     int first = none;
-    for (int begin = 0; begin < n_; begin += detail::transport::lanes) {
-      const int end = math::minimum(n_, begin + detail::transport::lanes);
-      if (detail::transport::count_equal(length_, begin, end, length) == 0) continue;
+    for (int begin = 0; begin < n_; begin += detail::pairing::lanes) {
+      const int end = math::minimum(n_, begin + detail::pairing::lanes);
+      if (detail::pairing::count_equal(length_, begin, end, length) == 0) continue;
       for (int j = begin; j < end; ++j) {
         if (length_[j] != length) continue;
         if (row_[j] == none) return j;

@@ -20,7 +20,7 @@
 
 namespace vrfm {
 
-namespace detail::transport {
+namespace detail::pairing {
 
 /// Columns that one call of a kernel works on; on devices the threads are the columns.
 template <ExecutionSpace Exec>
@@ -168,7 +168,7 @@ struct DrawPartner {
   }
 };
 
-}  // namespace detail::transport
+}  // namespace detail::pairing
 
 /// How an entropic plan is computed.
 struct SinkhornIteration {
@@ -198,26 +198,26 @@ struct SinkhornPlan {
   double* g() const { return potentials + blocks.samples(); }
 };
 
-namespace detail::transport {
+namespace detail::pairing {
 
 template <ExecutionSpace Exec>
 int plan_chunks(const Partition& blocks) {
   return (blocks.largest_leaf() + chunk_columns<Exec> - 1) / chunk_columns<Exec>;
 }
 
-}  // namespace detail::transport
+}  // namespace detail::pairing
 
 /// Computes the potentials of all blocks, from 0. Launches kernels alone: no allocation, no fence.
 template <ExecutionSpace Exec>
 void sinkhorn(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan& plan) {
-  constexpr int width = detail::transport::chunk_columns<Exec>;
-  const int chunks = detail::transport::plan_chunks<Exec>(plan.blocks);
+  constexpr int width = detail::pairing::chunk_columns<Exec>;
+  const int chunks = detail::pairing::plan_chunks<Exec>(plan.blocks);
   const int calls = plan.blocks.leaves() * chunks, n = plan.blocks.samples();
   const double inverse = 1 / how.regularisation;
   launch_each(
       exec, "vrfm::sinkhorn::start", math::maximum(2 * n, how.iterations + 1),
-      detail::transport::StartPlan{plan.potentials, 2 * n, plan.pending, how.iterations + 1});
-  using HalfIteration = detail::transport::UpdatePotential<width>;
+      detail::pairing::StartPlan{plan.potentials, 2 * n, plan.pending, how.iterations + 1});
+  using HalfIteration = detail::pairing::UpdatePotential<width>;
   for (int k = 0; k < how.iterations; ++k) {
     int* const pending = plan.pending + k;
     launch_each(exec, "vrfm::sinkhorn::columns", calls,
@@ -234,10 +234,10 @@ void sinkhorn(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan
 template <ExecutionSpace Exec>
 void draw_partners(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan& plan,
                    const DrawAddress& address, Matrix<std::int32_t> partner) {
-  constexpr int width = detail::transport::chunk_columns<Exec>;
-  const int chunks = detail::transport::plan_chunks<Exec>(plan.blocks);
+  constexpr int width = detail::pairing::chunk_columns<Exec>;
+  const int chunks = detail::pairing::plan_chunks<Exec>(plan.blocks);
   launch_each(exec, "vrfm::draw_partners", plan.blocks.leaves() * chunks,
-              detail::transport::DrawPartner<width>{plan.blocks, chunks, plan.transposed,
+              detail::pairing::DrawPartner<width>{plan.blocks, chunks, plan.transposed,
                                                     1 / how.regularisation, plan.f(), plan.g(),
                                                     address, partner});
 }

@@ -10,7 +10,7 @@
 
 namespace vrfm {
 
-namespace detail::transport {
+namespace detail::pairing {
 
 /// y_j of a panel; rows and columns of a tile. On devices a tile is one element, so that threads read a panel's row
 /// together.
@@ -89,14 +89,14 @@ int panel_count(const Partition& blocks) {
   return (blocks.largest_leaf() + panel_width<Exec> - 1) / panel_width<Exec>;
 }
 
-}  // namespace detail::transport
+}  // namespace detail::pairing
 
 /// Elements of working memory that squared_distances takes for samples of `dimension`.
 template <ExecutionSpace Exec>
 std::size_t distance_memory(const Partition& blocks, int dimension) {
   return static_cast<std::size_t>(blocks.leaves()) *
-         static_cast<std::size_t>(detail::transport::panel_count<Exec>(blocks)) *
-         std::size_t(detail::transport::panel_width<Exec>) * static_cast<std::size_t>(dimension);
+         static_cast<std::size_t>(detail::pairing::panel_count<Exec>(blocks)) *
+         std::size_t(detail::pairing::panel_width<Exec>) * static_cast<std::size_t>(dimension);
 }
 
 /// cost(i, j - first) = |x_i - y_j|^2 for i and j of one block, whose first sample is `first`. x, y: [N][D], N =
@@ -106,7 +106,7 @@ template <ExecutionSpace Exec, class T>
 void squared_distances(const Exec& exec, const Partition& blocks, ConstMatrix<T> x,
                        ConstMatrix<T> y, T* memory, Matrix<double> cost,
                        Matrix<double> transposed = {}) {
-  using namespace detail::transport;
+  using namespace detail::pairing;
   constexpr int width = panel_width<Exec>, rows = tile_rows<Exec>, cols = tile_cols<Exec>;
   const int largest = blocks.largest_leaf(), panels = panel_count<Exec>(blocks);
   launch_each(exec, "vrfm::squared_distances::pack", blocks.leaves() * panels,

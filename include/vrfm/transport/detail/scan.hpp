@@ -8,7 +8,7 @@
 
 #include <vrfm/core/compat.hpp>
 
-namespace vrfm::detail::transport {
+namespace vrfm::detail::pairing {
 
 inline constexpr int lanes = 16;
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -132,4 +132,4 @@ inline double relax(const Relaxation& r, int n) {
   return least[0];
 }
 
-}  // namespace vrfm::detail::transport
+}  // namespace vrfm::detail::pairing
