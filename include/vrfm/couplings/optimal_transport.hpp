@@ -92,7 +92,7 @@ class OptimalTransport {
     const HostExec host = host_of(exec);
     launch_each(host, "vrfm::OptimalTransport::solve", blocks_.leaves(),
                 detail::pairing::SolveBlock{blocks_, matrix(host_cost_), memory_.data(),
-                                              solver_memory(blocks_), host_partner_.data()});
+                                            solver_memory(blocks_), host_partner_.data()});
     if constexpr (!detail::is_synchronous<HostExec>) host.fence();
     copy_elements(exec, partner_, host_partner_);
     launch_each(exec, "vrfm::OptimalTransport::copy_partner", drawn_.batch(),

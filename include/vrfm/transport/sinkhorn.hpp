@@ -214,9 +214,8 @@ void sinkhorn(const Exec& exec, const SinkhornIteration& how, const SinkhornPlan
   const int chunks = detail::pairing::plan_chunks<Exec>(plan.blocks);
   const int calls = plan.blocks.leaves() * chunks, n = plan.blocks.samples();
   const double inverse = 1 / how.regularisation;
-  launch_each(
-      exec, "vrfm::sinkhorn::start", math::maximum(2 * n, how.iterations + 1),
-      detail::pairing::StartPlan{plan.potentials, 2 * n, plan.pending, how.iterations + 1});
+  launch_each(exec, "vrfm::sinkhorn::start", math::maximum(2 * n, how.iterations + 1),
+              detail::pairing::StartPlan{plan.potentials, 2 * n, plan.pending, how.iterations + 1});
   using HalfIteration = detail::pairing::UpdatePotential<width>;
   for (int k = 0; k < how.iterations; ++k) {
     int* const pending = plan.pending + k;
@@ -238,8 +237,8 @@ void draw_partners(const Exec& exec, const SinkhornIteration& how, const Sinkhor
   const int chunks = detail::pairing::plan_chunks<Exec>(plan.blocks);
   launch_each(exec, "vrfm::draw_partners", plan.blocks.leaves() * chunks,
               detail::pairing::DrawPartner<width>{plan.blocks, chunks, plan.transposed,
-                                                    1 / how.regularisation, plan.f(), plan.g(),
-                                                    address, partner});
+                                                  1 / how.regularisation, plan.f(), plan.g(),
+                                                  address, partner});
 }
 
 }  // namespace vrfm
