@@ -90,12 +90,12 @@ struct UpdatePotential {
       sums[l] = 0;
     }
     add_rows(c, shift, sums);
-    bool small = false, again = false;
+    bool extreme = false, again = false;
     for (int l = 0; l < c.count; ++l) {
       again = again || !(math::fabs(sums[l] * c.size - 1) <= tolerance);
-      small = small || !(sums[l] > 1e-20 && sums[l] < 1e20);
+      extreme = extreme || !(sums[l] > 1e-20 && sums[l] < 1e20);
     }
-    if (small) {
+    if (extreme) {
       largest_terms(c, shift);
       for (int l = 0; l < c.count; ++l) sums[l] = 0;
       add_rows(c, shift, sums);
