@@ -209,16 +209,16 @@ TEMPLATE_LIST_TEST_CASE("label embeddings stored in bfloat16 are rows of the tab
   for (int i = 0; i < rows; ++i) on_host(i) = std::vector<int>{0, 2, 3, 4, -1, 2}[std::size_t(i)];
   Kokkos::deep_copy(label, on_host);
   Padded<BFloat16, TestType> e(rows, width);
-  Padded<float, TestType> whole(1, (classes + 1) * width), half(1, (classes + 1) * width);
+  Padded<float, TestType> whole(1, (classes + 1) * width), stored(1, (classes + 1) * width);
   const BatchContext<TestType> ctx{TestType()};
   const Matrix<const std::int32_t> labels(label.data(), rows, 1, 1), dropped;
   const BFloat16* const p = table.data();
   embedding.forward(ctx, p, labels, dropped, e.matrix());
   embedding.backward(ctx, Gradient<float>{whole.data(), false, nullptr}, labels, dropped,
                      whole_de.matrix());
-  embedding.backward(ctx, Gradient<float>{half.data(), false, nullptr}, labels, dropped,
+  embedding.backward(ctx, Gradient<float>{stored.data(), false, nullptr}, labels, dropped,
                      half_de.matrix());
-  CHECK(half.read() == whole.read());
+  CHECK(stored.read() == whole.read());
   const auto rows_of_table = e.read();
   const int expected[] = {0, 2, 3, -1, -1, 2};  // 4 and -1 are no classes
   for (int i = 0; i < rows; ++i) {

@@ -249,14 +249,14 @@ TEMPLATE_TEST_CASE("a product has the same bits on one thread and on many", "[li
 
 TEST_CASE("a rounded product does not depend on where it is cut", "[linalg][gemm]") {
   // Two columns behind a block of sums; what is left of terms that cancel shows how they were added.
-  const int rows = 64, half = 200, cols = detail::rounded_cols + 2;
+  const int rows = 64, terms = 200, cols = detail::rounded_cols + 2;
   const auto operand = [&](std::uint32_t seed, int count, double sign) {
     Numbers numbers(seed);
-    std::vector<float> values(std::size_t(count) * 2 * half);
-    for (std::size_t i = 0; i < values.size(); i += 2 * half) {
-      for (std::size_t k = i; k < i + half; ++k) {
+    std::vector<float> values(std::size_t(count) * 2 * terms);
+    for (std::size_t i = 0; i < values.size(); i += 2 * terms) {
+      for (std::size_t k = i; k < i + terms; ++k) {
         values[k] = static_cast<float>(numbers.next() / 3);
-        values[k + half] = static_cast<float>(sign) * values[k];
+        values[k + terms] = static_cast<float>(sign) * values[k];
       }
     }
     return values;
@@ -266,8 +266,8 @@ TEST_CASE("a rounded product does not depend on where it is cut", "[linalg][gemm
     std::vector<BFloat16> c(std::size_t(rows) * std::size_t(cols));
     for (std::size_t k = 0; k + 1 < borders.size(); ++k) {
       detail::host_gemm<Op::none, Op::transpose, BFloat16>(
-          Matrix<const float>(a.data(), rows, 2 * half, 2 * half),
-          Matrix<const float>(b.data(), cols, 2 * half, 2 * half),
+          Matrix<const float>(a.data(), rows, 2 * terms, 2 * terms),
+          Matrix<const float>(b.data(), cols, 2 * terms, 2 * terms),
           Matrix<BFloat16>(c.data(), rows, cols, cols),
           {0, rows, borders[k], borders[k + 1] - borders[k]}, Update::overwrite);
     }
