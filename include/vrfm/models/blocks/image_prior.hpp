@@ -36,11 +36,13 @@ class ImagePrior {
     }
   }
 
-  int latent() const { return sees_source_ ? given_source_.latent() : given_condition_.latent(); }
-  EncoderInput input() const {
+  KOKKOS_INLINE_FUNCTION int latent() const {
+    return sees_source_ ? given_source_.latent() : given_condition_.latent();
+  }
+  KOKKOS_INLINE_FUNCTION EncoderInput input() const {
     return sees_source_ ? given_source_.input() : given_condition_.input();
   }
-  ModelInputs inputs() const {
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const {
     return sees_source_ ? given_source_.inputs() : given_condition_.inputs();
   }
 
