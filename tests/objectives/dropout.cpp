@@ -34,7 +34,7 @@ struct DropRow {
 
 struct DropoutVelocity : MlpVelocity<> {
   template <class T>
-  struct Saved : MlpVelocity<>::Saved<T> {
+  struct Saved : saved_of<MlpVelocity<>, T, T> {
     const DrawAddress* draws;
   };
 
