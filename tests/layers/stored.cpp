@@ -178,16 +178,16 @@ TEMPLATE_LIST_TEST_CASE("dropout rounds what it writes in bfloat16", "[layers][s
   StoredNumbers numbers(42);
   const auto values = numbers.take(rows, cols);
   const BatchContext<TestType> ctx{TestType()};
-  const DrawAddress address{.seed = 3, .step = 5};
+  const DrawAddress draws{.seed = 3, .step = 5};
   for (const double probability : {0.0, 0.3}) {
     const Dropout layer(probability, 8, cols, 1);
     const Padded<float, TestType> x(rows, cols, values);
     const Padded<BFloat16, TestType> stored(rows, cols, values);
     Padded<float, TestType> y(rows, cols);
     Padded<BFloat16, TestType> from_float(rows, cols), from_stored(rows, cols);
-    layer.forward(ctx, address, x.matrix(), y.matrix());
-    layer.forward(ctx, address, x.matrix(), from_float.matrix());
-    layer.backward(ctx, address, stored.matrix(), from_stored.matrix());
+    layer.forward(ctx, draws, x.matrix(), y.matrix());
+    layer.forward(ctx, draws, x.matrix(), from_float.matrix());
+    layer.backward(ctx, draws, stored.matrix(), from_stored.matrix());
     const auto expected = rounded_to_stored(y.read());
     CHECK(from_float.read() == expected);
     CHECK(from_stored.read() == expected);
