@@ -85,7 +85,7 @@ class Trainer {
   }
 
   /// Trains until `last_step` steps are done. Calls on_report after every `report_every` steps and at the end. Throws
-  /// NotFiniteError naming the step if a loss or gradient is not finite; the parameters are then those before that step.
+  /// NotFiniteError naming the step if a loss or gradient is not finite; the parameters are then those before it.
   void run(std::int64_t last_step, std::int64_t report_every = 100,
            const std::function<void(const TrainingReport&)>& on_report = {}) {
     expect(report_every >= 1, "report_every must be at least 1, got ", report_every);
