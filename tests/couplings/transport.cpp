@@ -2,16 +2,11 @@
 //
 // Couplings by transport: the pairs of least cost, with their conditions, in blocks too; entropic pairs between those
 // and independent ones; the same for any number of threads, for which this program starts itself again.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <numeric>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,6 +14,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/thrown.hpp>
+#include <tests/support/with_threads.hpp>
 
 #include "draw_pairs.hpp"
 
@@ -279,35 +275,11 @@ TEST_CASE("couplings by transport check their batch", "[couplings][transport]") 
         "vrfm: OptimalTransport was made for batches of 8, but a step draws 7");
 }
 
-namespace {
-
-constexpr const char* output_variable = "VRFM_TEST_TRANSPORT";
-
-/// The output of the hidden test below in a process with `threads` threads.
-std::string pairs_with_threads(int threads) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    vrfm::text("vrfm_transport_", ::getpid(), '_', threads, ".txt");
-  const auto program = std::filesystem::read_symlink("/proc/self/exe");
-  const std::string command =
-      vrfm::text("OMP_PROC_BIND=false OMP_NUM_THREADS=", threads, ' ', output_variable, '=', path,
-                 ' ', program, " '[write_transport]' > /dev/null 2>&1");
-  REQUIRE(std::system(command.c_str()) == 0);
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  std::filesystem::remove(path);
-  return content.str();
-}
-
-}  // namespace
-
 TEST_CASE("write pairs by transport to a file", "[.][write_transport]") {
-  const char* path = std::getenv(output_variable);
-  REQUIRE(path != nullptr);
-  std::ofstream out(path);
+  std::ofstream out = hidden_output();
   using Exec = Kokkos::DefaultExecutionSpace;
   const Exec exec;
   const auto inner = telling<float>(exec);
-  out << std::hexfloat;
   for (const int block : {0, 60}) {
     const auto write = [&](const auto& coupling) {
       for (const double x : prepared_pairs<float>(exec, coupling, 333, {.seed = 6}).x1)
@@ -320,6 +292,9 @@ TEST_CASE("write pairs by transport to a file", "[.][write_transport]") {
 }
 
 TEST_CASE("pairs by transport do not depend on the number of threads", "[couplings][transport]") {
+  const auto pairs_with_threads = [](int threads) {
+    return output_with_threads("[write_transport]", threads);
+  };
   const std::string one = pairs_with_threads(1);
   CHECK(std::count(one.begin(), one.end(), '\n') == 4 * 2 * 333);
   CHECK(one == pairs_with_threads(2));

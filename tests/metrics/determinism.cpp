@@ -2,14 +2,9 @@
 //
 // Metrics are equal to the last bit for any number of threads, and nearly so for any backend. A
 // process has one number of threads, so this program starts itself again with others.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,6 +12,7 @@
 #include <tests/support/catch.hpp>
 #include <tests/support/compare.hpp>
 #include <tests/support/spaces.hpp>
+#include <tests/support/with_threads.hpp>
 
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
@@ -91,37 +87,20 @@ std::vector<double> all_metrics() {
   return values;
 }
 
-constexpr const char* output_variable = "VRFM_TEST_METRICS";
-
-/// The output of the hidden test below in a process with `threads` threads.
-std::string with_threads(int threads) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    text("vrfm_metrics_", ::getpid(), '_', threads, ".txt");
-  const auto program = std::filesystem::read_symlink("/proc/self/exe");
-  const std::string command =
-      text("OMP_PROC_BIND=false OMP_NUM_THREADS=", threads, ' ', output_variable, '=', path, ' ',
-           program, " '[write_metrics]' > /dev/null 2>&1");
-  REQUIRE(std::system(command.c_str()) == 0);
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  std::filesystem::remove(path);
-  return content.str();
-}
-
 }  // namespace
 
 TEST_CASE("write the metrics to a file", "[.][write_metrics]") {
-  const char* path = std::getenv(output_variable);
-  REQUIRE(path != nullptr);
-  std::ofstream out(path);
   using Exec = Kokkos::DefaultExecutionSpace;
-  out << std::hexfloat;
+  std::ofstream out = test::hidden_output();
   for (const double value : all_metrics<float, Exec>()) out << value << '\n';
   for (const double value : all_metrics<double, Exec>()) out << value << '\n';
   CHECK(out.flush().good());
 }
 
 TEST_CASE("metrics do not depend on the number of threads", "[metrics]") {
+  const auto with_threads = [](int threads) {
+    return test::output_with_threads("[write_metrics]", threads);
+  };
   const std::string one = with_threads(1);
   CHECK(std::count(one.begin(), one.end(), '\n') > 100);
   CHECK(one == with_threads(2));
