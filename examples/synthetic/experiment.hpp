@@ -46,7 +46,7 @@ inline void check_files(const Options& o, const OutputFolder& output) {
 
 /// Removes what an earlier run left, or, where weights were loaded, what was made of its weights.
 inline void remove_earlier(const Options& o, const OutputFolder& output) {
-  output.remove({"report.html", "metrics.json"});
+  output.remove({"report.html", "metrics.json", "table.md"});
   output.remove_files("samples", {".npy"});
   output.remove_files("figures", {".png"});
   if (!o.load.empty()) return;
@@ -83,7 +83,7 @@ inline std::optional<Results> run_experiment(
   }
   for (const Variant& variant : variants_of(o)) {
     for (const std::uint32_t seed : o.seeds) {
-      const auto flow = o.load.empty() ? train(exec, o, variant, seed, stop, before, results)
+      const auto flow = o.load.empty() ? train({exec, o, variant, seed, stop, before, results})
                                        : std::optional(load(exec, o, variant, seed, results));
       if (!flow) return std::nullopt;
       if (common::is_root()) {

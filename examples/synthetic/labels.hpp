@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <examples/common/markup.hpp>
+#include <examples/synthetic/methods.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
 
@@ -32,25 +33,31 @@ inline std::string encoder_label(const std::string& encoder_input, Markup markup
   return label;
 }
 
+/// How many variants of one model there are: more than one is an ablation of the posterior's inputs.
+inline std::ptrdiff_t variant_count(const Results& results, const std::string& model) {
+  const std::vector<Variant> all = variants(results);
+  return std::count_if(all.begin(), all.end(),
+                       [&](const Variant& other) { return other.model == model; });
+}
+
 /// Names the encoder input only where several are compared.
 inline std::string variant_label(const Results& results, const Variant& variant, Markup markup) {
   if (variant.model == "truth") return "Ground truth";
-  if (variant.model == "rfm") return "RFM";
-  if (variant.model != "vrfm") return escape(variant.model, markup);
-  const std::vector<Variant> all = variants(results);
-  const auto is_variational = [](const Variant& other) { return other.model == "vrfm"; };
-  if (std::count_if(all.begin(), all.end(), is_variational) < 2) return "V-RFM";
-  return "V-RFM (" + encoder_label(variant.encoder_input, markup) + ")";
+  const Method* const method = find_method(variant.model);
+  const std::string label = escape(method != nullptr ? method->label : variant.model, markup);
+  if (variant_count(results, variant.model) < 2) return label;
+  return label + " (" + encoder_label(variant.encoder_input, markup) + ")";
 }
 
 inline std::string variant_colour(const Results& results, const Variant& variant) {
   if (variant.model == "truth") return "#5f6670";
-  if (variant.model == "rfm") return "#d55e00";
+  const Method* const method = find_method(variant.model);
+  if (method != nullptr && variant_count(results, variant.model) < 2) return method->colour;
   static const char* const colours[] = {"#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
   std::size_t index = 0;
   for (const Variant& other : variants(results)) {
     if (other == variant) break;
-    if (other.model != "rfm") ++index;
+    if (variant_count(results, other.model) > 1) ++index;
   }
   return colours[index % std::size(colours)];
 }
@@ -61,6 +68,7 @@ inline std::string solver_label(const std::string& solver, Markup markup) {
   if (solver == "heun") return "Heun";
   if (solver == "rk4") return "RK4";
   if (solver == "dopri5") return "Dormand-Prince";
+  if (solver == "flow-map") return "map";
   return escape(solver, markup);
 }
 

@@ -8,6 +8,7 @@
 #include <examples/common/program.hpp>
 #include <examples/synthetic/experiment.hpp>
 #include <examples/synthetic/report.hpp>
+#include <examples/synthetic/report/markdown.hpp>
 #include <examples/synthetic/report/metrics_json.hpp>
 
 namespace {
@@ -17,29 +18,32 @@ void print_summary(const synthetic::Results& results) {
   const std::size_t seeds = results.seeds.size();
   const std::string model =
       seeds == 1 ? "model (one seed)" : "model (mean, " + std::to_string(seeds) + " seeds)";
-  std::printf("%-24s %6s %10s %10s %12s %11s\n", model.c_str(), "steps", "true LL", "Parzen LL",
-              "Wasserstein", "path ratio");
+  std::printf("%-24s %6s %10s %10s %12s %10s %11s\n", model.c_str(), "steps", "true LL",
+              "Parzen LL", "Wasserstein", "MMD2*1000", "path ratio");
   std::vector<std::pair<synthetic::Variant, int>> seen;
   for (const auto& run : results.runs) {
     const std::pair<synthetic::Variant, int> key{run.variant, run.steps};
     if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
     seen.push_back(key);
-    double count = 0, true_ll = 0, parzen = 0, wasserstein = 0, ratio = 0;
+    double count = 0, true_ll = 0, parzen = 0, wasserstein = 0, mmd = 0, ratio = 0;
     for (const auto& other : results.runs) {
       if (!(other.variant == run.variant) || other.steps != run.steps) continue;
       ++count;
       true_ll += other.true_ll;
       parzen += other.parzen_ll;
       wasserstein += other.wasserstein1;
+      mmd += other.squared_mmd;
       ratio += other.path_ratio;
     }
     const std::string name = run.variant.model + ' ' + run.variant.encoder_input;
     const std::string steps = run.steps > 0 ? std::to_string(run.steps) : run.solver;
-    std::printf("%-24s %6s %10.3f %10.3f %12.4f %11.3f\n", name.c_str(), steps.c_str(),
-                true_ll / count, parzen / count, wasserstein / count, ratio / count);
+    std::printf("%-24s %6s %10.3f %10.3f %12.4f %10.3f %11.3f\n", name.c_str(), steps.c_str(),
+                true_ll / count, parzen / count, wasserstein / count, 1000 * mmd / count,
+                ratio / count);
   }
-  std::printf("%-24s %6s %10.3f %10.3f %12.4f\n", "exact target samples", "", results.exact.true_ll,
-              results.exact.parzen_ll, results.exact.wasserstein1);
+  std::printf("%-24s %6s %10.3f %10.3f %12.4f %10.3f\n", "exact target samples", "",
+              results.exact.true_ll, results.exact.parzen_ll, results.exact.wasserstein1,
+              1000 * results.exact.squared_mmd);
 }
 
 void run(const synthetic::Options& options, const std::string& command) {
@@ -54,6 +58,7 @@ void run(const synthetic::Options& options, const std::string& command) {
   std::fprintf(stderr, "figures and report\n");
 
   synthetic::write_metrics_json(output / "metrics.json", results);
+  synthetic::write_markdown(output / "table.md", results);
   const std::string how =
       options.load.empty() ? "; the trainings are done, --resume draws them" : "";
   const auto figures = synthetic::draw_figures(results, output / "figures", "gnuplot", [&] {

@@ -15,10 +15,12 @@
 #include <vrfm/integrators/step_control.hpp>
 #include <vrfm/io/npy.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
+#include <vrfm/metrics/mmd.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/velocity_points.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
+#include <vrfm/sampling/flow_map.hpp>
 #include <vrfm/sampling/sample.hpp>
 
 #include <examples/synthetic/problem.hpp>
@@ -47,14 +49,17 @@ class Measurement {
         source_(source_of(exec, options)),
         target_(target_of(exec, options)),
         held_out_(
-            vrfm::draw_all(exec, target_, options.samples, held_out_seed, vrfm::Purpose::target)) {}
+            vrfm::draw_all(exec, target_, options.samples, held_out_seed, vrfm::Purpose::target)) {
+    const double median = vrfm::median_distance(exec, held_out_, held_out_);
+    bandwidths_ = {median / 4, median, 4 * median};
+  }
 
   /// The metrics of exact samples.
   Exact exact() const {
     const Samples samples =
         vrfm::draw_all(exec_, target_, options_.samples, evaluation_seed, vrfm::Purpose::target);
     return {vrfm::true_log_likelihood(exec_, target_, samples), parzen(samples),
-            wasserstein(samples)};
+            wasserstein(samples), squared_mmd(samples)};
   }
 
   /// The straight paths between independent pairs: what the models learn from.
@@ -100,14 +105,15 @@ class Measurement {
       const auto grid = vrfm::TimeGrid::uniform(0, 1, steps);
       const Samples samples = make_samples(options_.samples);
       const Paths paths = make_paths(grid, options_.samples);
-      const auto outcome = solve(flow, grid, samples, paths);
+      const std::string solver = options_.solver_of(method_named(variant.model));
+      const auto outcome = solve(flow, solver, grid, samples, paths);
       const auto path = vrfm::path_statistics(exec_, paths, times_of(grid));
-      results.runs.push_back({variant, seed, options_.solver, options_.adaptive() ? 0 : steps,
-                              outcome.max_evaluations,
-                              vrfm::true_log_likelihood(exec_, target_, samples), parzen(samples),
-                              wasserstein(samples), path.straightness, path.median_ratio});
+      results.runs.push_back(
+          {variant, seed, solver, options_.adaptive() ? 0 : steps, outcome.max_evaluations,
+           vrfm::true_log_likelihood(exec_, target_, samples), parzen(samples),
+           wasserstein(samples), squared_mmd(samples), path.straightness, path.median_ratio});
       const std::string suffix =
-          "-" + options_.solver + (options_.adaptive() ? "" : "-" + std::to_string(steps)) + ".npy";
+          "-" + solver + (options_.adaptive() ? "" : "-" + std::to_string(steps)) + ".npy";
       vrfm::write_npy(folder_.file("samples", variant, seed, suffix),
                       {samples.extent(0), samples.extent(1)}, host_values(samples));
     }
@@ -118,7 +124,7 @@ class Measurement {
     const auto grid = shown_grid();
     const Samples samples = make_samples(shown_paths);
     const Paths paths = make_paths(grid, shown_paths);
-    integrate(flow, vrfm::Euler{}, grid, samples, paths);
+    follow_by(flow, grid, samples, paths);
     const auto values = host_values(paths);
     results.trajectories.push_back(
         {variant, times_of(grid), shown_paths, {values.begin(), values.end()}});
@@ -127,7 +133,7 @@ class Measurement {
     const auto fine = vrfm::TimeGrid::uniform(0, 1, map_times);
     const Samples many = make_samples(map_samples);
     const Paths map_paths = make_paths(fine, map_samples);
-    integrate(flow, vrfm::Euler{}, fine, many, map_paths);
+    follow_by(flow, fine, many, map_paths);
     // An Euler velocity is known at the step's start and holds until its end: bins centred on the
     // starts, so that rounding moves no point to a neighbour.
     const double half = 0.5 / map_times;
@@ -137,6 +143,18 @@ class Measurement {
   }
 
  private:
+  /// Steps of Euler, or, of a map, its own.
+  void follow_by(const FlowType& flow, const vrfm::TimeGrid& grid, const Samples& samples,
+                 const Paths& paths) const {
+    const bool map = flow.networks().velocity.inputs().second_time;
+    solve(flow, map ? "flow-map" : "euler", grid, samples, paths);
+  }
+
+  /// Unbiased, so that it may be below 0; three bandwidths about the median distance of the target's samples.
+  double squared_mmd(const Samples& samples) const {
+    return vrfm::squared_mmd(exec_, samples, held_out_, bandwidths_, vrfm::PairEstimate::unbiased);
+  }
+
   double parzen(const Samples& samples) const {
     return vrfm::parzen_log_likelihood(exec_, samples, held_out_, options_.bandwidth);
   }
@@ -159,9 +177,9 @@ class Measurement {
     return result;
   }
 
-  vrfm::Result solve(const FlowType& flow, const vrfm::TimeGrid& grid, const Samples& samples,
-                     const Paths& paths) const {
-    const auto& name = options_.solver;
+  vrfm::Result solve(const FlowType& flow, const std::string& name, const vrfm::TimeGrid& grid,
+                     const Samples& samples, const Paths& paths) const {
+    if (name == "flow-map") return integrate(flow, vrfm::FlowMap{}, grid, samples, paths);
     if (name == "midpoint") return integrate(flow, vrfm::Midpoint{}, grid, samples, paths);
     if (name == "heun") return integrate(flow, vrfm::Heun{}, grid, samples, paths);
     if (name == "rk4") return integrate(flow, vrfm::RungeKutta4{}, grid, samples, paths);
@@ -219,6 +237,7 @@ class Measurement {
   Folder folder_;
   Mixture source_, target_;
   Samples held_out_;
+  std::vector<double> bandwidths_;
 };
 
 }  // namespace synthetic

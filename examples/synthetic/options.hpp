@@ -1,118 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The command line of vrfm_synthetic: every hyper-parameter of the synthetic experiments of Guo and
-// Schwing 2025, the paper's values as defaults.
+// Schwing 2025, the paper's values as defaults. What is not given may differ from method to method (usual_settings).
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
-#include <vrfm/core/activation.hpp>
-#include <vrfm/linalg/execution.hpp>
-#include <vrfm/models/blocks/mlp.hpp>
-
-#include <examples/common/settings.hpp>
 #include <examples/synthetic/results.hpp>
+#include <examples/synthetic/settings.hpp>
 
 namespace synthetic {
 
-/// A network has so many dense layers.
-inline CLI::Validator layers_option() { return range_option(1, vrfm::Mlp<vrfm::Silu>::max_depth); }
-
-/// What one training depends on, beside the data, the model, the seed and how long it lasts.
-struct TrainingSettings : StepSettings {
-  int latent = 0;               // set from the experiment unless given
-  double beta = 0;              // likewise
-  double source_deviation = 0;  // likewise
-  double target_deviation = 0;  // likewise
-
-  bool cosine = false;
-  std::string reduction = "sum";
-  std::string time_sampler = "uniform";
-  std::string execution = "auto";
-
-  int features = 64;
-  int width = 64;
-  int encoder_depth = 2;
-  int latent_width = 128;
-  int latent_depth = 3;
-  int decoder_depth = 4;
-  double input_scale = 1;
-  double max_period = 1e4;
-
-  template <class S, class Visit>
-  static void each(S& s, const Visit& visit) {
-    each_of_problem(s, visit);
-    each_of_training(s, visit);
-    each_of_networks(s, visit);
-  }
-
-  template <class S, class Visit>
-  static void each_of_problem(S& s, const Visit& visit) {
-    visit("latent", s.latent,
-          SettingRule{"dimension of z [1d: 4, 2d: 8]", count_option(), /*latent=*/true});
-    visit("beta", s.beta,
-          SettingRule{"weight of the KL divergence [1d: 1, 2d: 0.1]", not_negative_option(), true});
-    visit("source-deviation", s.source_deviation,
-          SettingRule{"of p0's components [1d: 1, 2d: 0.1 / 3]", positive_option()});
-    visit("target-deviation", s.target_deviation,
-          SettingRule{"of p1's components [1d: sqrt(0.02), 2d: 0.1]", positive_option()});
-  }
-
-  template <class S, class Visit>
-  static void each_of_training(S& s, const Visit& visit) {
-    const auto one_of = [](std::vector<std::string> names) { return CLI::IsMember(names); };
-    each_of_step(s, "samples", visit);
-    visit("cosine", s.cosine,
-          SettingRule{"decay the rate to zero along a cosine; needs --warmup below --iterations"});
-    visit("reduction", s.reduction,
-          SettingRule{"how both loss terms add up over their dimensions", one_of({"sum", "mean"})});
-    visit("time-sampler", s.time_sampler,
-          SettingRule{"distribution of the training time", one_of({"uniform", "logit-normal"})});
-    visit("execution", s.execution,
-          SettingRule{"one kernel over tiles, or launches over the batch; auto: by the networks' "
-                      "size",
-                      one_of({"auto", "tiles", "batch"})});
-  }
-
-  template <class S, class Visit>
-  static void each_of_networks(S& s, const Visit& visit) {
-    visit("features", s.features,
-          SettingRule{"sinusoidal features of a coordinate", even_count_option()});
-    visit("input-scale", s.input_scale,
-          SettingRule{"multiplies coordinates before their encoding", positive_option()});
-    visit("max-period", s.max_period,
-          SettingRule{"longest period of the encoding, over 2 pi",
-                      number_option("a number of at least 1", "at least 1",
-                                    [](double x) { return x >= 1; })});
-    visit("width", s.width, SettingRule{"width of encoders and decoder", count_option()});
-    visit("encoder-depth", s.encoder_depth,
-          SettingRule{"dense layers of an encoder", layers_option()});
-    visit("decoder-depth", s.decoder_depth,
-          SettingRule{"dense layers of the decoder", layers_option()});
-    visit("latent-width", s.latent_width,
-          SettingRule{"width of z's encoder and the posterior's head", count_option(), true});
-    visit("latent-depth", s.latent_depth,
-          SettingRule{"dense layers of these", layers_option(), true});
-  }
-
-  vrfm::Launch launch() const {
-    if (execution == "auto") return {};
-    return {.execution = execution == "tiles" ? vrfm::Execution::tiles : vrfm::Execution::batch};
-  }
-};
-
 struct Options : TrainingSettings {
   std::string experiment;
-  std::string model = "both";
-  std::vector<std::string> encoder_inputs = {"x0+x1+x_t"};
+  std::vector<std::string> models = {"rfm", "vrfm"};
+  std::vector<std::string> encoder_inputs = {};
   std::vector<std::uint32_t> seeds = {1, 2, 3};
   std::int64_t iterations = 20'000;
 
-  std::string solver = "euler";
-  std::vector<int> steps = {2, 4, 5, 8, 10, 16, 20};
+  std::string solver = "auto";
+  std::vector<int> steps = {1, 2, 4, 5, 8, 10, 16, 20};
   double tolerance = 1e-5;
   int samples = 10'000;
   double bandwidth = 0.1;
@@ -122,17 +33,27 @@ struct Options : TrainingSettings {
   bool resume = false, overwrite = false;
   std::string load;
 
+  std::set<std::string> given;  ///< settings of the training that the command line names
+
   int dimension() const { return experiment == "1d" ? 1 : 2; }
   bool adaptive() const { return solver == "dopri5"; }
+
+  /// The solver of a method's samples.
+  std::string solver_of(const Method& method) const {
+    return solver != "auto" ? solver : method.map() ? "flow-map" : "euler";
+  }
 
   /// What is trained and for how long.
   template <class S, class Visit>
   static void each_of_runs(S& s, const Visit& visit) {
-    visit("model", s.model,
-          SettingRule{"rfm, vrfm or both",
-                      CLI::IsMember(std::vector<std::string>{"rfm", "vrfm", "both"})});
+    std::vector<std::string> names{"all", "both"};
+    for (const Method& method : methods) names.push_back(method.name);
+    visit("model", s.models,
+          SettingRule{"one or more of " + method_names() + "; or all, or both: the first two",
+                      CLI::IsMember(names)});
     visit("encoder-input", s.encoder_inputs,
-          SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation",
+          SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation "
+                      "[x0+x1+x_t; of maps x0+x1]",
                       CLI::Validator(std::string()), true});
     visit("seeds", s.seeds, SettingRule{"one training a seed", seed_option()});
     visit("iterations", s.iterations, SettingRule{"training steps", steps_option()});
@@ -141,9 +62,10 @@ struct Options : TrainingSettings {
   template <class S, class Visit>
   static void each_of_sampling(S& s, const Visit& visit) {
     visit("solver", s.solver,
-          SettingRule{"solver of the flow's equation; dopri5 chooses its own steps",
-                      CLI::IsMember(
-                          std::vector<std::string>{"euler", "midpoint", "heun", "rk4", "dopri5"})});
+          SettingRule{"how samples are drawn; auto: flow-map of maps, euler of flows; dopri5 "
+                      "chooses its own steps",
+                      CLI::IsMember(std::vector<std::string>{"auto", "euler", "midpoint", "heun",
+                                                             "rk4", "dopri5", "flow-map"})});
     visit("steps", s.steps, SettingRule{"numbers of steps to sample with", count_option()});
     visit("tolerance", s.tolerance,
           SettingRule{"relative and absolute error of a step of dopri5", positive_option()});
@@ -152,22 +74,36 @@ struct Options : TrainingSettings {
     visit("bandwidth", s.bandwidth,
           SettingRule{"bandwidth of the Parzen window", positive_option()});
   }
-
-  template <class S, class Visit>
-  static void each(S& s, const Visit& visit) {
-    each_of_runs(s, visit);
-    TrainingSettings::each(s, visit);
-    each_of_sampling(s, visit);
-  }
 };
+
+/// The settings of one of the run's methods.
+inline TrainingSettings settings_of(const Options& o, const Method& method) {
+  TrainingSettings s = usual_settings(o.experiment, method);
+  vrfm::Settings given;
+  TrainingSettings::each(o, [&](const char* name, const auto& value, const SettingRule&) {
+    if (o.given.count(name) != 0) given[name] = to_text(value);
+  });
+  if (!method.latent) given.erase("latent");
+  assign(s, given);
+  return s;
+}
+
+inline TrainingSettings settings_of(const Options& o, const Variant& variant) {
+  return settings_of(o, method_named(variant.model));
+}
+
+/// The posterior inputs of a method; none if it has no z.
+inline std::vector<std::string> inputs_of(const Options& o, const Method& method) {
+  if (!method.latent) return {""};
+  if (!o.encoder_inputs.empty()) return o.encoder_inputs;
+  return {method.map() ? "x0+x1" : "x0+x1+x_t"};
+}
 
 /// What must be equal for weights and checkpoints of one training to fit: all that it depends on,
 /// except how long it lasts. The names in files have underscores.
 inline vrfm::Settings training_settings(const Options& o, const Variant& variant,
                                         std::uint32_t seed) {
-  const bool variational = variant.model == "vrfm";
-  TrainingSettings settings = o;
-  if (!variational) settings.latent = 0;
+  const TrainingSettings settings = settings_of(o, variant);
   vrfm::Settings stored;
   for (const auto& [name, value] : texts(settings)) {
     std::string in_files = name;
@@ -177,42 +113,70 @@ inline vrfm::Settings training_settings(const Options& o, const Variant& variant
   stored["experiment"] = o.experiment;
   stored["model"] = variant.model;
   stored["seed"] = to_text(seed);
-  // A cosine ends with the training.
-  stored["cosine"] = o.cosine ? to_text(o.iterations) : "off";
-  if (variational) stored["encoder_input"] = variant.encoder_input;
+  // A cosine ends with the training, and so do SoFlow's rho and the stages of Consistency-FM.
+  stored["cosine"] = settings.cosine ? to_text(o.iterations) : "off";
+  const Loss loss = method_named(variant.model).loss;
+  if (loss == Loss::so_flow || loss == Loss::consistency) stored["ends"] = to_text(o.iterations);
+  if (!variant.encoder_input.empty()) stored["encoder_input"] = variant.encoder_input;
   return stored;
 }
 
-/// Sets what depends on the experiment.
-inline void use_experiment(TrainingSettings& s, const std::string& experiment) {
-  const bool one = experiment == "1d";
-  s.latent = one ? 4 : 8;
-  s.beta = one ? 1.0 : 0.1;
-  s.source_deviation = one ? 1.0 : 0.1 / 3;
-  s.target_deviation = one ? std::sqrt(0.02) : 0.1;
-}
-
-/// All settings that have an effect, as the report shows them.
+/// All settings that have an effect, as the report shows them: where methods differ, each value with its methods.
 inline std::vector<Setting> report_rows(const Options& o) {
   std::vector<Setting> rows{{"experiment", o.experiment}};
-  Options defaults;
-  use_experiment(defaults, o.experiment);
-  const vrfm::Settings usual = texts(defaults);
-  for (auto& row : rows_of(o)) {
-    if (row.name == (o.adaptive() ? "steps" : "tolerance")) continue;
-    if (row.name == "iterations" && !o.load.empty()) continue;
-    row.usual = usual.at(row.name) == row.value;
-    rows.push_back(std::move(row));
+  const auto add = [&](const Options& values, auto each) {
+    const Options defaults;
+    std::vector<Setting> usual;
+    each(defaults, [&](const char* name, const auto& value, const SettingRule&) {
+      usual.push_back({name, to_text(value)});
+    });
+    std::size_t k = 0;
+    each(values, [&](const char* name, const auto& value, const SettingRule&) {
+      const std::string text = to_text(value);
+      rows.push_back({name, text, text == usual[k++].value});
+    });
+  };
+  add(o, [](const auto& s, const auto& visit) { Options::each_of_runs(s, visit); });
+  std::vector<std::string> names;
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> values;  // value, methods
+  std::set<std::string> unusual;
+  for (const std::string& model : o.models) {
+    const Method& method = method_named(model);
+    const TrainingSettings settings = settings_of(o, method);
+    const auto usual = texts(usual_settings(o.experiment, method));
+    for (const Setting& row : rows_of(settings)) {
+      if (values.count(row.name) == 0) names.push_back(row.name);
+      auto& known = values[row.name];
+      auto same = std::find_if(known.begin(), known.end(),
+                               [&](const auto& pair) { return pair.first == row.value; });
+      if (same == known.end()) same = known.insert(known.end(), {row.value, ""});
+      same->second += (same->second.empty() ? "" : ", ") + model;
+      const auto found = usual.find(row.name);
+      if (found == usual.end() || found->second != row.value) unusual.insert(row.name);
+    }
   }
+  for (const std::string& name : names) {
+    std::string text;
+    for (const auto& [value, of] : values[name]) {
+      if (!text.empty()) text += "; ";
+      text += values[name].size() == 1 ? value : value + " (" + of + ")";
+    }
+    rows.push_back({name, text, unusual.count(name) == 0});
+  }
+  add(o, [](const auto& s, const auto& visit) { Options::each_of_sampling(s, visit); });
+  std::erase_if(rows, [&](const Setting& row) {
+    return row.name == (o.adaptive() ? "steps" : "tolerance") || row.value.empty() ||
+           (row.name == "iterations" && !o.load.empty());
+  });
   return rows;
 }
 
 /// Describes the options to `app`; `o` is filled when it parses.
 inline void describe(CLI::App& app, Options& o) {
   app.description(
-      "Trains variational rectified flow matching (vrfm) and its baseline (rfm) on the synthetic "
-      "1D or 2D data, samples them, and writes metrics.json, weights, samples, figures and "
-      "report.html.");
+      "Trains variational rectified flow matching (vrfm), its baseline (rfm) and related methods "
+      "on the synthetic 1D or 2D data, samples them, and writes metrics.json, a table, weights, "
+      "samples, figures and report.html.");
   app.option_defaults()->always_capture_default();
   app.add_option("experiment", o.experiment, "1d: two modes; 2d: six modes on a circle")
       ->required()
@@ -227,6 +191,7 @@ inline void describe(CLI::App& app, Options& o) {
     app.get_option(name)->default_str("");
   }
   Options::each_of_training(o, AddSettings{&app, "Training"});
+  Options::each_of_methods(o, AddSettings{&app, "Single methods"});
   Options::each_of_networks(o, AddSettings{&app, "Networks"});
   Options::each_of_sampling(o, AddSettings{&app, "Sampling"});
 
@@ -248,30 +213,57 @@ inline void describe(CLI::App& app, Options& o) {
   app.footer(common::shared_footer);
 }
 
+/// Refuses settings of a training that none of the run's methods has. Throws std::invalid_argument.
+inline void refuse_unused_settings(const CLI::App& app, const Options& o) {
+  std::set<std::string> used;
+  std::string models;
+  for (const std::string& model : o.models) {
+    const TrainingSettings settings = settings_of(o, method_named(model));
+    for (const Setting& row : rows_of(settings)) used.insert(row.name);
+    if (settings.latent > 0) used.insert("encoder-input");
+    models += (models.empty() ? "" : ",") + model;
+  }
+  const auto check = [&](const char* name, const auto&, const SettingRule& rule) {
+    const bool of_all = !rule.latent && !rule.unused;
+    refuse_unused(app, flag(name), of_all || used.count(name) != 0, "with --model " + models);
+  };
+  Options::each_of_runs(o, check);
+  TrainingSettings::each(o, check);
+}
+
 /// Fills in what depends on the experiment; refuses options that would have no effect.
 /// Throws std::invalid_argument.
 inline void complete(const CLI::App& app, Options& o) {
-  const auto given = [&](const char* name) { return app.get_option(name)->count() > 0; };
-  TrainingSettings usual;
-  use_experiment(usual, o.experiment);
-  if (!given("--latent")) o.latent = usual.latent;
-  if (!given("--beta")) o.beta = usual.beta;
-  if (!given("--source-deviation")) o.source_deviation = usual.source_deviation;
-  if (!given("--target-deviation")) o.target_deviation = usual.target_deviation;
-  if (!given("--output")) o.output = "vrfm_" + o.experiment;
-
-  vrfm::expect(!o.cosine || o.warmup < o.iterations, "--warmup: must be less than --iterations ",
-               o.iterations, " with --cosine, got ", o.warmup);
+  o.models = expand_methods(o.models);
+  TrainingSettings::each(o, [&](const char* name, const auto&, const SettingRule&) {
+    if (app.get_option(flag(name))->count() > 0) o.given.insert(name);
+  });
+  // Source and target are those of all methods.
+  const TrainingSettings any = settings_of(o, methods.front());
+  o.source_deviation = any.source_deviation;
+  o.target_deviation = any.target_deviation;
+  if (app.get_option("--output")->count() == 0) o.output = "vrfm_" + o.experiment;
   refuse_unused(app, "--steps", !o.adaptive(), "with --solver dopri5, which chooses its own steps");
   refuse_unused(app, "--tolerance", o.adaptive(), "without --solver dopri5");
   for (const char* name : {"--checkpoint-every", "--iterations"}) {
     refuse_unused(app, name, o.load.empty(), "with --load, which trains nothing");
   }
-  if (o.model == "rfm") {
-    Options::each(o, [&](const char* name, const auto&, const SettingRule& rule) {
-      refuse_unused(app, flag(name), !rule.latent, "with --model rfm");
-    });
-    o.latent = 0;
+  refuse_unused_settings(app, o);
+  for (const auto& input : o.encoder_inputs) parse_encoder_input(input);
+  for (const std::string& model : o.models) {
+    const Method& method = method_named(model);
+    const TrainingSettings s = settings_of(o, method);
+    vrfm::expect(!s.cosine || s.warmup < o.iterations, "--warmup: must be less than --iterations ",
+                 o.iterations, " with a cosine, got ", s.warmup);
+    vrfm::expect(o.solver != "flow-map" || method.map(), "--solver flow-map: ", model,
+                 " is no map; the maps are those of MeanFlow and SoFlow");
+    if (!method.latent) continue;
+    for (const std::string& input : inputs_of(o, method)) {
+      const bool moves = method.map() && contains(parse_encoder_input(input),
+                                                  vrfm::EncoderInput::x_t | vrfm::EncoderInput::t);
+      vrfm::expect(!moves, "--encoder-input ", input, ": ", model,
+                   " holds z along a map: expected x0, x1 or both");
+    }
   }
   const auto distinct = [](auto values) {
     std::sort(values.begin(), values.end());
@@ -280,7 +272,6 @@ inline void complete(const CLI::App& app, Options& o) {
   vrfm::expect(distinct(o.seeds), "--seeds names a seed twice");
   vrfm::expect(distinct(o.steps), "--steps names a number twice");
   vrfm::expect(distinct(o.encoder_inputs), "--encoder-input names a set twice");
-  for (const auto& input : o.encoder_inputs) parse_encoder_input(input);
 }
 
 }  // namespace synthetic

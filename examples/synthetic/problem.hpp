@@ -28,11 +28,11 @@ inline Mixture target_of(const Exec& exec, const Options& o) {
                             : vrfm::mixture_on_circle<float>(exec, 6, 1.0, o.target_deviation);
 }
 
+/// What is trained, each with every seed.
 inline std::vector<Variant> variants_of(const Options& o) {
   std::vector<Variant> list;
-  if (o.model != "vrfm") list.push_back({"rfm", ""});
-  if (o.model != "rfm") {
-    for (const auto& input : o.encoder_inputs) list.push_back({"vrfm", input});
+  for (const std::string& model : o.models) {
+    for (const auto& input : inputs_of(o, method_named(model))) list.push_back({model, input});
   }
   return list;
 }
@@ -45,20 +45,23 @@ inline std::string name_of(const Variant& variant, std::uint32_t seed) {
 /// Untrained.
 inline FlowType make_flow(const Exec& exec, const Options& o, const Variant& variant,
                           std::uint32_t seed) {
-  const bool variational = variant.model == "vrfm";
+  const Method& method = method_named(variant.model);
+  const TrainingSettings s = settings_of(o, method);
   vrfm::FlowOptions flow;
   flow.dimension = o.dimension();
-  flow.latent = variational ? o.latent : 0;
-  if (variational) flow.encoder_input = parse_encoder_input(variant.encoder_input);
-  flow.encoder = {.features = o.features,
-                  .width = o.width,
-                  .depth = o.encoder_depth,
-                  .scale = o.input_scale,
-                  .max_period = o.max_period};
-  flow.latent_width = o.latent_width;
-  flow.latent_depth = o.latent_depth;
-  flow.decoder_width = o.width;
-  flow.decoder_depth = o.decoder_depth;
+  flow.latent = s.latent;
+  if (method.latent) flow.encoder_input = parse_encoder_input(variant.encoder_input);
+  if (method.learned_prior) flow.prior = vrfm::PriorKind::given_source;
+  flow.second_time = method.map();
+  flow.encoder = {.features = s.features,
+                  .width = s.width,
+                  .depth = s.encoder_depth,
+                  .scale = s.input_scale,
+                  .max_period = s.max_period};
+  flow.latent_width = s.latent_width;
+  flow.latent_depth = s.latent_depth;
+  flow.decoder_width = s.width;
+  flow.decoder_depth = s.decoder_depth;
   return FlowType(exec, flow, seed);
 }
 

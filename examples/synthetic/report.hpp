@@ -24,16 +24,17 @@ namespace synthetic {
 namespace detail {
 
 inline std::string introduction(const Results& results) {
-  bool baseline = false, variational = false;
+  std::vector<std::string> models;
   for (const Variant& variant : variants(results)) {
-    baseline = baseline || variant.model == "rfm";
-    variational = variational || variant.model == "vrfm";
+    if (models.empty() || models.back() != variant.model) models.push_back(variant.model);
   }
   std::string html = "<p>";
-  if (baseline) html += "Rectified flow matching (RFM)";
-  if (baseline && variational) html += " and variational rectified flow matching (V-RFM)";
-  if (!baseline) html += "Variational rectified flow matching (V-RFM)";
-  html += baseline && variational ? " were" : " was";
+  for (std::size_t k = 0; k < models.size(); ++k) {
+    const Method* const method = find_method(models[k]);
+    html += k == 0 ? "" : k + 1 == models.size() ? " and " : ", ";
+    html += escape(method != nullptr ? method->label : models[k], Markup::html);
+  }
+  html += models.size() == 1 ? " was" : " were";
   const auto [least, most] = iterations_of(results);
   html += " trained for " +
           (most == unknown_iterations ? std::string("an unknown number of")
@@ -52,11 +53,14 @@ inline std::string introduction(const Results& results) {
                      ", and sampling and measuring them took ") +
           duration(results.seconds) + " on " + escape(results.backend, Markup::html) + ".</p>\n";
   html +=
-      "<p class=\"soft\">Both learn a velocity that carries samples of a simple source (at time "
-      "t = 0) to samples of the target (at t = 1). RFM learns the mean of all velocities that "
-      "meet at a place, so its paths must bend and need many steps to follow. V-RFM draws a "
-      "latent once per sample that chooses among those velocities, so its paths can cross and "
-      "stay nearly straight, and few steps should do.</p>\n";
+      "<p class=\"soft\">A model carries samples of a simple source (at time t = 0) to samples of "
+      "the target (at t = 1).</p>\n<ul class=\"soft\">";
+  for (const std::string& model : models) {
+    const Method* const method = find_method(model);
+    if (method == nullptr) continue;
+    html += "<li>" + std::string(method->label) + " " + method->about + ".</li>\n";
+  }
+  html += "</ul>\n";
   return html;
 }
 
@@ -72,6 +76,9 @@ inline const char* glossary() {
          "punished.</dd>"
          "<dt>Wasserstein-1</dt><dd>Mean distance that generated samples must be moved to become "
          "target samples (sliced in two dimensions). Lower is better.</dd>"
+         "<dt>MMD²</dt><dd>Squared maximum mean discrepancy to fresh target samples under Gaussian "
+         "kernels of a quarter, once and four times their median distance; unbiased, so that equal "
+         "distributions come to lie about 0. Lower is better.</dd>"
          "<dt>Straightness</dt><dd>Mean squared difference between the velocity along a path and "
          "its displacement. 0 is straight.</dd>"
          "<dt>Path ratio</dt><dd>Median length of a path over the distance between its ends. 1 is "

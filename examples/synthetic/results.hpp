@@ -19,9 +19,9 @@ using namespace common;
 
 /// What a number or a picture belongs to.
 struct Variant {
-  /// "rfm", "vrfm", or "truth" for the straight paths between independent pairs.
+  /// The method's name, or "truth" for the straight paths between independent pairs.
   std::string model;
-  /// What the posterior sees, joined by '+': "x0+x1+x_t". Empty for every other model.
+  /// What the posterior sees, joined by '+': "x0+x1+x_t". Empty without a latent.
   std::string encoder_input;
 
   friend bool operator==(const Variant&, const Variant&) = default;
@@ -37,6 +37,7 @@ struct Run {
   double true_ll = 0;
   double parzen_ll = 0;
   double wasserstein1 = 0;
+  double squared_mmd = 0;  ///< unbiased: it may be below 0
   double straightness = 0;
   double path_ratio = 0;  ///< median over samples of path length / displacement
 };
@@ -49,6 +50,7 @@ struct Exact {
   double true_ll = 0;
   double parzen_ll = 0;
   double wasserstein1 = 0;
+  double squared_mmd = 0;
 };
 
 inline constexpr std::int64_t unknown_iterations = -1;

@@ -49,9 +49,10 @@ struct Group {
   int steps = 0;
   std::vector<Run> runs;
 
-  Spread of(Metric metric) const {
+  /// The metric times `scale`, over seeds.
+  Spread of(Metric metric, double scale = 1) const {
     std::vector<double> values;
-    for (const Run& run : runs) values.push_back(run.*metric);
+    for (const Run& run : runs) values.push_back(scale * (run.*metric));
     return spread(values);
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Flows of vrfm_synthetic: trained, or loaded from the weights of an earlier run.
+// Flows of vrfm_synthetic: trained (train_*.cpp), or loaded from the weights of an earlier run.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +12,6 @@
 #include <string>
 #include <tuple>
 
-#include <vrfm/couplings/independent.hpp>
-#include <vrfm/objectives/elbo.hpp>
-#include <vrfm/objectives/velocity_loss.hpp>
-
 #include <examples/common/run.hpp>
 #include <examples/synthetic/problem.hpp>
 
@@ -23,30 +19,6 @@ namespace synthetic {
 
 // The training's final losses are means over its last steps.
 inline constexpr std::size_t final_window = 100;
-
-// Steps between two looks at the results: a look costs as much as some of these small steps.
-inline constexpr std::int64_t steps_between_looks = 100;
-
-/// Calls use(objective) with the objective of a model at the times that the options name.
-template <class Times, class Use>
-void with_objective_at(const Options& o, const Variant& variant, const Use& use) {
-  const auto reduction = o.reduction == "mean" ? vrfm::Reduction::mean : vrfm::Reduction::sum;
-  if (variant.model == "vrfm") {
-    use(vrfm::BasicElbo<vrfm::LinearSchedule, Times>{
-        .beta = o.beta, .velocity = reduction, .kl = reduction});
-  } else {
-    use(vrfm::BasicVelocityLoss<vrfm::LinearSchedule, Times>{.velocity = reduction});
-  }
-}
-
-template <class Use>
-void with_objective(const Options& o, const Variant& variant, const Use& use) {
-  if (o.time_sampler == "logit-normal") {
-    with_objective_at<vrfm::LogitNormalTime>(o, variant, use);
-  } else {
-    with_objective_at<vrfm::UniformTime>(o, variant, use);
-  }
-}
 
 inline std::filesystem::path checkpoint_of(const Options& o, const Variant& variant,
                                            std::uint32_t seed) {
@@ -58,54 +30,34 @@ inline std::filesystem::path weights_to_load(const Options& o, const Variant& va
   return Folder{o.load}.file("weights", variant, seed, ".safetensors");
 }
 
-/// Adds what a training's losses tell, unless they are not known.
+/// Adds what a training's losses tell, unless they are not known: that of the velocity where there is one, else
+/// the first.
 inline void add_training(const Training& training, const LossLog& losses, Results& results) {
   results.train.push_back(training);
   if (losses.steps() == 0) return;
   const auto& [variant, seed] = std::tie(training.variant, training.seed);
-  results.train.back().final_velocity_loss = losses.final_mean(final_window, "velocity");
+  const std::string first = losses.has("velocity") ? "velocity" : losses.first_name();
+  results.train.back().final_velocity_loss = losses.final_mean(final_window, first);
   results.train.back().final_kl = losses.final_mean(final_window, "kl");
-  const Curve velocity = losses.curve("velocity");
+  const Curve velocity = losses.curve(first);
   results.loss_curves.push_back({variant, seed, velocity.x, velocity.y,
                                  losses.has("kl") ? losses.curve("kl").y : std::vector<double>()});
 }
 
+/// What one training needs.
+struct TrainingJob {
+  const Exec& exec;
+  const Options& options;
+  Variant variant;
+  std::uint32_t seed;
+  const vrfm::StopSignal& stop;
+  const std::function<void()>& before_writing;
+  Results& results;
+};
+
 /// Trains, and adds what the losses tell to the results. Nothing if it was stopped; a checkpoint is
 /// then written.
-inline std::optional<FlowType> train(const Exec& exec, const Options& o, const Variant& variant,
-                                     std::uint32_t seed, const vrfm::StopSignal& stop,
-                                     const std::function<void()>& before_writing,
-                                     Results& results) {
-  const FlowType flow = make_flow(exec, o, variant, seed);
-  const Folder folder{o.output};
-  const auto pairs = vrfm::independent(source_of(exec, o), target_of(exec, o));
-  const vrfm::AdamW optimizer = o.optimizer(o.cosine ? o.iterations : 0);
-  const CheckpointFile checkpoint(checkpoint_of(o, variant, seed));
-  const RunOptions options{.name = name_of(variant, seed),
-                           .iterations = o.iterations,
-                           .checkpoint_every = o.checkpoint_every,
-                           .report_every = steps_between_looks,
-                           .resume = o.resume,
-                           .settings = training_settings(o, variant, seed),
-                           .losses = folder.file("checkpoints", variant, seed, "-losses.npz"),
-                           .weights = folder.file("weights", variant, seed, ".safetensors"),
-                           .before_writing = before_writing};
-  std::optional<FlowType> trained;
-  with_objective(o, variant, [&](const auto& objective) {
-    vrfm::Trainer trainer(flow, objective, optimizer, pairs, o.trainer_options(seed, o.launch()),
-                          common::communicator());
-    TrainingRun run(flow, trainer, checkpoint, options, objective.terms);
-    if (!run.train(stop)) return;
-    add_training({.variant = variant,
-                  .seed = seed,
-                  .iterations = trainer.step(),
-                  .seconds = run.seconds(),
-                  .samples_per_second = run.steps_per_second() * o.batch},
-                 run.losses(), results);
-    trained = run.trained();
-  });
-  return trained;
-}
+std::optional<FlowType> train(const TrainingJob& job);
 
 /// The losses that the training of --load left, of the steps that its weights have; none if it left
 /// others or none.
@@ -136,7 +88,7 @@ inline FlowType load(const Exec& exec, const Options& o, const Variant& variant,
   }
   auto expected = training_settings(trained, variant, seed);
   // Weights of earlier versions tell how long only where a cosine ended with them.
-  if (trained.iterations == unknown_iterations && o.cosine) {
+  if (trained.iterations == unknown_iterations && settings_of(o, variant).cosine) {
     if (const auto end = stored.find("cosine"); end != stored.end() && end->second != "off") {
       expected["cosine"] = end->second;
       from_text(end->second, trained.iterations);

@@ -49,6 +49,18 @@ TEST_CASE("a warm-up starts at zero and is linear", "[core][step]") {
   CHECK(StepFunction::warmup(3, 0).at(0) == 3);
 }
 
+TEST_CASE("a change is at its step", "[core][step]") {
+  const auto f = StepFunction::change(0, 0.9, 100);
+  CHECK((f.at(0) == 0 && f.at(99) == 0 && f.at(100) == 0.9 && f.at(1'000'000) == 0.9));
+  CHECK((f.least() == 0 && f.largest() == 0.9 && f.value() == 0));
+  CHECK(StepFunction::change(2, 1, 0).at(0) == 1);
+  CHECK(
+      contains(thrown<std::invalid_argument>([] { StepFunction::change(1, -1, 5).check("b"); }),
+               "a change of b must be at a step >= 0 to a finite number >= 0, got step 5 and -1"));
+  CHECK(contains(thrown<std::invalid_argument>([] { StepFunction::change(1, 1, -5).check("b"); }),
+                 "step -5"));
+}
+
 TEST_CASE("a cosine falls from its value to its floor and stays there", "[core][step]") {
   const auto f = StepFunction::cosine(4, 10, 110, 0.25);
   CHECK(f.at(0) == 0);

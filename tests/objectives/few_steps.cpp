@@ -361,7 +361,7 @@ TEST_CASE("objectives of few steps refuse what they cannot train",
   CHECK(contains(refused(SoFlow{.rho = SoFlow::falling(0)}, map_flow(0)),
                  "an exponential of SoFlow's rho must have at least 1 step, got 0"));
   CHECK(contains(refused(ConsistencyLoss{.boundary = -0.1}, tiny_flow(0)),
-                 "ConsistencyLoss needs a boundary in [0, 1], got -0.1"));
+                 "ConsistencyLoss's boundary must be a finite number >= 0, got -0.1"));
   CHECK(contains(refused(ConsistencyLoss{.segments = 0}, tiny_flow(0)),
                  "ConsistencyLoss needs at least 1 segment, got 0"));
   CHECK(contains(refused(ConsistencyLoss{.delta = 1}, tiny_flow(0)),

@@ -282,7 +282,7 @@ inline Frozen frozen(HostProblem& problem, const Asked& asked, const Consistency
   Rows y = x_e;
   for (int i = 0; i < x.rows; ++i) {
     const auto row = static_cast<std::size_t>(i);
-    for (int j = 0; j < x.cols && r[row] < objective.boundary; ++j)
+    for (int j = 0; j < x.cols && r[row] < objective.boundary.value(); ++j)
       y(i, j) = x_r(i, j) + (e[row] - r[row]) * v_r(i, j);
   }
   const auto terms = [=, &asked](const Rows& latent) {
@@ -290,7 +290,8 @@ inline Frozen frozen(HostProblem& problem, const Asked& asked, const Consistency
     Rows end = x, other = v;
     for (int i = 0; i < x.rows; ++i) {
       const auto row = static_cast<std::size_t>(i);
-      const bool agrees = t[row] < objective.boundary && e[row] - t[row] > 1.01 * objective.delta;
+      const bool agrees =
+          t[row] < objective.boundary.value() && e[row] - t[row] > 1.01 * objective.delta;
       for (int j = 0; j < x.cols; ++j) {
         end(i, j) += (e[row] - t[row]) * v(i, j);
         if (agrees) other(i, j) = v_r(i, j);

@@ -64,6 +64,21 @@ for experiment in 1d 2d; do
   done
 done
 
+# Every method runs, to the same bits for any number of threads, and is a row of metrics.json.
+methods=$("$program" --help | tr '\n' ' ' | sed 's/.*one or more of \([^;]*\);.*/\1/' | tr -d ' ')
+[ "${methods#rfm,vrfm,}" != "$methods" ] || fail "--help names the methods '$methods'"
+for threads in 1 3; do
+  OMP_NUM_THREADS=$threads run methods$threads 2d --model all --iterations 4
+done
+same methods1 methods3 "all methods, 1 and 3 threads"
+for method in $(echo "$methods" | tr , ' '); do
+  [ "$(grep -c "\"model\": \"$method\"" "$dir/methods1/metrics.json")" -eq 3 ] || fail "no runs of $method"
+done
+grep -q "Euler or map steps" "$dir/methods1/report.html" || fail "a report of all methods without their solvers"
+grep -q "^| V-SoFlow |" "$dir/methods1/table.md" || fail "table.md: $(cat "$dir/methods1/table.md")"
+run euler 2d --model vrfm-soflow --iterations 4 --solver euler
+grep -q '"solver": "euler"' "$dir/euler/metrics.json" || fail "a map is not integrated by Euler"
+
 # A signal ends a training with a checkpoint and the status 0; what comes after it goes on to the same
 # bits. The first model is done by then, and is not trained again.
 long="--iterations 3000 --time-sampler logit-normal --cosine --checkpoint-every 1000"
@@ -117,6 +132,12 @@ kept "--steps has no effect" --solver dopri5
 kept "vrfm_synthetic: --latent: must be a whole number of at least 1, got 0" --latent 0
 kept "found 'x9'" --encoder-input x0+x9
 kept "twice" --seeds 1,1
+kept "--model names vrfm twice" --model both,vrfm
+kept "model: " --model rfm,none
+kept "option --equal-times has no effect with --model rfm,vrfm" --equal-times 0.75
+wrong "option --encoder-input has no effect with --model rfm,soflow" 1d --model rfm,soflow --encoder-input x1
+kept "vrfm-soflow holds z along a map: expected x0, x1 or both" --model vrfm-soflow --encoder-input x1+t
+kept "--solver flow-map: vrfm is no map" --model vrfm,soflow --solver flow-map
 kept "width: must be" --width 0
 wrong "iterations: must be a whole number of at least 1, got abc" 1d --iterations abc
 other "features: must be an even number of at least 2, got 7" --batch 130 --features 7

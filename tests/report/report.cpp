@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <examples/synthetic/report.hpp>
+#include <examples/synthetic/report/markdown.hpp>
 #include <examples/synthetic/report/metrics_json.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/thrown.hpp>
@@ -35,7 +36,7 @@ Results small_results() {
   results.seconds = 125;
   results.command_line = "vrfm_synthetic --output 'a&b'";
   results.settings = {{"batch", "1000", true}, {"<b>name</b>", "\"x\" & 'y'"}};
-  results.exact = {-0.125, -0.5, 0.01};
+  results.exact = {-0.125, -0.5, 0.01, 0.0001};
   results.source = {-0.5, 0.0, 0.5};
   results.target = {-1.0, 1.0, 1.1};
   for (const std::string model : {"rfm", "vrfm"}) {
@@ -45,7 +46,8 @@ Results small_results() {
       const double shift = seed == 3 ? 0.1 : -0.1;
       for (const int steps : {2, 20})
         results.runs.push_back({variant, seed, "euler", steps, steps, -0.25 - worse + shift,
-                                -0.75 - worse + shift, 0.1 + worse, worse, 1.01 + 0.2 * worse});
+                                -0.75 - worse + shift, 0.1 + worse, 0.002, worse,
+                                1.01 + 0.2 * worse});
       results.train.push_back({variant, seed, 20000, 1.0 + shift, 0.5, 60, 250000});
       results.loss_curves.push_back(
           {variant,
@@ -116,12 +118,13 @@ TEST_CASE("metrics.json has the documented keys and keeps every bit", "[report]"
 
   CHECK(keys(json) == std::set<std::string>{"experiment", "iterations", "loaded", "seeds",
                                             "backend", "runs", "exact", "train"});
-  CHECK(keys(json["exact"]) == std::set<std::string>{"true_ll", "parzen_ll", "wasserstein1"});
+  CHECK(keys(json["exact"]) ==
+        std::set<std::string>{"true_ll", "parzen_ll", "wasserstein1", "squared_mmd"});
   REQUIRE(json["runs"].size() == results.runs.size());
   for (const auto& run : json["runs"])
     CHECK(keys(run) == std::set<std::string>{"model", "encoder_input", "seed", "solver", "steps",
                                              "evaluations", "true_ll", "parzen_ll", "wasserstein1",
-                                             "straightness", "path_ratio"});
+                                             "squared_mmd", "straightness", "path_ratio"});
   REQUIRE(json["train"].size() == results.train.size());
   for (const auto& training : json["train"])
     CHECK(keys(training) == std::set<std::string>{"model", "encoder_input", "seed", "iterations",
@@ -199,6 +202,35 @@ TEST_CASE("The key sentence follows from the numbers", "[report]") {
   CHECK(synthetic::findings(results)[0] ==
         "With 2 Euler steps RFM's Parzen log-likelihood is −2.25, <strong>1.75 nats below</strong> "
         "that of exact target samples (−0.50).");
+}
+
+TEST_CASE("Of many methods the nearest to the target is told, and all are named", "[report]") {
+  Results results = small_results();
+  for (std::size_t k = 0; k < 4; ++k) {
+    synthetic::Run run = results.runs[k];
+    run.variant = {"soflow", ""};
+    run.solver = "flow-map";
+    run.parzen_ll = -0.51;
+    results.runs.push_back(run);
+  }
+  const auto sentences = synthetic::findings(results);
+  REQUIRE(sentences.size() == 3);
+  CHECK(sentences[1] ==
+        "Nearest to exact target samples with 2 evaluations comes <strong>SoFlow</strong>: Parzen "
+        "log-likelihood −0.51, Wasserstein-1 1.600 (exact −0.50, 0.010).");
+  const std::string html = synthetic::report_html(results, {});
+  CHECK(contains(html, "<p>RFM, V-RFM and SoFlow were trained"));
+  CHECK(contains(html, "<li>SoFlow learns such a map"));
+  const std::string table = synthetic::markdown_tables(results);
+  CHECK(contains(table, "2 evaluations\n"));
+  CHECK(contains(table,
+                 "| SoFlow | −1.750 ± 0.115 | −0.510 ± 0.000 | 1.600 ± 0.000 | 2.00 ± 0.00 "
+                 "| 1.500 ± 0.000 |"));
+  CHECK(contains(table, "| exact samples | −0.125 | −0.500 | 0.010 | 0.10 | |"));
+  for (const auto& plan : synthetic::figure_plans(results)) {
+    if (plan.name == "metrics")
+      CHECK(contains(plan.caption, " Sampled with 2 and 20 Euler or map steps."));
+  }
 }
 
 TEST_CASE("One seed is said to be one, and figures say what they were drawn with", "[report]") {

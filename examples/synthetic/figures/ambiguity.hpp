@@ -111,13 +111,17 @@ inline void histogram_panel(Script& script, const Results& results, std::size_t 
 inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
   const Ambiguity& ambiguity = results.ambiguity;
   if (ambiguity.maps.empty()) return std::nullopt;
-  const std::size_t columns = std::max<std::size_t>(3, ambiguity.maps.size());
+  const std::size_t columns = std::clamp<std::size_t>(ambiguity.maps.size(), 3, 4);
+  const std::size_t rows = (ambiguity.maps.size() + columns - 1) / columns;
   const std::size_t probes = ambiguity.probes.size();
   FigurePlan plan;
   plan.name = "ambiguity";
   plan.title = "How many velocities meet at one place";
   plan.width = 1000;
-  plan.height = probes > 0 ? 596 + legend_excess(ambiguity.maps.size()) : 330;
+  const double map_height = 230, row_pitch = 300;
+  const double below = row_pitch * static_cast<double>(rows - 1);
+  plan.height =
+      static_cast<int>(below) + (probes > 0 ? 596 + legend_excess(ambiguity.maps.size()) : 330);
   plan.caption =
       "Top: the standard deviation of the velocities that pass each (t, x); white where too few "
       "samples pass. The ground truth is ambiguous, most of all near x = 0 shortly before the "
@@ -139,21 +143,23 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
       "set palette defined (0 '#440154', 1 '#482878', 2 '#3e4989', 3 '#31688e', "
       "4 '#26828e', 5 '#1f9e89', 6 '#35b779', 7 '#6ece58', 8 '#fde725')");
   script.line("set cblabel 'standard deviation of velocity' textcolor rgb '#3b414a'");
-  const double left = 84, top = 38, map_height = 230, right = 908;
+  const double left = 84, right = 908;
   const double pitch = (right - left) / static_cast<double>(columns);
   for (std::size_t n = 0; n < ambiguity.maps.size(); ++n) {
-    script.panel({left + pitch * static_cast<double>(n), top, pitch - 18, map_height},
+    const std::size_t column = n % columns;
+    const double top = 38 + row_pitch * static_cast<double>(n / columns);
+    const double panel_left = left + pitch * static_cast<double>(column);
+    script.panel({panel_left, top, pitch - 18, map_height},
                  variant_label(results, ambiguity.maps[n].variant, Markup::gnuplot));
     // In every panel, because a new panel forgets all ranges: one scale for all maps.
     script.line("set cbrange [0:", highest, "]");
     script.x_range(0, 1);
     script.y_range(ambiguity.position_lower, ambiguity.position_upper);
-    script.axes("time t", n == 0 ? "position x" : "");
+    script.axes("time t", column == 0 ? "position x" : "");
     script.tics('x', 1);
-    if (n != 0) script.line("set format y ''");
-    if (n + 1 == ambiguity.maps.size())
-      script.line("set colorbox user origin screen ",
-                  (left + pitch * static_cast<double>(n + 1)) / plan.width, ",screen ",
+    if (column != 0) script.line("set format y ''");
+    if (n + 1 == std::min(columns, ambiguity.maps.size()))
+      script.line("set colorbox user origin screen ", (panel_left + pitch) / plan.width, ",screen ",
                   1 - (top + map_height) / plan.height, " size screen 0.013,screen ",
                   map_height / plan.height);
     detail::heat_map(script, ambiguity, ambiguity.maps[n], "a" + number(static_cast<double>(n)));
@@ -162,7 +168,7 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
       (plan.width - left - 2) / static_cast<double>(std::max<std::size_t>(1, probes));
   for (std::size_t n = 0; n < probes; ++n) {
     const Probe& probe = ambiguity.probes[n];
-    script.panel({left + step * static_cast<double>(n), 362, step - 20, 140},
+    script.panel({left + step * static_cast<double>(n), 362 + below, step - 20, 140},
                  "(" + number(static_cast<double>(n + 1)) + ")  t = " + number(probe.t) +
                      ", x = " + (probe.x < 0 ? "−" : "") + number(std::abs(probe.x)));
     script.y_range(0, 1.08);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Metrics against the number of solver steps: one line per variant through the mean over seeds, a
+// Metrics against the evaluations of the network: one line per variant through the mean over seeds, a
 // band from the lowest to the highest seed, and the level that exact target samples (or a straight
 // path) reach.
 #pragma once
@@ -25,17 +25,20 @@ struct MetricPanel {
   std::string axis;
   Metric metric;
   double reference;
+  double
+      shown;  ///< how far from the reference lines are followed: those farther off leave the panel
 };
 
-/// "set xtics" and range for the step counts that occur, on a logarithmic axis.
-inline void step_axis(Script& script, const std::vector<Group>& all) {
-  std::vector<int> steps;
+/// "set xtics" and range for the counts that occur, on a logarithmic axis.
+inline void evaluation_axis(Script& script, const std::vector<Group>& all) {
+  std::vector<double> steps;
   for (const Group& group : all)
-    if (group.steps > 0 && (steps.empty() || steps.back() != group.steps))
-      steps.push_back(group.steps);
+    if (group.steps > 0) steps.push_back(group.evaluations());
+  std::sort(steps.begin(), steps.end());
+  steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
   std::string tics;
   double last = -1;
-  for (const int step : steps) {
+  for (const double step : steps) {
     // Neighbours closer than the width of two digits keep their mark but lose their number.
     const double place = std::log(step) - std::log(steps.front());
     const double span = std::max(1e-9, std::log(steps.back()) - std::log(steps.front()));
@@ -68,7 +71,7 @@ inline void metric_panel(Script& script, const Results& results, const std::vect
       spread_known = spread_known || value.upper > value.lower;
       if (std::isfinite(value.lower)) lower = std::fmin(lower, value.lower);
       if (std::isfinite(value.upper)) upper = std::fmax(upper, value.upper);
-      script.row(group.steps, value.mean, value.lower, value.upper);
+      script.row(group.evaluations(), value.mean, value.lower, value.upper);
     }
     script.end_data();
     const std::string colour = variant_colour(results, variant);
@@ -80,6 +83,8 @@ inline void metric_panel(Script& script, const Results& results, const std::vect
   }
   if (std::isfinite(panel.reference))
     lines.insert(lines.begin(), number(panel.reference) + " with lines ls 1");
+  lower = std::fmax(lower, panel.reference - panel.shown);
+  upper = std::fmin(upper, panel.reference + panel.shown);
   if (upper > lower) {
     const double air = 0.06 * (upper - lower);
     script.y_range(lower - air, upper + air);
@@ -97,11 +102,17 @@ inline std::string sampled_with(const std::vector<Group>& all) {
       steps.push_back(group.steps);
     }
   }
-  std::string list;
+  std::string list, solvers;
   for (std::size_t k = 0; k < steps.size(); ++k) {
     list += (k == 0 ? "" : k + 1 == steps.size() ? " and " : ", ") + std::to_string(steps[k]);
   }
-  return " Sampled with " + list + " " + solver_label(all.front().solver, Markup::html) +
+  std::vector<std::string> seen;
+  for (const Group& group : all) {
+    if (std::find(seen.begin(), seen.end(), group.solver) != seen.end()) continue;
+    seen.push_back(group.solver);
+    solvers += (solvers.empty() ? "" : " or ") + solver_label(group.solver, Markup::html);
+  }
+  return " Sampled with " + list + " " + solvers +
          (steps.size() == 1 && steps.front() == 1 ? " step." : " steps.");
 }
 
@@ -116,12 +127,11 @@ inline std::optional<FigurePlan> metric_figure(const Results& results, FigurePla
   plan.height = 344 + legend_excess(variants(results).size() + 1);
   Script script(plan.width, plan.height);
   const double pitch = plan.width / static_cast<double>(panels.size());
-  const std::string steps = solver_label(all.front().solver, Markup::gnuplot) + " steps";
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const double left = pitch * static_cast<double>(i);
     script.panel({left + 84, 40, pitch - 100, 218}, panels[i].title);
-    script.axes(steps, panels[i].axis);
-    step_axis(script, all);
+    script.axes("evaluations of the network", panels[i].axis);
+    evaluation_axis(script, all);
     metric_panel(script, results, all, panels[i], static_cast<int>(i));
   }
   std::vector<std::string> entries;
@@ -140,22 +150,24 @@ inline std::optional<FigurePlan> metric_figure(const Results& results, FigurePla
 inline std::optional<FigurePlan> quality_curves(const Results& results) {
   FigurePlan plan;
   plan.name = "metrics";
-  plan.title = "Sample quality against the number of steps";
+  plan.title = "Sample quality against the number of evaluations";
   plan.caption =
       results.seeds.size() > 1
           ? "Lines are means over seeds, and bands reach from the lowest to the highest "
             "seed. The dashed line is what exact target samples score. "
           : std::string(one_seed) + "The dashed line is what exact target samples score. ";
   plan.caption +=
-      "Look at the left end, where few steps are taken. Samples that only sit on the modes score a "
+      "Look at the left end, where there are few evaluations. Samples that only sit on the modes "
+      "score a "
       "high true log-likelihood, even above the dashed line, so the other two panels decide: they "
-      "also notice what is missing.";
+      "also notice what is missing. A line that leaves its panel is farther off.";
   const Exact& exact = results.exact;
   return detail::metric_figure(
       results, plan,
-      {{"True log-likelihood (collapse scores high)", "nats", &Run::true_ll, exact.true_ll},
-       {"Parzen log-likelihood (higher is better)", "nats", &Run::parzen_ll, exact.parzen_ll},
-       {"Wasserstein-1 (lower is better)", "distance", &Run::wasserstein1, exact.wasserstein1}},
+      {{"True log-likelihood (collapse scores high)", "nats", &Run::true_ll, exact.true_ll, 4},
+       {"Parzen log-likelihood (higher is better)", "nats", &Run::parzen_ll, exact.parzen_ll, 2},
+       {"Wasserstein-1 (lower is better)", "distance", &Run::wasserstein1, exact.wasserstein1,
+        0.4}},
       "exact target samples");
 }
 
@@ -172,8 +184,9 @@ inline std::optional<FigurePlan> straightness_curves(const Results& results) {
       "solver take few steps.";
   return detail::metric_figure(
       results, plan,
-      {{"Deviation from straight (lower is better)", "squared velocity", &Run::straightness, 0},
-       {"Path length over displacement (lower is better)", "ratio", &Run::path_ratio, 1}},
+      {{"Deviation from straight (lower is better)", "squared velocity", &Run::straightness, 0,
+        HUGE_VAL},
+       {"Path length over displacement (lower is better)", "ratio", &Run::path_ratio, 1, HUGE_VAL}},
       "straight path");
 }
 

@@ -4,6 +4,7 @@
 // and whose paths are straighter with the most.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -58,6 +59,23 @@ inline std::string straightness(const Group* baseline, const Group* variational)
   return begin + (baseline && variational ? ", RFM's " + bold(detour(*baseline)) + "." : ".");
 }
 
+/// Which of many methods comes nearest to the target with the fewest steps.
+inline std::string nearest(const Results& results, const std::vector<Group>& all, int fewest) {
+  const Group* best = nullptr;
+  const auto far = [&](const Group& group) {
+    return std::abs(group.of(&Run::parzen_ll).mean - results.exact.parzen_ll);
+  };
+  for (const Group& group : all) {
+    if (group.steps == fewest && (best == nullptr || far(group) < far(*best))) best = &group;
+  }
+  const std::size_t evaluations = static_cast<std::size_t>(std::lround(best->evaluations()));
+  return "Nearest to exact target samples with " + plural(evaluations, "evaluation") + " comes " +
+         bold(variant_label(results, best->variant, Markup::html)) + ": Parzen log-likelihood " +
+         decimal(best->of(&Run::parzen_ll).mean, 2) + ", Wasserstein-1 " +
+         decimal(best->of(&Run::wasserstein1).mean) + " (exact " +
+         decimal(results.exact.parzen_ll, 2) + ", " + decimal(results.exact.wasserstein1) + ").";
+}
+
 }  // namespace detail
 
 /// HTML sentences; none if nothing was sampled with a fixed number of steps.
@@ -75,6 +93,11 @@ inline std::vector<std::string> findings(const Results& results) {
   const Group* variational = find_group(all, "vrfm", fewest);
   if (fewest > 0 && (baseline || variational))
     sentences.push_back(detail::quality(baseline, variational, results.exact));
+  const std::vector<Variant> compared = variants(results);
+  const bool others = std::any_of(compared.begin(), compared.end(), [](const Variant& variant) {
+    return variant.model != "rfm" && variant.model != "vrfm";
+  });
+  if (fewest > 0 && others) sentences.push_back(detail::nearest(results, all, fewest));
   baseline = find_group(all, "rfm", most);
   variational = find_group(all, "vrfm", most);
   // One step is a straight line whatever the model has learnt.

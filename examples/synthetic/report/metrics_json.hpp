@@ -32,6 +32,7 @@ inline std::string metrics_json(const Results& results) {
                     {"true_ll", run.true_ll},
                     {"parzen_ll", run.parzen_ll},
                     {"wasserstein1", run.wasserstein1},
+                    {"squared_mmd", run.squared_mmd},
                     {"straightness", run.straightness},
                     {"path_ratio", run.path_ratio}});
   for (const Training& training : results.train)
@@ -53,7 +54,8 @@ inline std::string metrics_json(const Results& results) {
                          {"exact",
                           {{"true_ll", results.exact.true_ll},
                            {"parzen_ll", results.exact.parzen_ll},
-                           {"wasserstein1", results.exact.wasserstein1}}},
+                           {"wasserstein1", results.exact.wasserstein1},
+                           {"squared_mmd", results.exact.squared_mmd}}},
                          {"train", train}};
   // A name typed by a user need not be UTF-8; that must not cost the numbers.
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -32,11 +32,13 @@ inline std::string name_cell(const Results& results, const Variant& variant) {
          variant_label(results, variant, Markup::html) + "</td>";
 }
 
-/// A metric, and which of two means is better; `target` is the value nearest to which is best.
+/// A metric, and which of two means is better; `target` is the value nearest to which is best. It is shown times
+/// `scale`.
 struct Column {
   std::string title;
   Metric metric;
   double target;
+  double scale = 1;
 };
 
 }  // namespace detail
@@ -48,6 +50,7 @@ inline std::string metrics_table(const Results& results) {
       {"True log-<br>likelihood", &Run::true_ll, results.exact.true_ll},
       {"Parzen log-<br>likelihood", &Run::parzen_ll, infinity},
       {"Wasserstein-1", &Run::wasserstein1, -infinity},
+      {"MMD²<br>(10<sup>−3</sup>)", &Run::squared_mmd, -infinity, 1000},
       {"Straightness", &Run::straightness, -infinity},
       {"Path ratio", &Run::path_ratio, -infinity}};
   const auto badness = [](const detail::Column& column, double value) {
@@ -73,10 +76,10 @@ inline std::string metrics_table(const Results& results) {
       html += "</th><td>" + decimal(all[i].evaluations(), 0) + "</td>" +
               detail::name_cell(results, all[i].variant);
       for (const detail::Column& column : columns) {
-        const Spread value = all[i].of(column.metric);
+        const Spread value = all[i].of(column.metric, column.scale);
         bool best = end - begin > 1 && std::isfinite(value.mean);
         for (std::size_t j = begin; j < end; ++j) {
-          const double other = all[j].of(column.metric).mean;
+          const double other = all[j].of(column.metric, column.scale).mean;
           if (j != i && badness(column, other) <= badness(column, value.mean)) best = false;
         }
         html += (best ? "<td class=\"best\">" : "<td>") + mean_and_deviation(value) + "</td>";
@@ -90,14 +93,15 @@ inline std::string metrics_table(const Results& results) {
       "<tbody class=\"exact\"><tr><th></th><td></td><td class=\"text\">Exact target "
       "samples</td><td>" +
       decimal(exact.true_ll) + "</td><td>" + decimal(exact.parzen_ll) + "</td><td>" +
-      decimal(exact.wasserstein1) + "</td><td></td><td></td></tr></tbody></table></div>\n";
+      decimal(exact.wasserstein1) + "</td><td>" + decimal(1000 * exact.squared_mmd) +
+      "</td><td></td><td></td></tr></tbody></table></div>\n";
   return html;
 }
 
 inline std::string training_table(const Results& results) {
   std::string html =
       "<div class=\"table\"><table><thead><tr><th class=\"text\">Model</th><th>Seed</th>"
-      "<th>Iterations</th><th>Final velocity loss</th><th>Final KL "
+      "<th>Iterations</th><th>Final loss</th><th>Final KL "
       "(nats)</th><th>Time of the last start</th><th>Samples per second</th>"
       "</tr></thead><tbody>\n";
   for (const Training& training : results.train)
@@ -106,9 +110,9 @@ inline std::string training_table(const Results& results) {
             (training.iterations == unknown_iterations ? std::string("n/a")
                                                        : grouped(training.iterations)) +
             "</td><td>" + decimal(training.final_velocity_loss, 4) + "</td><td>" +
-            (training.variant.model == "rfm" ? "–" : decimal(training.final_kl, 4)) + "</td><td>" +
-            duration(training.seconds) + "</td><td>" + rough_count(training.samples_per_second) +
-            "</td></tr>\n";
+            (training.variant.encoder_input.empty() ? "–" : decimal(training.final_kl, 4)) +
+            "</td><td>" + duration(training.seconds) + "</td><td>" +
+            rough_count(training.samples_per_second) + "</td></tr>\n";
   return html + "</tbody></table></div>\n";
 }
 

@@ -4,7 +4,7 @@
 // a function of the step, which counts from 0. Kernels evaluate it, because they know the step.
 // After a linear warm-up from 0 it is constant, falls along a cosine (Loshchilov and Hutter 2017),
 // or repeats a ramp from 0 (cyclic annealing: Fu et al. 2019); or it goes exponentially from one value to
-// another.
+// another, or changes to another at one step.
 #pragma once
 
 #include <cmath>
@@ -60,22 +60,30 @@ class StepFunction {
     return f;
   }
 
-  /// The value without its variation: the largest, or the first of an exponential.
+  /// `first` before step `at`, then `last`: a training of two stages.
+  static StepFunction change(double first, double last, std::int64_t at) {
+    StepFunction f(first);
+    f.kind_ = Kind::change;
+    f.period_ = at;
+    f.floor_ = last;
+    return f;
+  }
+
+  /// The value without its variation: the largest, or the first of an exponential or a change.
   KOKKOS_INLINE_FUNCTION double value() const { return value_; }
 
   /// Bounds of the values at all steps, which a period or a total that is reached attains.
   double least() const {
     if (warmup_ > 0 || kind_ == Kind::cyclic) return 0;
     if (kind_ == Kind::cosine) return value_ * floor_;
-    return kind_ == Kind::exponential ? math::minimum(value_, floor_) : value_;
+    return has_last() ? math::minimum(value_, floor_) : value_;
   }
-  double largest() const {
-    return kind_ == Kind::exponential ? math::maximum(value_, floor_) : value_;
-  }
+  double largest() const { return has_last() ? math::maximum(value_, floor_) : value_; }
 
   KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {
     if (step < warmup_) return value_ * static_cast<double>(step) / static_cast<double>(warmup_);
     if (kind_ == Kind::constant) return value_;
+    if (kind_ == Kind::change) return step < period_ ? value_ : floor_;
     if (kind_ == Kind::cyclic) {
       const double progress = static_cast<double>(step % period_) / static_cast<double>(period_);
       return value_ * math::minimum(1.0, progress / floor_);
@@ -108,18 +116,24 @@ class StepFunction {
     expect(kind_ != Kind::exponential || (value_ > 0 && floor_ > 0 && std::isfinite(floor_)),
            "an exponential of ", name, " must go from and to finite numbers > 0, got ", value_,
            " and ", floor_);
+    expect(kind_ != Kind::change || (period_ >= 0 && floor_ >= 0 && std::isfinite(floor_)),
+           "a change of ", name, " must be at a step >= 0 to a finite number >= 0, got step ",
+           period_, " and ", floor_);
     expect(kind_ != Kind::cyclic || (floor_ > 0 && floor_ <= 1), "the ramp of a cycle of ", name,
            " must be a fraction in (0, 1], got ", floor_);
   }
 
  private:
-  enum class Kind { constant, cosine, cyclic, exponential };
+  enum class Kind { constant, cosine, cyclic, exponential, change };
+
+  bool has_last() const { return kind_ == Kind::exponential || kind_ == Kind::change; }
 
   double value_;
   Kind kind_ = Kind::constant;
   std::int64_t warmup_ = 0;
-  std::int64_t period_ = 0;  // of a cosine or exponential: the step at which it ends
-  double floor_ = 0;         // of a cycle: the ramp's fraction; of an exponential: its last value
+  std::int64_t period_ =
+      0;  // of a cosine or exponential: the step at which it ends; of a change: its step
+  double floor_ = 0;  // of a cycle: the ramp's fraction; of exponential and change: the last value
 };
 
 }  // namespace vrfm

@@ -5,8 +5,8 @@
 // t's segment, F(t, x, v) = x + (e - t) v, r = min(t + Delta, 1) and v_r = v(x_r, r), a constant:
 //   1/2 |F(t, x_t, v) - y|^2 + alpha 1/2 |v - v_r|^2 [t < b] [e - t > 1.01 Delta],
 //   y = F(r, x_r, v_r) if r < b, else x_e of the path.
-// b = 0 is the first stage, which has no second evaluation, b = 0.9 the second. Both evaluations of a sample
-// have one dropout mask. The flow is sampled by steps of Euler that end with segments.
+// b = 0 is the first stage, which has no second evaluation, b = 0.9 the second: StepFunction::change(0, 0.9, n) is
+// both. Both evaluations of a sample have one dropout mask. The flow is sampled by steps of Euler that end with segments.
 #pragma once
 
 #include <vrfm/objectives/variational.hpp>
@@ -50,16 +50,18 @@ struct SegmentPoints {
   }
 };
 
-/// Row: both terms and their gradient with respect to v, which it becomes. v_r is empty if b = 0.
+/// Row: both terms and their gradient with respect to v, which it becomes. v_r is empty if b is always 0.
 template <class T>
 struct ConsistencyError {
   ConstMatrix<T> t, x, r, x_r, e, x_e, v_r;
   Matrix<T> v, losses;
-  T boundary, delta, alpha, factor, row_weight;
+  StepFunction boundary;
+  StepNumber step;
+  T delta, alpha, factor, row_weight;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
-    const T ahead = e(i, 0) - t(i, 0);
-    const bool follows = !v_r.empty() && r(i, 0) < boundary;
-    const bool agrees = !v_r.empty() && t(i, 0) < boundary && ahead > T(1.01) * delta;
+    const T ahead = e(i, 0) - t(i, 0), b = static_cast<T>(boundary.at(std::uint32_t(step)));
+    const bool follows = !v_r.empty() && r(i, 0) < b;
+    const bool agrees = !v_r.empty() && t(i, 0) < b && ahead > T(1.01) * delta;
     T ends = T(0), velocities = T(0);
     for (int j = 0; j < v.cols; ++j) {
       const T y = follows ? x_r(i, j) + (e(i, 0) - r(i, 0)) * v_r(i, j) : x_e(i, j);
@@ -81,8 +83,8 @@ struct BasicConsistencyLoss {
   static constexpr const char* name = "ConsistencyLoss";
   static constexpr std::array<const char*, 2> terms = {"consistency", "agreement"};
 
-  double boundary = 0;  ///< b: up to where the network's own answer is the target
-  int segments = 2;     ///< K
+  StepFunction boundary = 0.0;  ///< b: up to where the network's own answer is the target
+  int segments = 2;             ///< K
   double delta = 1e-3;
   double alpha = 1e-5;
   Reduction velocity = Reduction::sum;
@@ -93,8 +95,9 @@ struct BasicConsistencyLoss {
   void check_parts(const Networks&) const {
     check_part(path);
     check_part(times);
-    expect(boundary >= 0 && boundary <= 1, "ConsistencyLoss needs a boundary in [0, 1], got ",
-           boundary);
+    boundary.check("ConsistencyLoss's boundary");
+    expect(boundary.largest() <= 1, "ConsistencyLoss needs a boundary in [0, 1], got ",
+           boundary.largest());
     expect(segments >= 1, "ConsistencyLoss needs at least 1 segment, got ", segments);
     expect(delta > 0 && delta < 1, "ConsistencyLoss needs delta in (0, 1), got ", delta);
     expect(alpha >= 0 && math::is_finite(alpha), "ConsistencyLoss needs a finite alpha >= 0, got ",
@@ -134,11 +137,11 @@ struct BasicConsistencyLoss {
     Evaluation now;
     now.forward(ctx, model, p, {point.t, point.x, {}}, condition, draws, arena);
     Matrix<T> v_r;
-    if (boundary > 0) {
+    if (boundary.largest() > 0) {
       v_r = Evaluation::stopped(ctx, model, p, {r, x_r, {}}, condition, draws, arena);
     }
     ctx.each_row(rows, detail::ConsistencyError<T>{point.t, point.x, r, x_r, e, x_e, v_r, now.v,
-                                                   problem.losses, static_cast<T>(boundary),
+                                                   problem.losses, boundary, problem.draws.step,
                                                    static_cast<T>(delta), static_cast<T>(alpha),
                                                    static_cast<T>(reduction_factor(velocity, cols)),
                                                    static_cast<T>(problem.row_weight)});

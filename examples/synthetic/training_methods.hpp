@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The trainings of vrfm_synthetic's methods, each in a source file of its kind, since they are what takes long to
+// compile. All are called through train().
+#pragma once
+
+#include <examples/synthetic/training.hpp>
+
+namespace synthetic {
+
+/// b of Consistency-FM's second stage (Yang et al. 2024).
+inline constexpr double last_boundary = 0.9;
+
+std::optional<FlowType> train_flow(const TrainingJob& job);
+std::optional<FlowType> train_flow_by_transport(const TrainingJob& job);
+std::optional<FlowType> train_consistency(const TrainingJob& job);
+std::optional<FlowType> train_mean_flow(const TrainingJob& job);
+std::optional<FlowType> train_so_flow(const TrainingJob& job);
+
+}  // namespace synthetic

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One training of vrfm_synthetic by a given objective and coupling.
+#pragma once
+
+#include <optional>
+
+#include <vrfm/couplings/independent.hpp>
+#include <vrfm/paths/time_sampler.hpp>
+
+#include <examples/common/run.hpp>
+#include <examples/synthetic/training.hpp>
+
+namespace synthetic {
+
+// Steps between two looks at the results: a look costs as much as some of these small steps.
+inline constexpr std::int64_t steps_between_looks = 100;
+
+/// The times that the options name. Chosen when it runs: one objective serves both.
+struct ChosenTimes {
+  bool logit_normal = false;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const vrfm::RandomStream& stream, std::uint64_t sample,
+                                std::uint32_t step) const {
+    return logit_normal ? vrfm::LogitNormalTime{}.draw<T>(stream, sample, step)
+                        : vrfm::UniformTime{}.draw<T>(stream, sample, step);
+  }
+};
+
+inline ChosenTimes times_of(const TrainingSettings& s) {
+  return {s.time_sampler == "logit-normal"};
+}
+
+inline vrfm::Reduction reduction_of(const TrainingSettings& s) {
+  return s.reduction == "mean" ? vrfm::Reduction::mean : vrfm::Reduction::sum;
+}
+
+inline auto independent_pairs(const TrainingJob& job) {
+  return vrfm::independent(source_of(job.exec, job.options), target_of(job.exec, job.options));
+}
+
+/// Trains a flow of the job's variant. Nothing if it was stopped.
+template <class Objective, class Pairing>
+std::optional<FlowType> train_by(const TrainingJob& job, const Objective& objective,
+                                 const Pairing& pairs) {
+  const Options& o = job.options;
+  const TrainingSettings settings = settings_of(o, job.variant);
+  const FlowType flow = make_flow(job.exec, o, job.variant, job.seed);
+  const Folder folder{o.output};
+  const CheckpointFile checkpoint(checkpoint_of(o, job.variant, job.seed));
+  const RunOptions options{
+      .name = name_of(job.variant, job.seed),
+      .iterations = o.iterations,
+      .checkpoint_every = o.checkpoint_every,
+      .report_every = steps_between_looks,
+      .resume = o.resume,
+      .settings = training_settings(o, job.variant, job.seed),
+      .losses = folder.file("checkpoints", job.variant, job.seed, "-losses.npz"),
+      .weights = folder.file("weights", job.variant, job.seed, ".safetensors"),
+      .before_writing = job.before_writing};
+  vrfm::Trainer trainer(flow, objective, settings.optimizer(settings.cosine ? o.iterations : 0),
+                        pairs, settings.trainer_options(job.seed, settings.launch()),
+                        common::communicator());
+  TrainingRun run(flow, trainer, checkpoint, options, objective.terms);
+  if (!run.train(job.stop)) return std::nullopt;
+  add_training({.variant = job.variant,
+                .seed = job.seed,
+                .iterations = trainer.step(),
+                .seconds = run.seconds(),
+                .samples_per_second = run.steps_per_second() * settings.batch},
+               run.losses(), job.results);
+  return run.trained();
+}
+
+/// The objective of a method with z: `objective` and beta KL.
+template <class O>
+vrfm::Variational<O> with_latent(const O& objective, const TrainingSettings& s) {
+  return {.objective = objective, .beta = s.beta, .kl = reduction_of(s)};
+}
+
+}  // namespace synthetic
