@@ -49,8 +49,10 @@ class LossLog {
 
   std::size_t steps() const { return columns_.empty() ? 0 : columns_.front().values.size(); }
   bool has(const std::string& name) const { return find(name) != nullptr; }
-  /// Of the first loss; empty if there is none.
-  std::string first_name() const { return columns_.empty() ? "" : columns_.front().name; }
+  /// The loss to look at first: the velocity's, or, of objectives without it, their first. Empty if there is none.
+  std::string main_name() const {
+    return has("velocity") || columns_.empty() ? "velocity" : columns_.front().name;
+  }
 
   /// The mean over those of the steps first ... last - 1 whose loss is known; NaN if it is of none.
   /// Throws std::invalid_argument for an unknown name.

@@ -83,6 +83,12 @@ inline CLI::Validator finite_option() {
 inline CLI::Validator not_negative_option() {
   return number_option("a number of at least 0", "at least 0", [](double x) { return x >= 0; });
 }
+inline CLI::Validator part_option() {
+  return number_option("in [0, 1]", "in [0, 1]", [](double x) { return x >= 0 && x <= 1; });
+}
+inline CLI::Validator positive_part_option() {
+  return number_option("in (0, 1]", "in (0, 1]", [](double x) { return x > 0 && x <= 1; });
+}
 inline CLI::Validator fraction_option() {
   return number_option("in [0, 1)", "in [0, 1)", [](double x) { return x >= 0 && x < 1; });
 }

@@ -26,9 +26,9 @@ struct SettingRule {
   std::string help;
   CLI::Validator check = CLI::Validator(std::string());
   bool latent = false;  ///< only with a latent variable
-  bool unused = false;  ///< beside the other settings it has no effect
   /// The value that is not written, so that files older than the setting have it; empty: none.
   std::string unwritten = {};
+  bool unused = false;  ///< beside the other settings it has no effect
 };
 
 template <class T>
@@ -92,7 +92,8 @@ template <class S>
 std::vector<Setting> rows_of(const S& settings) {
   std::vector<Setting> rows;
   S::each(settings, [&](const char* name, const auto& value, const SettingRule& rule) {
-    if (!rule.unused && (!rule.latent || settings.latent > 0)) rows.push_back({name, to_text(value)});
+    if (!rule.unused && (!rule.latent || settings.latent > 0))
+      rows.push_back({name, to_text(value)});
   });
   return rows;
 }

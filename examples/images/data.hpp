@@ -75,6 +75,8 @@ class Fingerprint {
 struct PixelData {
   using Data = vrfm::Images;
   static constexpr bool has_classes = false;
+  static constexpr bool few_steps =
+      true;  ///< there are trainings for few evaluations, and by optimal transport
 
   static std::size_t count(const Data& images) { return images.count; }
   static std::vector<int> shape_of(const Data& images) {
@@ -104,6 +106,7 @@ struct PixelData {
 struct LatentData {
   using Data = vrfm::LatentFiles;
   static constexpr bool has_classes = true;
+  static constexpr bool few_steps = false;
 
   static std::size_t count(const Data& latents) { return latents.count(); }
   static std::vector<int> shape_of(const Data& latents) {

@@ -51,7 +51,7 @@ Evaluation evaluate(const LoadedFlow<Set>& loaded, const std::string& path,
   common::say("%s", path.c_str());
   for (int k = 0; k < options.times; ++k) {
     const double t = (k + 0.5) / options.times;
-    with_objective(loaded.settings, vrfm::FixedTime{t}, [&](const auto& objective) {
+    with_velocity_objective(loaded.settings, vrfm::FixedTime{t}, [&](const auto& objective) {
       const auto losses = vrfm::held_out_losses(loaded.flow, objective, pairs,
                                                 {.count = count,
                                                  .seed = options.seed,

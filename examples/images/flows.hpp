@@ -43,10 +43,10 @@ FlowOf<Set> make_flow(const typename Set::Settings& settings, const std::vector<
   }
 }
 
-/// Calls use(objective) with the settings' objective at these times: means over pixels and latent
+/// Calls use(objective) with the settings' objective of the velocity at these times: means over pixels and latent
 /// dimensions.
 template <class Times, class Use>
-void with_objective(const TrainingSettings& settings, const Times& times, const Use& use) {
+void with_velocity_objective(const TrainingSettings& settings, const Times& times, const Use& use) {
   constexpr auto mean = vrfm::Reduction::mean;
   if (settings.latent > 0) {
     use(vrfm::BasicElbo<vrfm::LinearSchedule, Times>{
@@ -55,6 +55,20 @@ void with_objective(const TrainingSettings& settings, const Times& times, const 
     use(vrfm::BasicVelocityLoss<vrfm::LinearSchedule, Times>{.velocity = mean, .times = times});
   }
 }
+
+/// The training's times: uniform, or logit-normal. Chosen when it runs: one objective serves both.
+struct ChosenTimes {
+  double mean = 0, deviation = 0;
+
+  template <class T>
+  KOKKOS_INLINE_FUNCTION T draw(const vrfm::RandomStream& stream, std::uint64_t sample,
+                                std::uint32_t step) const {
+    return deviation > 0 ? vrfm::LogitNormalTime{mean, deviation}.draw<T>(stream, sample, step)
+                         : vrfm::UniformTime{}.draw<T>(stream, sample, step);
+  }
+};
+
+inline ChosenTimes times_of(const TrainingSettings& s) { return {s.time_mean, s.time_deviation}; }
 
 #if defined(KOKKOS_ENABLE_CUDA)
 inline constexpr bool has_matmul_precisions = std::is_same_v<Exec, Kokkos::Cuda>;
@@ -109,7 +123,13 @@ void check_guidance(const Settings& settings, const SamplingOptions& sampling,
 }
 
 inline std::string model_name(const TrainingSettings& settings) {
-  return settings.latent > 0 ? "V-RFM" : "RFM";
+  const std::string name = settings.objective == "consistency" ? "Consistency-FM"
+                           : settings.objective == "meanflow"  ? "MeanFlow"
+                           : settings.objective == "soflow"    ? "SoFlow"
+                                                               : "RFM";
+  const std::string whole = settings.latent > 0 ? "V-" + name : name;
+  if (settings.pairs != "transport") return whole;
+  return whole == "RFM" ? "OT-FM" : whole + ", OT";
 }
 
 /// The metadata of weights that tells by what an autoencoder's latents were multiplied for the training.

@@ -20,6 +20,7 @@ namespace images {
 
 struct ImagenetSettings : TrainingSettings {
   static constexpr const char* encoder_inputs = "x0, x1, x_t, t joined by +, not t alone";
+  static constexpr bool few_steps = false;
 
   int classes = 1'000;
   double class_dropout = 0.1;

@@ -16,6 +16,7 @@ namespace images {
 
 struct MnistSettings : TrainingSettings {
   static constexpr const char* encoder_inputs = "x0, x1, x_t joined by +";
+  static constexpr bool few_steps = true;
 
   int features = 64;
   int blocks = 5;
@@ -50,7 +51,7 @@ struct Mnist : PixelData {
   /// Height, width and channels of the published images.
   static std::vector<int> shape() { return {28, 28, 1}; }
 
-  static std::vector<std::string> recipes() { return {"vrfm", "rfm", "vrfm-small", "rfm-small"}; }
+  static std::vector<std::string> recipes() { return method_recipes({"vrfm"}); }
 
   static std::int64_t iterations(const std::string& recipe) {
     return is_small(recipe) ? 4'000 : 100'000;
@@ -68,10 +69,11 @@ struct Mnist : PixelData {
       s.blocks = 4;
       s.posterior_features = 8;
     }
-    if (recipe.starts_with("rfm")) return s;
+    const Method& method = use_method(s, iterations(recipe));
+    if (!method.latent) return s;
     s.latent = 2;
     s.beta = is_small(recipe) ? 3e-4 : 1e-3;
-    s.encoder_input = is_small(recipe) ? "x1" : "x0+x1+x_t";
+    s.encoder_input = is_small(recipe) || method.map() ? "x1" : "x0+x1+x_t";
     return s;
   }
 
@@ -89,7 +91,8 @@ struct Mnist : PixelData {
                                       .features = s.features,
                                       .blocks = s.blocks,
                                       .posterior_features = s.posterior_features,
-                                      .prior = prior_kinds().at(s.prior)};
+                                      .prior = prior_kinds().at(s.prior),
+                                      .second_time = s.map()};
     if (s.latent > 0) {
       options.encoder_input = parse_encoder_input(s.encoder_input);
       vrfm::expect(!contains(options.encoder_input, vrfm::EncoderInput::t),

@@ -19,8 +19,8 @@ namespace images {
 
 /// How images are drawn from a flow.
 struct SamplingOptions {
-  std::string solver = "euler";
-  int steps = 20;
+  std::string solver = "auto";
+  int steps = 0;  ///< 0: as many as are usual
   double tolerance = 1e-5;
   int batch = 64;
   // Of flows with classes:
@@ -71,6 +71,29 @@ struct EvaluateOptions {
   SamplingOptions sampling = {};
 };
 
+struct SweepOptions {
+  std::vector<std::string> load;
+  std::string data, output, split = "train";
+  std::string inception,
+      classifier;  ///< weights of the network whose features are compared: one of them
+  std::vector<std::string> solvers = {"auto", "dopri5"};
+  std::vector<int> steps = {2, 5, 10, 50, 100, 1000};
+  int count = 10'000;
+  std::uint32_t seed = 7;
+  bool overwrite = false;
+  SamplingOptions sampling = {};
+};
+
+/// The same with what is usual, for a flow that is a map or is none. Throws std::invalid_argument if it cannot be.
+inline SamplingOptions resolved(SamplingOptions o, bool map) {
+  vrfm::expect(o.solver != "flow-map" || map,
+               "--solver flow-map: this flow is no map; those "
+               "trained by meanflow and soflow are");
+  if (o.solver == "auto") o.solver = map ? "flow-map" : "euler";
+  if (o.steps == 0) o.steps = o.solver == "flow-map" ? 2 : 20;
+  return o;
+}
+
 /// A subcommand whose --help shows what is the case if nothing is said.
 inline CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& words) {
   CLI::App* command = app.add_subcommand(name, words);
@@ -94,12 +117,16 @@ inline void add_sampling(CLI::App* command, SamplingOptions& o) {
   command
       ->add_option(
           "--solver,--sampler", o.solver,
-          "euler; heun, of two evaluations a step; dopri5, which chooses its own steps; or "
-          "sde, whose last step has no noise")
-      ->check(CLI::IsMember({"euler", "heun", "dopri5", "sde"}))
+          "euler; heun, of two evaluations a step; dopri5, which chooses its own steps; sde, whose "
+          "last step has no noise; flow-map, a map's own steps; auto: flow-map of maps, else euler")
+      ->check(CLI::IsMember({"auto", "euler", "heun", "dopri5", "sde", "flow-map"}))
       ->group(group);
-  command->add_option("--steps", o.steps, "steps of euler, heun or sde")
+  command
+      ->add_option("--steps", o.steps,
+                   "steps of a solver that does not choose them" +
+                       std::string(o.steps == 0 ? " [20, of flow-map 2]" : ""))
       ->check(count_option())
+      ->default_str(o.steps == 0 ? "" : std::to_string(o.steps))
       ->group(group);
   command->add_option("--tolerance", o.tolerance, "relative and absolute error of a step of dopri5")
       ->check(positive_option())
@@ -137,7 +164,7 @@ inline void add_guidance(CLI::App* command, SamplingOptions& o) {
 }
 
 inline void check_sampling(const CLI::App& command, const SamplingOptions& o) {
-  vrfm::expect(o.solver != "sde" || o.steps >= 2, "option --steps: sde takes at least 2, got ",
+  vrfm::expect(o.solver != "sde" || o.steps != 1, "option --steps: sde takes at least 2, got ",
                o.steps);
   const bool adaptive = o.solver == "dopri5";
   refuse_unused(command, "--steps", !adaptive, "with --solver dopri5, which chooses its own steps");
@@ -222,6 +249,10 @@ class SettingOptions {
       }
     });
     assign(settings, changed);
+    each(settings, [&](const char* name, const auto&, const SettingRule& rule) {
+      refuse_unused(*command_, flag(name), !rule.unused,
+                    "with --objective " + settings.objective + " and --pairs " + settings.pairs);
+    });
     if constexpr (requires { Set::assume(settings); }) {
       if (which_ == Which::of_networks) Set::assume(settings);
     }

@@ -22,6 +22,7 @@
 #include <vrfm/integrators/stochastic_velocity.hpp>
 #include <vrfm/io/image_grid.hpp>
 #include <vrfm/sampling/encode.hpp>
+#include <vrfm/sampling/flow_map.hpp>
 #include <vrfm/sampling/sample.hpp>
 
 #include <examples/common/ranks.hpp>
@@ -53,6 +54,8 @@ void with_solver(const SamplingOptions& options, const Field& field, const Use& 
   if (options.solver == "dopri5") {
     use(field, vrfm::DormandPrince{.absolute = options.tolerance, .relative = options.tolerance},
         vrfm::TimeGrid{});
+  } else if (options.solver == "flow-map") {
+    use(field, vrfm::FlowMap{}, vrfm::TimeGrid::uniform(0, 1, steps));
   } else if (options.solver == "heun") {
     use(field, vrfm::Heun{}, vrfm::TimeGrid::uniform(0, 1, steps));
   } else if (options.solver == "sde") {
@@ -71,7 +74,7 @@ class Painter {
   Painter(const FlowType& flow, const Developer& developer, const SamplingOptions& options)
       : flow_(flow),
         developer_(developer),
-        options_(options),
+        options_(resolved(options, flow.networks().velocity.inputs().second_time)),
         source_(vrfm::standard_normal<float>(flow.exec(), flow.dimension())) {
     const int classes = flow_.networks().velocity.inputs().classes;
     if (options_.classes.empty()) {
@@ -94,6 +97,9 @@ class Painter {
     });
   }
 
+  /// With what is usual where nothing was said.
+  const SamplingOptions& options() const { return options_; }
+
   /// The class of image number i; -1: there are none.
   int class_of(std::size_t i) const {
     return options_.classes.empty() ? -1 : options_.classes[i % options_.classes.size()];
@@ -112,9 +118,10 @@ class Painter {
   }
 
   /// Independent images piece by piece, of each rank at most a batch at a time: on the root to use(rank, first, pixels),
-  /// the images number first, ... of a rank's share.
+  /// the images number first, ... of a rank's share. Returns the mean number of evaluations of the network, of this
+  /// rank's images.
   template <class Use>
-  void pieces(int count, std::uint32_t seed, const Use& use) const {
+  double pieces(int count, std::uint32_t seed, const Use& use) const {
     const auto all = static_cast<std::size_t>(count),
                batch = static_cast<std::size_t>(options_.batch);
     const int ranks = common::communicator().size();
@@ -123,10 +130,15 @@ class Painter {
       const std::size_t begin = std::min<std::size_t>(done, share.count);
       return vrfm::Share{share.first + begin, std::min<std::size_t>(batch, share.count - begin)};
     };
+    double evaluations = 0;
     for (std::size_t done = 0; part(0, done).count > 0; done += batch) {  // rank 0 has most
       const vrfm::Share own = part(common::communicator().rank(), done);
       std::vector<std::uint8_t> mine;
-      if (own.count > 0) mine = developer_.pixels(drawn(own, seed));
+      if (own.count > 0) {
+        const Numbers x = noise(own.count, seed, own.first);
+        evaluations += integrate(x, {}, seed, own.first) * static_cast<double>(own.count);
+        mine = developer_.pixels(x);
+      }
       const auto gathered =
           vrfm::gather(common::communicator(), std::span<const std::uint8_t>(mine));
       std::span<const std::uint8_t> left(gathered);
@@ -137,6 +149,8 @@ class Painter {
         left = left.subspan(share.count * each());
       }
     }
+    const vrfm::Share mine = share_of(all);
+    return mine.count > 0 ? evaluations / static_cast<double>(mine.count) : 0;
   }
 
   /// A picture without images yet.
@@ -253,16 +267,20 @@ class Painter {
   }
 
   /// Moves x0 of the images number first, first + 1, ... to images, at most a batch at a time; z: empty, or used
-  /// round and round.
-  void integrate(const Numbers& x, const Numbers& z, std::uint32_t seed, std::size_t first) const {
+  /// round and round. Returns the mean number of evaluations.
+  double integrate(const Numbers& x, const Numbers& z, std::uint32_t seed,
+                   std::size_t first) const {
+    double evaluations = 0;
     with_solver(
         options_, vrfm::velocity_of(flow_, given(z, x.extent(0), first)),
         [&](const auto& field, const auto& solver, const vrfm::TimeGrid& grid) {
-          vrfm::integrate_all(
+          const vrfm::Result result = vrfm::integrate_all(
               flow_.exec(), field, x, solver,
-              {.grid = grid, .seed = seed, .first_id = first, .launch = {.batch = options_.batch}})
-              .expect_finished();
+              {.grid = grid, .seed = seed, .first_id = first, .launch = {.batch = options_.batch}});
+          result.expect_finished();
+          evaluations = result.mean_evaluations;
         });
+    return evaluations;
   }
 
   void develop(const Numbers& x, Picture& picture) const {

@@ -118,7 +118,7 @@ inline std::optional<FigurePlan> loss_figure(const std::vector<TrainingCurves>& 
   CurvePanel kl{"KL divergence of the posterior from the prior", "step", "nats a dimension", {}};
   for (const auto& [label, colour, losses, latent] : trainings) {
     const std::string name = escape(label, Markup::gnuplot);
-    velocity.families.push_back({name, colour, {losses.curve("velocity")}});
+    velocity.families.push_back({name, colour, {losses.curve(losses.main_name())}});
     if (latent) kl.families.push_back({name, colour, {losses.curve("kl")}});
     velocity.last = kl.last = std::max(velocity.last, static_cast<double>(losses.steps()));
   }

@@ -4,6 +4,7 @@
 // report.html. All ranks draw; the root writes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -60,7 +61,8 @@ class RunReport {
         {*loss_figure({{model_name(settings_), colour(0), losses, latent}})}, output_ / "figures",
         "gnuplot", [this] { common::end_if_stopped(stop_, stopped_message); });
     const std::size_t tail = std::min<std::size_t>(100, losses.steps());
-    const double velocity = losses.final_mean(tail, "velocity"), kl = losses.final_mean(tail, "kl");
+    const double velocity = losses.final_mean(tail, losses.main_name()),
+                 kl = losses.final_mean(tail, "kl");
     write_metrics(facts, losses, velocity, kl);
 
     std::string body =
@@ -71,8 +73,8 @@ class RunReport {
         plural(facts.images, "image") + ". It is one training, of the seed " +
         std::to_string(settings_.seed) +
         ": how much seeds differ is not known.</p>\n<div class=\"result\"><p>Over the last " +
-        plural(tail, "step") + " the velocity loss is <strong>" + decimal(velocity, 4) +
-        "</strong>" +
+        plural(tail, "step") + " the " + loss_title(losses) + " is <strong>" +
+        decimal(velocity, 4) + "</strong>" +
         (latent ? ", the KL divergence <strong>" + decimal(kl, 3) + "</strong> nats a dimension"
                 : std::string()) +
         ".</p></div>\n<h2>Pictures</h2>\n" + pictures + figure_section(figures);
@@ -93,18 +95,28 @@ class RunReport {
     body += settings_table(rows) + command_section(command_line_);
     vrfm::write_file_atomically(output_ / "report.html",
                                 report_page(model_name(settings_) + " on " + Set::title, body));
-    std::printf("velocity loss %.4f%s (mean over the last %s)\nReport: %s\n", velocity,
-                latent ? (", KL " + decimal(kl, 4) + " nats a dimension").c_str() : "",
+    std::printf("%s %.4f%s (mean over the last %s)\nReport: %s\n", loss_title(losses).c_str(),
+                velocity, latent ? (", KL " + decimal(kl, 4) + " nats a dimension").c_str() : "",
                 plural(tail, "step").c_str(),
                 std::filesystem::absolute(output_ / "report.html").c_str());
   }
 
  private:
+  /// "velocity loss"
+  static std::string loss_title(const LossLog& losses) {
+    std::string name = losses.main_name();
+    std::replace(name.begin(), name.end(), '_', ' ');
+    return name + " loss";
+  }
+
   static std::string solver_text(const SamplingOptions& o) {
     if (o.solver == "dopri5") return "Dormand-Prince at a tolerance of " + exact_text(o.tolerance);
-    const std::string name = o.solver == "heun"  ? "Heun step"
-                             : o.solver == "sde" ? "Euler-Maruyama step"
-                                                 : "Euler step";
+    const std::string name = o.solver == "heun"       ? "Heun step"
+                             : o.solver == "sde"      ? "Euler-Maruyama step"
+                             : o.solver == "flow-map" ? "step of the map"
+                                                      : "Euler step";
+    if (o.solver == "flow-map" && o.steps != 1)
+      return std::to_string(o.steps) + " steps of the map";
     return plural(static_cast<std::size_t>(o.steps), name);
   }
 
@@ -126,7 +138,7 @@ class RunReport {
   /// Their figures' HTML.
   std::string last_pictures(const Painter<FlowOf<Set>>& painter, std::int64_t steps) const {
     const auto folder = output_ / "samples";
-    const std::string solver = solver_text(options_.sampling);
+    const std::string solver = solver_text(painter.options());
     const std::string drawn = " Drawn with " + solver + ".";
     std::string html;
     const auto add = [&](const std::string& name, const std::string& title,
@@ -162,8 +174,10 @@ class RunReport {
   void write_metrics(const TrainingFacts& facts, const LossLog& losses, double velocity,
                      double kl) const {
     nlohmann::ordered_json curves;
-    for (const auto& [key, name] : {std::pair{"velocity_loss", "velocity"}, std::pair{"kl", "kl"},
-                                    std::pair{"gradient_norm", LossLog::norm_name}}) {
+    for (const auto& [key, name] :
+         {std::pair<const char*, std::string>{"velocity_loss", losses.main_name()},
+          {"kl", "kl"},
+          {"gradient_norm", LossLog::norm_name}}) {
       if (!losses.has(name)) continue;
       const Curve curve = losses.curve(name);
       curves["step"] = curve.x;

@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <vrfm/models/blocks/latent_networks.hpp>
+#include <vrfm/objectives/so_flow.hpp>
 
+#include <examples/common/methods.hpp>
 #include <examples/common/report/format.hpp>
 #include <examples/common/settings.hpp>
 
@@ -31,6 +34,20 @@ struct TrainingSettings : StepSettings {
   int latent = 0;
   std::string encoder_input;
   std::string prior = "standard";
+
+  std::string objective = "velocity";
+  std::string pairs = "independent";
+  double time_mean = 0;
+  double time_deviation = 0;
+  double equal_times = 0.5;
+  double adaptive_power = 1;
+  double last_rho = vrfm::SoFlow::last_rho;
+  int segments = 2;
+  std::int64_t second_stage = 0;
+  int transport_block = 0;
+
+  /// A flow map, which takes a step of any length in one evaluation.
+  bool map() const { return objective == "meanflow" || objective == "soflow"; }
 };
 
 inline const std::map<std::string, vrfm::PriorKind>& prior_kinds() {
@@ -39,6 +56,43 @@ inline const std::map<std::string, vrfm::PriorKind>& prior_kinds() {
       {"condition", vrfm::PriorKind::given_condition},
       {"source", vrfm::PriorKind::given_source}};
   return kinds;
+}
+
+/// The same for those of single methods. What files of earlier versions do not name is as it was then.
+template <class S, class Visit>
+void each_method_setting(S& s, const Visit& visit) {
+  const auto one_of = [](std::vector<std::string> names) { return CLI::IsMember(names); };
+  const auto only = [](std::string help, CLI::Validator check, bool used,
+                       std::string unwritten = "") {
+    return SettingRule{.help = std::move(help),
+                       .check = std::move(check),
+                       .unwritten = std::move(unwritten),
+                       .unused = !used};
+  };
+  visit("pairs", s.pairs,
+        only("how x0 and x1 meet: independent, or paired by optimal transport inside the batch",
+             one_of({"independent", "transport"}), true, "independent"));
+  visit("transport-block", s.transport_block,
+        only("images that are paired among themselves, 0: the batch", count_or_none_option(),
+             s.pairs == "transport"));
+  visit("time-mean", s.time_mean,
+        only("mean of the logit of the training's times", finite_option(), s.time_deviation > 0));
+  visit("time-deviation", s.time_deviation,
+        only("deviation of this logit; 0: times are uniform", not_negative_option(), true, "0"));
+  visit("equal-times", s.equal_times,
+        only("maps: probability of s = t, where the mean velocity is the velocity", part_option(),
+             s.map()));
+  visit("adaptive-power", s.adaptive_power,
+        only("maps: an image's loss d counts 1 / (d + 0.01)^power of itself, d the sum over pixels",
+             not_negative_option(), s.map()));
+  visit("last-rho", s.last_rho,
+        only("soflow: how near the second point comes to the first by the recipe's iterations",
+             positive_part_option(), s.objective == "soflow"));
+  visit("segments", s.segments,
+        only("consistency: segments of time", range_option(1, 1000), s.objective == "consistency"));
+  visit("second-stage", s.second_stage,
+        only("consistency: the step from which the flow's own answer is the target",
+             steps_or_none_option(), s.objective == "consistency"));
 }
 
 /// visit(name, member, rule) for each setting of the training alone.
@@ -57,11 +111,20 @@ void each_training_setting(S& s, const Visit& visit) {
                     "bfloat16; weights, moments and sums stay float32",
                     CLI::IsMember(std::vector<std::string>{"float32", "tf32", "bfloat16"})});
   visit("beta", s.beta, SettingRule{"weight of the KL divergence", not_negative_option(), true});
+  if constexpr (S::few_steps) each_method_setting(s, visit);
 }
 
 /// The same for each setting that all networks depend on.
 template <class S, class Visit>
 void each_network_setting(S& s, const Visit& visit) {
+  if constexpr (S::few_steps) {
+    visit("objective", s.objective,
+          SettingRule{.help = "what is learnt: velocity; consistency, which is constant along its "
+                              "own paths; or by meanflow or soflow a map of few steps",
+                      .check = CLI::IsMember(std::vector<std::string>{"velocity", "consistency",
+                                                                      "meanflow", "soflow"}),
+                      .unwritten = "velocity"});
+  }
   visit("latent", s.latent, SettingRule{"dimension of z", count_option(), true});
   visit("encoder-input", s.encoder_input,
         SettingRule{std::string("what the posterior sees: ") + S::encoder_inputs,
@@ -87,6 +150,41 @@ inline std::string start_of_average(const StepSettings& s, std::int64_t steps) {
          " % are still the untrained weights: train for more steps, or with a smaller --ema-decay";
 }
 
+/// The method that a recipe is of.
+inline const Method& method_of(const std::string& recipe) {
+  if (const Method* const method = find_method(recipe.substr(0, recipe.rfind("-small")))) {
+    return *method;
+  }
+  return method_named("vrfm");  // the paper's variants of CIFAR-10
+}
+
+/// The names of the recipes of all methods that images have, the first ones those of the paper's V-RFM.
+inline std::vector<std::string> method_recipes(std::vector<std::string> names) {
+  const auto add = [&](const std::string& suffix) {
+    for (const Method& method : methods) {
+      const std::string name = method.name + suffix;
+      const bool paper = method.name == std::string("vrfm") && suffix.empty();
+      if (!method.learned_prior && !paper) names.push_back(name);
+    }
+  };
+  add("");
+  add("-small");
+  return names;
+}
+
+/// Sets objective and pairs of the recipe's method, for a training of so many steps; returns the method.
+inline const Method& use_method(TrainingSettings& s, std::int64_t iterations) {
+  const Method& method = method_of(s.recipe);
+  const std::map<Loss, std::string> objectives{{Loss::velocity, "velocity"},
+                                               {Loss::consistency, "consistency"},
+                                               {Loss::mean_flow, "meanflow"},
+                                               {Loss::so_flow, "soflow"}};
+  s.objective = objectives.at(method.loss);
+  if (method.pairs == Pairs::transport) s.pairs = "transport";
+  if (method.loss == Loss::consistency) s.second_stage = iterations / 2;
+  return method;
+}
+
 /// The steps of these recipes.
 inline void make_small(TrainingSettings& s, double learning_rate) {
   s.batch = 16;
@@ -96,6 +194,7 @@ inline void make_small(TrainingSettings& s, double learning_rate) {
   s.clip_norm = 1;
   s.ema_decay = 0.998;
   s.mirror = false;
+  s.adaptive_power = 0;
 }
 
 /// What the posterior sees, which is not t alone.

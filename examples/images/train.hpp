@@ -62,6 +62,7 @@ class Training {
         stored_(texts_with_recipe(settings)),
         report_(options, settings, command_line, stop) {
     stored_["set"] = Set::name;
+    if (settings.objective == "soflow") stored_["ends"] = std::to_string(options.iterations);
     stored_["image"] = to_text(Set::shape_of(data_));
     stored_["data"] = Set::fingerprint(data_);
     if constexpr (Set::has_classes) {
@@ -76,8 +77,14 @@ class Training {
 
   void run() {
     try {
-      with_objective(settings_, vrfm::UniformTime{}, [this](const auto& objective) {
-        with_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective); });
+      if constexpr (Set::few_steps) {
+        if (settings_.objective != "velocity" || settings_.pairs != "independent") {
+          return train_otherwise();
+        }
+      }
+      with_velocity_objective(settings_, times_of(settings_), [this](const auto& objective) {
+        with_precision(settings_, flow_,
+                       [&](const auto& flow) { train(flow, objective, pairs()); });
       });
     } catch (const vrfm::RankError&) {
       throw;
@@ -95,10 +102,17 @@ class Training {
   }
 
  private:
-  template <class FlowType, class Objective>
-  void train(const FlowType& flow, const Objective& objective) {
-    const auto pairs = with_dropout<Set>(
+  auto pairs() const {
+    return with_dropout<Set>(
         Set::pairs(flow_.exec(), data_, settings_, settings_.batch, settings_.mirror), settings_);
+  }
+
+  /// By objectives of few evaluations, or on pairs of optimal transport: in a source file of its own
+  /// (train_otherwise.hpp), since there are many and they take long to compile.
+  void train_otherwise();
+
+  template <class FlowType, class Objective, class Pairs>
+  void train(const FlowType& flow, const Objective& objective, const Pairs& pairs) {
     auto trainer_options = settings_.trainer_options(
         settings_.seed, {.execution = vrfm::Execution::batch, .batch = settings_.micro_batch});
     // Alone there is nothing to share, nor need a program without MPI know how.

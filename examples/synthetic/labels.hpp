@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <examples/common/markup.hpp>
-#include <examples/synthetic/methods.hpp>
+#include <examples/common/methods.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
 

@@ -13,8 +13,8 @@
 #include <vrfm/models/blocks/mlp.hpp>
 #include <vrfm/objectives/so_flow.hpp>
 
+#include <examples/common/methods.hpp>
 #include <examples/common/settings.hpp>
-#include <examples/synthetic/methods.hpp>
 
 namespace synthetic {
 
@@ -94,27 +94,23 @@ struct TrainingSettings : StepSettings {
   static void each_of_methods(S& s, const Visit& visit) {
     const Method& method = method_named(s.model);
     const auto only = [](std::string help, CLI::Validator check, bool used) {
-      return SettingRule{std::move(help), std::move(check), false, !used};
-    };
-    const auto part = [] {
-      return number_option("in [0, 1]", "in [0, 1]", [](double x) { return x >= 0 && x <= 1; });
+      return SettingRule{.help = std::move(help), .check = std::move(check), .unused = !used};
     };
     visit("equal-times", s.equal_times,
-          only("maps: probability of s = t, where the mean velocity is the velocity", part(),
+          only("maps: probability of s = t, where the mean velocity is the velocity", part_option(),
                method.map()));
     visit("adaptive-power", s.adaptive_power,
           only("maps: a sample's loss d counts 1 / (d + 0.01)^power of itself",
                not_negative_option(), method.map()));
     visit("last-rho", s.last_rho,
           only("SoFlow: how near the second point comes to the first by the end",
-               number_option("in (0, 1]", "in (0, 1]", [](double x) { return x > 0 && x <= 1; }),
-               method.loss == Loss::so_flow));
+               positive_part_option(), method.loss == Loss::so_flow));
     visit("segments", s.segments,
           only("Consistency-FM: segments of time", range_option(1, 1000),
                method.loss == Loss::consistency));
     visit("first-stage", s.first_stage,
           only("Consistency-FM: part of the iterations before the flow's own answer is the target",
-               part(), method.loss == Loss::consistency));
+               part_option(), method.loss == Loss::consistency));
     visit("transport-block", s.transport_block,
           only("OT: samples that are paired among themselves, 0: the batch", count_or_none_option(),
                method.pairs == Pairs::transport));

@@ -36,7 +36,7 @@ inline void add_training(const Training& training, const LossLog& losses, Result
   results.train.push_back(training);
   if (losses.steps() == 0) return;
   const auto& [variant, seed] = std::tie(training.variant, training.seed);
-  const std::string first = losses.has("velocity") ? "velocity" : losses.first_name();
+  const std::string first = losses.main_name();
   results.train.back().final_velocity_loss = losses.final_mean(final_window, first);
   results.train.back().final_kl = losses.final_mean(final_window, "kl");
   const Curve velocity = losses.curve(first);

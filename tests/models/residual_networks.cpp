@@ -34,6 +34,11 @@ TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][r
   };
   SECTION("x and t") { check(small_velocity(0)); }
   SECTION("x, t and z") { check(small_velocity(2)); }
+  SECTION("x, t, s and z") {
+    auto options = small_velocity(2);
+    options.second_time = true;
+    check(options);
+  }
   SECTION("three channels, two blocks") {
     auto options = small_velocity(1);
     options.channels = 3;

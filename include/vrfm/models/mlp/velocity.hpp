@@ -11,8 +11,7 @@
 
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/models/blocks/condition_embedding.hpp>
-#include <vrfm/models/blocks/encoder.hpp>
-#include <vrfm/models/blocks/time_span.hpp>
+#include <vrfm/models/blocks/time_encoder.hpp>
 #include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
@@ -43,11 +42,11 @@ class MlpVelocity {
 
   template <class T>
   struct Saved {
-    typename Encoder<Act>::template Saved<T> time, span, data;
+    typename TimeEncoder<Act>::template Saved<T> time;
+    typename Encoder<Act>::template Saved<T> data;
     typename Mlp<Act>::template Saved<T> decoder;
-    Matrix<T> features, span_input;
-    ConstMatrix<T> t, x;
-    bool asked_s;  ///< for a second time
+    Matrix<T> features;
+    ConstMatrix<T> x;
   };
 
   MlpVelocity() = default;
@@ -62,14 +61,9 @@ class MlpVelocity {
     expect(o.dimension >= 1, "velocity network needs dimension >= 1, got ", o.dimension);
     expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
     check_columns("velocity network", o.dimension, o.latent);
-    time_encoder_ = make_encoder<Act>(list, name + ".time_encoder", 1, o.encoder);
+    time_encoder_ = TimeEncoder<Act>(list, name + ".time_encoder", o.encoder);
     data_encoder_ = make_encoder<Act>(list, name + ".data_encoder", o.dimension, o.encoder);
-    if (o.second_time) {
-      expect(Act::evaluate(0.0f).slope != 0,
-             "a second time needs an activation whose slope at 0 is ",
-             "not 0, or its encoder could not leave 0; got ", Act::name);
-      span_encoder_ = make_encoder<Act>(list, name + ".span_encoder", 1, o.encoder, true);
-    }
+    if (o.second_time) time_encoder_.add_span(list, name + ".span_encoder", o.encoder);
     if (o.latent > 0) {
       latent_encoder_ =
           Mlp<Act>(list, name + ".latent_encoder",
@@ -141,10 +135,9 @@ class MlpVelocity {
     }
     const int rows = query.x.rows;
     saved->features = arena.take(rows, features());
-    saved->t = query.t;
     saved->x = query.x;
-    saved->asked_s = !query.s.empty();
-    encode_time(ctx, p, query.t, query.s, time_columns(saved->features), saved, arena);
+    time_encoder_.forward(ctx, p, query.t, query.s, time_columns(saved->features), &saved->time,
+                          arena);
     data_encoder_.forward(ctx, p, query.x, data_columns(saved->features), &saved->data, arena);
     if (prepared_cols() > 0) {
       decoder_.complete(ctx, p, 0, saved->features, v, &saved->decoder, arena, prepared);
@@ -167,8 +160,7 @@ class MlpVelocity {
       ctx.map(dsum.rows, dsum.cols, AddScaled<T>{T(1), dsum, dprepared});
     }
     if (times) {
-      time_encoder_.backward(ctx, p, g, saved.t, time_columns(d), dquery.t, saved.time, arena);
-      if (inputs_.second_time) span_backward(ctx, p, g, time_columns(d), dquery, saved, arena);
+      time_encoder_.backward(ctx, p, g, time_columns(d), dquery.t, dquery.s, saved.time, arena);
     }
     if (data) {
       data_encoder_.backward(ctx, p, g, saved.x, data_columns(d), dquery.x, saved.data, arena);
@@ -184,18 +176,7 @@ class MlpVelocity {
     const int rows = dv.rows;
     const Matrix<T> d = arena.take(rows, features());
     if (times) {
-      const Matrix<T> dtime = time_columns(d);
-      if (rates.t.empty()) {
-        ctx.map(rows, dtime.cols, Fill<T>{dtime, T(0)});
-      } else {
-        time_encoder_.tangent(ctx, p, rates.t, dtime, saved.time, arena);
-      }
-      if (inputs_.second_time) {
-        const Matrix<T> dspan = arena.take(rows, 1), more = arena.take(rows, dtime.cols);
-        ctx.each_row(rows, detail::TimeSpan<T>{rates.t, rates.s, saved.asked_s, dspan});
-        span_encoder_.tangent(ctx, p, dspan, more, saved.span, arena);
-        ctx.map(rows, dtime.cols, AddScaled<T>{T(1), more, dtime});
-      }
+      time_encoder_.tangent(ctx, p, rates.t, rates.s, time_columns(d), saved.time, arena);
     }
     if (rates.x.empty()) {
       const Matrix<T> ddata = data_columns(d);
@@ -221,8 +202,9 @@ class MlpVelocity {
     const Matrix<T> time = arena.take(rows, time_encoder_.outputs());
     const Matrix<T> data = arena.take(all, data_encoder_.outputs());
     Matrix<T> time_part = arena.take(rows, decoder_.first_outputs());
-    encode_time(ctx, p, query.t.row_range(0, rows), query.s.row_range(0, rows), time,
-                static_cast<Saved<T>*>(nullptr), arena);
+    typename TimeEncoder<Act>::template Saved<T>* const no_time = nullptr;
+    time_encoder_.forward(ctx, p, query.t.row_range(0, rows), query.s.row_range(0, rows), time,
+                          no_time, arena);
     decoder_.contribute(ctx, p, 0, time, time_part);
     if (shared) time_part = Matrix<T>(time_part.data, all, time_part.cols, 0);
     data_encoder_.forward(ctx, p, query.x, data, none<T>(), arena);
@@ -234,34 +216,6 @@ class MlpVelocity {
       decoder_.complete(ctx, p, first, data, v, unsaved, arena, time_part);
     }
     arena.rewind(mark);
-  }
-
-  /// out: the encoding of t, and of s - t.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void encode_time(const Ctx& ctx, const T* p, ConstMatrix<T> t, ConstMatrix<T> s,
-                                   Matrix<T> out, Saved<T>* saved, Arena<T>& arena) const {
-    time_encoder_.forward(ctx, p, t, out, saved == nullptr ? nullptr : &saved->time, arena);
-    if (!inputs_.second_time) return;
-    const auto mark = arena.used();
-    const Matrix<T> span = arena.take(out.rows, 1), more = arena.take(out.rows, out.cols);
-    ctx.each_row(out.rows, detail::TimeSpan<T>{t, s, !s.empty(), span});
-    span_encoder_.forward(ctx, p, span, more, saved == nullptr ? nullptr : &saved->span, arena);
-    ctx.map(out.rows, out.cols, AddScaled<T>{T(1), more, out});
-    if (saved == nullptr) {
-      arena.rewind(mark);
-    } else {
-      saved->span_input = span;
-    }
-  }
-
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void span_backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> d,
-                                     const QueryGradient<T>& dquery, const Saved<T>& saved,
-                                     Arena<T>& arena) const {
-    const bool wanted = !(dquery.t.empty() && dquery.s.empty());
-    const Matrix<T> dspan = wanted && saved.asked_s ? arena.take(d.rows, 1) : Matrix<T>();
-    span_encoder_.backward(ctx, p, g, saved.span_input, d, dspan, saved.span, arena);
-    if (wanted) ctx.each_row(d.rows, detail::TimeSpanBackward<T>{dspan, dquery.t, dquery.s});
   }
 
   template <class T>
@@ -295,7 +249,8 @@ class MlpVelocity {
 
   int dimension_ = 0;
   ModelInputs inputs_;
-  Encoder<Act> time_encoder_, data_encoder_, span_encoder_;
+  TimeEncoder<Act> time_encoder_;
+  Encoder<Act> data_encoder_;
   Mlp<Act> latent_encoder_, decoder_;
   ConditionEmbedding<Act> condition_;
 };

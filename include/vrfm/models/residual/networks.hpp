@@ -19,6 +19,7 @@ struct ResidualFlowOptions {
   int posterior_features = 32;
   EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
   PriorKind prior = PriorKind::standard;
+  bool second_time = false;  ///< a flow map u(x, t, s)
 };
 
 struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
@@ -37,7 +38,8 @@ struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
                   .channels = options.channels,
                   .latent = options.latent,
                   .features = options.features,
-                  .blocks = options.blocks}) {
+                  .blocks = options.blocks,
+                  .second_time = options.second_time}) {
     add_latent(list,
                ResidualPosteriorOptions{.height = options.height,
                                         .width = options.width,

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ResidualVelocity: u(x, t | z) of small grey images (Guo and Schwing 2025, MNIST). t, x and z are
+// ResidualVelocity: u(x, t, s | z) of small grey images (Guo and Schwing 2025, MNIST). t, x and z are
 // encoded, t and z by sinusoidal encoding and two dense layers, x by a residual stack; side by side on
-// the channels of every pixel they enter a second stack. z's encoding is prepared once for a whole path.
-// Names: <name>.time_encoder, .image_encoder, .latent_encoder, .decoder.
+// the channels of every pixel they enter a second stack. z's encoding is prepared once for a whole path. A second
+// time adds an encoding of s - t to that of t, which is zero at first.
+// Names: <name>.time_encoder, .image_encoder, .latent_encoder, .decoder, .span_encoder.
 #pragma once
 
-#include <vrfm/models/blocks/encoder.hpp>
 #include <vrfm/models/blocks/image_rows.hpp>
 #include <vrfm/models/blocks/residual_stack.hpp>
+#include <vrfm/models/blocks/time_encoder.hpp>
 #include <vrfm/models/velocity_model.hpp>
 
 namespace vrfm {
 
 struct ResidualVelocityOptions {
   int height = 28, width = 28, channels = 1;
-  int latent = 0;     ///< columns of z; 0: rectified flow
-  int features = 64;  ///< channels of both stacks, and of the encoders of t and z
-  int blocks = 5;     ///< residual blocks of each stack
+  int latent = 0;            ///< columns of z; 0: rectified flow
+  int features = 64;         ///< channels of both stacks, and of the encoders of t and z
+  int blocks = 5;            ///< residual blocks of each stack
+  bool second_time = false;  ///< a flow map
 };
 
 namespace detail {
@@ -45,9 +47,8 @@ class ResidualVelocity {
 
   template <class T>
   struct Saved {
-    Encoder<Silu>::Saved<T> time;
+    TimeEncoder<Silu>::Saved<T> time;
     ResidualStack::Saved<T> image, decoder;
-    ConstMatrix<T> t;
   };
 
   ResidualVelocity() = default;
@@ -63,7 +64,7 @@ class ResidualVelocity {
                                .channels = o.features,
                                .outputs = o.features,
                                .blocks = o.blocks};
-    time_encoder_ = make_encoder<Silu>(list, name + ".time_encoder", 1, encoder);
+    time_encoder_ = TimeEncoder<Silu>(list, name + ".time_encoder", encoder);
     image_encoder_ = ResidualStack(list, name + ".image_encoder", stack);
     if (o.latent > 0) {
       latent_encoder_ = make_encoder<Silu>(list, name + ".latent_encoder", o.latent, encoder);
@@ -72,10 +73,13 @@ class ResidualVelocity {
     stack.outputs = o.channels;
     stack.out_kernel = 1;
     decoder_ = ResidualStack(list, name + ".decoder", stack);
+    if (o.second_time) time_encoder_.add_span(list, name + ".span_encoder", encoder);
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return pixels() * o_.channels; }
-  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return {.latent = o_.latent}; }
+  KOKKOS_INLINE_FUNCTION ModelInputs inputs() const {
+    return {.latent = o_.latent, .second_time = o_.second_time};
+  }
   /// Columns of z's encoding.
   KOKKOS_INLINE_FUNCTION int prepared_cols() const { return o_.latent > 0 ? o_.features : 0; }
 
@@ -109,16 +113,13 @@ class ResidualVelocity {
     detail::to_pixels<Ctx, T>(ctx, query.x, image, pixels());
     image_encoder_.forward(ctx, p, image, columns(joined, 0),
                            saved != nullptr ? &saved->image : nullptr, arena);
-    time_encoder_.forward(ctx, p, query.t, time, saved != nullptr ? &saved->time : nullptr, arena);
+    time_encoder_.forward(ctx, p, query.t, query.s, time, saved != nullptr ? &saved->time : nullptr,
+                          arena);
     spread(ctx, time, columns(joined, 1));
     if (o_.latent > 0) spread(ctx, prepared, columns(joined, 2));
     decoder_.forward(ctx, p, joined, out, saved != nullptr ? &saved->decoder : nullptr, arena);
     detail::from_pixels<Ctx, T>(ctx, out, v, pixels());
-    if (saved == nullptr) {
-      arena.rewind(mark);
-    } else {
-      saved->t = query.t;
-    }
+    if (saved == nullptr) arena.rewind(mark);
   }
 
   template <class Ctx, class T>
@@ -136,9 +137,9 @@ class ResidualVelocity {
       ctx.each_tile(rows, detail::SumPixels<T>{columns(d, 2), de, pixels()}, arena);
       ctx.map(rows, o_.features, AddScaled<T>{T(1), de, dprepared});
     }
-    if (!g.ignored() || !dquery.t.empty()) {
+    if (!g.ignored() || !dquery.t.empty() || !dquery.s.empty()) {
       ctx.each_tile(rows, detail::SumPixels<T>{columns(d, 1), de, pixels()}, arena);
-      time_encoder_.backward(ctx, p, g, saved.t, de, dquery.t, saved.time, arena);
+      time_encoder_.backward(ctx, p, g, de, dquery.t, dquery.s, saved.time, arena);
     }
     if (!g.ignored() || !dquery.x.empty()) {
       image_encoder_.backward(ctx, p, g, columns(d, 0), dquery.x.empty() ? Matrix<T>() : dimage,
@@ -159,9 +160,9 @@ class ResidualVelocity {
       detail::to_pixels<Ctx, T>(ctx, rates.x, dimage, pixels());
       image_encoder_.tangent(ctx, p, dimage, columns(d, 0), saved.image, arena);
     }
-    if (!rates.t.empty()) {
+    if (!rates.t.empty() || !rates.s.empty()) {
       const Matrix<T> dtime = arena.take(dv.rows, o_.features);
-      time_encoder_.tangent(ctx, p, rates.t, dtime, saved.time, arena);
+      time_encoder_.tangent(ctx, p, rates.t, rates.s, dtime, saved.time, arena);
       spread(ctx, dtime, columns(d, 1));
     }
     decoder_.tangent(ctx, p, d, dimage, saved.decoder, arena);
@@ -182,7 +183,8 @@ class ResidualVelocity {
   }
 
   ResidualVelocityOptions o_;
-  Encoder<Silu> time_encoder_, latent_encoder_;
+  TimeEncoder<Silu> time_encoder_;
+  Encoder<Silu> latent_encoder_;
   ResidualStack image_encoder_, decoder_;
 };
 

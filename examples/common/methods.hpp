@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The methods that vrfm_synthetic compares: each is a choice of pairs, of an objective, and of what the flow's
-// networks have. One list serves --model, the trainings, the figures and the report.
+// The methods that the programs compare: each is a choice of pairs, of an objective, and of what the flow's networks
+// have. One list serves vrfm_synthetic's --model, the recipes of images, the trainings, the figures and the reports.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 #include <vrfm/core/check.hpp>
 
-namespace synthetic {
+namespace common {
 
 /// Where the pairs (x0, x1) come from.
 enum class Pairs { independent, transport, bridge, reflow, learned };
@@ -110,4 +110,4 @@ inline std::vector<std::string> expand_methods(const std::vector<std::string>& g
   return names;
 }
 
-}  // namespace synthetic
+}  // namespace common
