@@ -49,6 +49,7 @@
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
+#include <vrfm/paths/stochastic_path.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/flow_map.hpp>
 #include <vrfm/sampling/likelihood.hpp>

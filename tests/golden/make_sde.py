@@ -22,6 +22,7 @@ import pathlib
 
 import numpy
 import torch
+from draws import normal
 from make_sit import CHANNELS, CLASSES, EXTENT, SiT, grid_positions, numbers, shapes, weight
 from safetensors.torch import save_file
 from torch import nn
@@ -39,37 +40,11 @@ def gain(name, shape):
     return 16 if name.startswith(("y_embedder", "t_embedder")) else 2
 
 
-def philox(counter, key):
-    """Philox4x32-10 (Salmon et al. 2011) of four arrays of 32-bit words."""
-    mask, x, key = numpy.uint64(2**32 - 1), [word.astype(numpy.uint64) for word in counter], list(key)
-    for _ in range(10):
-        first, second = x[0] * numpy.uint64(0xD2511F53), x[2] * numpy.uint64(0xCD9E8D57)
-        x = [(second >> numpy.uint64(32)) ^ x[1] ^ numpy.uint64(key[0]), second & mask,
-             (first >> numpy.uint64(32)) ^ x[3] ^ numpy.uint64(key[1]), first & mask]
-        key = [(key[0] + 0x9E3779B9) % 2**32, (key[1] + 0xBB67AE85) % 2**32]
-    return x
-
-
-def uniform(words, kind):
-    """In (0, 1): of a float one word's upper 23 bits, of a double the upper 52 of two words; and half a step."""
-    if kind == "float":
-        return [((w >> numpy.uint64(9)).astype(numpy.float64) + 0.5) / 2**23 for w in words]
-    pairs = [(a << numpy.uint64(32)) | b for a, b in (words[:2], words[2:])]
-    return [((w >> numpy.uint64(12)).astype(numpy.float64) + 0.5) / 2**52 for w in pairs]
-
-
 def noise(kind):
     """Standard normal numbers, [STEPS][SAMPLES][DIMENSION]."""
-    of_block, first_block = (4, 0) if kind == "float" else (2, 2**31)
-    step, sample, block = numpy.meshgrid(numpy.arange(STEPS), FIRST_ID + numpy.arange(SAMPLES),
-                                         first_block + numpy.arange(DIMENSION // of_block), indexing="ij")
-    words = philox([sample, numpy.zeros_like(sample), step, block], (SEED, DIFFUSION + (SAMPLING << 24)))
-    u = uniform(words, kind)
-    z = []
-    for first, second in zip(u[::2], u[1::2]):
-        radius, angle = numpy.sqrt(-2 * numpy.log(first)), 2 * math.pi * second
-        z += [radius * numpy.cos(angle), radius * numpy.sin(angle)]
-    return torch.from_numpy(numpy.stack(z, -1).reshape(STEPS, SAMPLES, DIMENSION))
+    samples, purpose = FIRST_ID + numpy.arange(SAMPLES), DIFFUSION + (SAMPLING << 24)
+    return torch.from_numpy(numpy.stack([normal(kind, SEED, purpose, step, samples, DIMENSION)
+                                         for step in range(STEPS)]))
 
 
 def images(rows):

@@ -18,6 +18,7 @@
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
+#include <vrfm/paths/stochastic_path.hpp>
 
 using vrfm::Elbo;
 using vrfm::FlowOptions;
@@ -186,4 +187,16 @@ TEMPLATE_LIST_TEST_CASE("gradient of a sum of objectives", "[objectives][gradien
             vrfm::sum_of(Elbo{.beta = 0.7},
                          ElboBy<vrfm::AbsoluteDistance>{.beta = 0.2, .kl = Reduction::mean}),
             with_prior(tiny_flow(2)), {1, 0.7, 1, 0.2}) == "");
+}
+
+TEMPLATE_LIST_TEST_CASE("gradients on paths with noise", "[objectives][gradient]",
+                        vrfm::test::Spaces) {
+  using Constant = vrfm::StochasticPath<vrfm::ConstantNoise>;
+  using Bridge = vrfm::StochasticPath<vrfm::BridgeNoise>;
+  CHECK(check_gradient<TestType>(vrfm::BasicVelocityLoss<Constant>{.path = {{0.5}}}, tiny_flow(0),
+                                 {1}) == "");
+  CHECK(check_gradient<TestType>(vrfm::BasicVelocityLoss<Bridge>{.path = {{0.5}}}, tiny_flow(0),
+                                 {1}) == "");
+  CHECK(check_gradient<TestType>(vrfm::BasicElbo<Bridge>{.beta = 0.7, .path = {{0.5}}},
+                                 tiny_flow(3), {1, 0.7}) == "");
 }

@@ -125,6 +125,12 @@ class Problem {
   const Condition<T>& condition() const { return condition_; }
   int count() const { return static_cast<int>(flow_.parameters().count()); }
 
+  /// Other pairs, row by row.
+  void set_pairs(const std::vector<double>& x0, const std::vector<double>& x1) {
+    x0_.write(x0);
+    x1_.write(x1);
+  }
+
   std::vector<double> parameters() const {
     const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), flow_.values());
     return {host.data(), host.data() + host.extent(0)};

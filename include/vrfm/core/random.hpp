@@ -32,6 +32,7 @@ enum class Purpose : std::uint32_t {
   equal_times = 13,
   subset = 14,
   coupling = 15,
+  path_noise = 16,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 

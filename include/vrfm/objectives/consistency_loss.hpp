@@ -7,6 +7,9 @@
 //   y = F(r, x_r, v_r) if r < b, else x_e of the path.
 // b = 0 is the first stage, which has no second evaluation, b = 0.9 the second: StepFunction::change(0, 0.9, n) is
 // both. Both evaluations of a sample have one dropout mask. The flow is sampled by steps of Euler that end with segments.
+// x_r and x_e have the noise e of x_t, if the path has any. What a first stage learns, (x_e - x_t) / (e - t), is the
+// velocity of straight paths, which ConstantNoise leaves straight; a rate that is infinite at t = 0, as a bridge's, is
+// refused.
 #pragma once
 
 #include <vrfm/objectives/variational.hpp>
@@ -78,8 +81,12 @@ struct ConsistencyError {
 
 }  // namespace detail
 
-template <Schedule Path = LinearSchedule, TimeSampler Times = TimesWithin<UniformTime>>
+template <ConditionalPath Path = LinearSchedule, TimeSampler Times = TimesWithin<UniformTime>>
 struct BasicConsistencyLoss {
+  static_assert(
+      !infinite_at_start<Path>,
+      "vrfm: ConsistencyLoss takes a path's end for where its velocity leads, which a rate that is "
+      "infinite at t = 0, as of BridgeNoise, does not; ConstantNoise has none");
   static constexpr const char* name = "ConsistencyLoss";
   static constexpr std::array<const char*, 2> terms = {"consistency", "agreement"};
 
@@ -127,9 +134,17 @@ struct BasicConsistencyLoss {
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
     const Matrix<T> r = arena.take(rows, 1), e = arena.take(rows, 1);
     const Matrix<T> x_r = arena.take(rows, cols), x_e = arena.take(rows, cols);
+    const auto& schedule = schedule_of(path);
+    using S = std::remove_cvref_t<decltype(schedule)>;
     ctx.each_row(rows,
-                 detail::SegmentPoints<T, Path>{path, segments, static_cast<T>(delta), point.t,
-                                                problem.x0, problem.x1, r, x_r, e, x_e});
+                 detail::SegmentPoints<T, S>{schedule, segments, static_cast<T>(delta), point.t,
+                                             problem.x0, problem.x1, r, x_r, e, x_e});
+    if constexpr (NoisyPath<Path>) {
+      using Noise = std::remove_cvref_t<decltype(path.noise)>;
+      const Matrix<T> no_rate;
+      ctx.each_row(rows, AddPathNoise<T, Noise>{path.noise, problem.draws, r, x_r, no_rate});
+      ctx.each_row(rows, AddPathNoise<T, Noise>{path.noise, problem.draws, e, x_e, no_rate});
+    }
 
     PreparedCondition<Model, T, P> prepared;
     prepared.forward(ctx, model, p, problem.condition, rows, arena);

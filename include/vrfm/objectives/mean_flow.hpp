@@ -9,7 +9,8 @@
 // du/dt does not depend on which path meets x_t, and trains that, too:
 //   D(u(x_t, t, s) - (s - t) du/dt) + D(u(x_t, t, t)),
 // with D(a) = w |a - (x1 - x0)|^2 and w the AdaptiveWeight of each. Where s = t both terms are that of
-// VelocityLoss. All evaluations of a sample have one dropout mask.
+// VelocityLoss. All evaluations of a sample have one dropout mask. On a path with noise, (x0, x1, e) in place of
+// (x0, x1), u_t is the rate with e held: the identity is about the velocities' mean, so it holds for any noise.
 #pragma once
 
 #include <vrfm/objectives/variational.hpp>
@@ -42,7 +43,7 @@ constexpr auto mean_flow_terms() {
 
 }  // namespace detail
 
-template <bool improved = true, Schedule Path = LinearSchedule,
+template <bool improved = true, ConditionalPath Path = LinearSchedule,
           TimeSampler Times = DefaultTimes<Path>>
 struct BasicMeanFlow {
   static constexpr const char* name = improved ? "MeanFlow" : "PlainMeanFlow";
@@ -85,8 +86,7 @@ struct BasicMeanFlow {
     const auto point = PathPoint<T>::take(rows, cols, arena);
     const Matrix<T> s = arena.take(rows, 1), one = arena.take(rows, 1);
     ctx.each_row(rows, DrawTimePair<T, Times>{times, problem.draws, point.t, s});
-    ctx.each_row(rows,
-                 Interpolate<T, Path>{path, point.t, problem.x0, problem.x1, point.x, point.u});
+    complete_point<Ctx, T>(ctx, path, problem.draws, problem.x0, problem.x1, point);
 
     PreparedCondition<Model, T, P> prepared;
     prepared.forward(ctx, model, p, problem.condition, rows, arena);

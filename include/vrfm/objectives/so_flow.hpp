@@ -8,6 +8,8 @@
 //   d = u - u_t + (1 - rho) / rho (u - u_l),
 // which is computed so, without the quotient of two small differences. Where s = t it is VelocityLoss. Both
 // evaluations of a sample have one dropout mask.
+// x_l is on the path's tangent: the path itself where that is a line, as of the linear schedule with ConstantNoise and
+// the same e, and near it for small rho otherwise. A rate that is infinite at t = 0, as a bridge's, is refused.
 #pragma once
 
 #include <vrfm/objectives/variational.hpp>
@@ -52,8 +54,12 @@ struct SoFlowTarget {
 
 }  // namespace detail
 
-template <Schedule Path = LinearSchedule, TimeSampler Times = DefaultTimes<Path>>
+template <ConditionalPath Path = LinearSchedule, TimeSampler Times = DefaultTimes<Path>>
 struct BasicSoFlow {
+  static_assert(
+      !infinite_at_start<Path>,
+      "vrfm: SoFlow steps along a path's tangent, which a rate that is infinite at t = 0, as of "
+      "BridgeNoise, leads away from the path; ConstantNoise has none");
   static constexpr const char* name = "SoFlow";
   static constexpr std::array<const char*, 1> terms = {"mean_velocity"};
 
@@ -104,8 +110,7 @@ struct BasicSoFlow {
     const auto point = PathPoint<T>::take(rows, cols, arena);
     const Matrix<T> s = arena.take(rows, 1), l = arena.take(rows, 1), x_l = arena.take(rows, cols);
     ctx.each_row(rows, DrawTimePair<T, Times>{times, problem.draws, point.t, s});
-    ctx.each_row(rows,
-                 Interpolate<T, Path>{path, point.t, problem.x0, problem.x1, point.x, point.u});
+    complete_point<Ctx, T>(ctx, path, problem.draws, problem.x0, problem.x1, point);
     ctx.each_row(rows, detail::SoFlowPoint<T>{rho, step, point.t, s, point.x, point.u, l, x_l});
 
     PreparedCondition<Model, T, P> prepared;

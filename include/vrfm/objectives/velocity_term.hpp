@@ -8,7 +8,7 @@
 #include <vrfm/linalg/elementwise.hpp>
 #include <vrfm/objectives/adaptive_weight.hpp>
 #include <vrfm/objectives/distance.hpp>
-#include <vrfm/paths/schedule.hpp>
+#include <vrfm/paths/stochastic_path.hpp>
 #include <vrfm/paths/time_sampler.hpp>
 
 namespace vrfm {
@@ -16,14 +16,16 @@ namespace vrfm {
 /// Says in one sentence what a part of an objective lacks.
 template <class Path, class Times, class D, class W>
 struct RequireLossParts {
-  static_assert(Schedule<Path>,
-                "vrfm: a schedule needs at(T t) const -> ScheduleValue<T>, for float and double");
+  static_assert(ConditionalPath<Path>,
+                "vrfm: a schedule needs at(T t) const -> ScheduleValue<T>, for float and double; a "
+                "path with noise is a StochasticPath");
   static_assert(TimeSampler<Times>,
                 "vrfm: a time sampler needs draw<T>(const RandomStream&, std::uint64_t sample, "
                 "std::uint32_t step) const -> T");
   static_assert(Distance<D>, "vrfm: a distance needs evaluate(T error) const -> ErrorAndSlope<T>");
   static_assert(TimeWeight<W>, "vrfm: a weight over t needs operator()(T t) const -> T");
-  static constexpr bool ok = Schedule<Path> && TimeSampler<Times> && Distance<D> && TimeWeight<W>;
+  static constexpr bool ok =
+      ConditionalPath<Path> && TimeSampler<Times> && Distance<D> && TimeWeight<W>;
 };
 
 /// Throws std::invalid_argument if the networks have a latent variable. `other`: the objective for them.

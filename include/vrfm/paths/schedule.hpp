@@ -27,6 +27,13 @@ concept Schedule = requires(const S& schedule, float t, double u) {
   { schedule.at(u) } -> std::same_as<ScheduleValue<double>>;
 };
 
+/// Where the rate of a schedule, of noise or of a path is infinite, as it declares by
+/// `static constexpr bool infinite_rate = true` (at t = 1) and `infinite_rate_at_start`.
+template <class P>
+inline constexpr bool infinite_at_end = requires { requires P::infinite_rate; };
+template <class P>
+inline constexpr bool infinite_at_start = requires { requires P::infinite_rate_at_start; };
+
 /// alpha = t, sigma = 1 - t.
 struct LinearSchedule {
   template <class T>

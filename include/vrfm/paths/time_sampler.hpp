@@ -8,6 +8,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/random.hpp>
+#include <vrfm/paths/schedule.hpp>
 
 namespace vrfm {
 
@@ -56,10 +57,10 @@ struct LogitNormalTime {
 };
 
 /// Times of another sampler, moved linearly into [first, last]: for paths whose velocity is infinite at an
-/// end. The default is as far from the data as trainings by diffusion stay (Song et al. 2021).
-template <TimeSampler Times = UniformTime>
+/// end, or at both. The default is as far from the data as trainings by diffusion stay (Song et al. 2021).
+template <TimeSampler Times = UniformTime, bool both_ends = false>
 struct TimesWithin {
-  double first = 0;
+  double first = both_ends ? 1e-5 : 0;
   double last = 1 - 1e-5;
   Times times = {};
 
@@ -78,11 +79,12 @@ struct TimesWithin {
   }
 };
 
-/// What objectives draw times by unless told otherwise: uniform, but away from the end of a path that
-/// declares `static constexpr bool infinite_rate = true`.
+/// What objectives draw times by unless told otherwise: uniform, but away from where the path's rate is
+/// infinite, at the end (paths/schedule.hpp) or at both.
 template <class Path>
-using DefaultTimes = std::conditional_t<requires { requires Path::infinite_rate; },
-                                        TimesWithin<UniformTime>, UniformTime>;
+using DefaultTimes = std::conditional_t<
+    infinite_at_start<Path>, TimesWithin<UniformTime, true>,
+    std::conditional_t<infinite_at_end<Path>, TimesWithin<UniformTime>, UniformTime>>;
 
 /// Always the same t: for losses along t, and for means over fixed points in time.
 struct FixedTime {

@@ -4,7 +4,9 @@
 // sentence that each must be refused with.
 #include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/couplings/independent.hpp>
+#include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/elbo.hpp>
+#include <vrfm/objectives/so_flow.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/training/adam.hpp>
 #include <vrfm/training/checkpoint.hpp>
@@ -100,5 +102,9 @@ int main() {
   load_checkpoint("file", Flow<float, Exec>(Exec(), {.dimension = 1}, 1), {});
 #elif CASE == 19
   save_weights("file", Source{});
+#elif CASE == 20
+  (void)BasicSoFlow<StochasticPath<BridgeNoise>>{};
+#elif CASE == 21
+  (void)BasicConsistencyLoss<StochasticPath<BridgeNoise>>{};
 #endif
 }
