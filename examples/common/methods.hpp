@@ -53,6 +53,10 @@ inline constexpr std::array methods = {
            Pairs::transport, Loss::velocity, false},
     Method{"vrfm-ot", "V-RFM, OT", "#56b4e9", "is V-RFM on such pairs", Pairs::transport,
            Loss::velocity, true},
+    Method{"sb-fm", "SB-FM", "#999933",
+           "is RFM on Brownian bridges between pairs of an entropic transport, a Schroedinger "
+           "bridge",
+           Pairs::bridge, Loss::velocity, false},
     Method{"consistency", "Consistency-FM", "#117733",
            "learns velocities that are constant along its own paths, in two segments of time",
            Pairs::independent, Loss::consistency, false},

@@ -164,7 +164,8 @@ inline std::vector<std::string> method_recipes(std::vector<std::string> names) {
     for (const Method& method : methods) {
       const std::string name = method.name + suffix;
       const bool paper = method.name == std::string("vrfm") && suffix.empty();
-      if (!method.learned_prior && !paper) names.push_back(name);
+      const bool known = method.pairs == Pairs::independent || method.pairs == Pairs::transport;
+      if (known && !method.learned_prior && !paper) names.push_back(name);
     }
   };
   add("");

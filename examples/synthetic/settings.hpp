@@ -42,7 +42,7 @@ struct TrainingSettings : StepSettings {
   int segments = 2;
   double first_stage = 0.5;
   int transport_block = 250;
-  double bridge_deviation = 0.1;
+  double bridge_deviation = 0.3;
 
   int features = 64;
   int width = 64;
@@ -112,8 +112,9 @@ struct TrainingSettings : StepSettings {
           only("Consistency-FM: part of the iterations before the flow's own answer is the target",
                part_option(), method.loss == Loss::consistency));
     visit("transport-block", s.transport_block,
-          only("OT: samples that are paired among themselves, 0: the batch", count_or_none_option(),
-               method.pairs == Pairs::transport));
+          only("OT and SB: samples that are paired among themselves, 0: the batch",
+               count_or_none_option(),
+               method.pairs == Pairs::transport || method.pairs == Pairs::bridge));
     visit("bridge-deviation", s.bridge_deviation,
           only("SB-FM: sigma of the Brownian bridge; the transport is regularised by 2 sigma^2",
                positive_option(), method.pairs == Pairs::bridge));

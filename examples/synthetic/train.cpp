@@ -17,6 +17,7 @@ std::optional<FlowType> train(const TrainingJob& job) {
     case Loss::velocity:
       break;
   }
+  if (method.pairs == Pairs::bridge) return train_bridge(job);
   return method.pairs == Pairs::transport ? train_flow_by_transport(job) : train_flow(job);
 }
 
