@@ -16,6 +16,7 @@ struct ConditionShape {
   int classes = 0;        ///< labels are 0 ... classes - 1; 0: no label
   int columns = 0;        ///< of the vector; 0: none
   int field_columns = 0;  ///< elements of the field; 0: none
+  bool dropped = false;   ///< whether it counts as not given in some samples
 
   bool operator==(const ConditionShape&) const = default;
 };

@@ -70,7 +70,11 @@ class DroppedCondition {
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return inner_.dimension(); }
-  KOKKOS_INLINE_FUNCTION ConditionShape condition() const { return condition_of(inner_); }
+  KOKKOS_INLINE_FUNCTION ConditionShape condition() const {
+    ConditionShape shape = condition_of(inner_);
+    shape.dropped = shape.dropped || probability_ > 0;
+    return shape;
+  }
   void check(int batch) const { check_batch(inner_, batch); }
 
   template <ExecutionSpace Exec>
