@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ImageDraws: the training images as a distribution that kernels draw from. Batches take the images
-// one after the other, in an order that is shuffled anew in each epoch. Which image comes at a
+// ImageDraws: the training images as a distribution that kernels draw from, with their labels if these are asked for.
+// Batches take the images one after the other, in an order that is shuffled anew in each epoch. Which image comes at a
 // (sample, step), and whether it is mirrored, is computed from that address and the seed, so the
 // batch may be split in any way, and the step is the only position to save.
 #pragma once
@@ -10,7 +10,7 @@
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
-#include <vrfm/core/random.hpp>
+#include <vrfm/core/distribution.hpp>
 #include <vrfm/data/image_set.hpp>
 #include <vrfm/data/pixels.hpp>
 #include <vrfm/data/shuffle.hpp>
@@ -44,13 +44,23 @@ template <ExecutionSpace Exec>
 class ImageDraws {
  public:
   /// batch: samples of a step, over all its parts. mirror: whether each image is mirrored with
-  /// probability 1/2, anew in each epoch. Throws std::invalid_argument unless batch is positive.
-  ImageDraws(const ImageSet<Exec>& images, int batch, bool mirror = false)
-      : images_(images), batch_(static_cast<std::uint32_t>(batch)), mirror_(mirror) {
+  /// probability 1/2, anew in each epoch. classes: labels are 0 ... classes - 1; 0: they are not written.
+  /// Throws std::invalid_argument unless batch is positive and the images have such labels.
+  ImageDraws(const ImageSet<Exec>& images, int batch, bool mirror = false, int classes = 0)
+      : images_(images),
+        batch_(static_cast<std::uint32_t>(batch)),
+        mirror_(mirror),
+        classes_(classes) {
     expect(batch > 0, "ImageDraws: batch must be positive, but is ", batch);
+    expect(classes >= 0, "ImageDraws: classes must be >= 0, got ", classes);
+    expect(classes == 0 || images.classes() > 0, "ImageDraws: expected images with labels of ",
+           classes, " classes, got images without labels");
+    expect(classes == 0 || images.classes() <= classes, "ImageDraws: expected labels below ",
+           classes, ", got ", images.classes() - 1);
   }
 
   KOKKOS_FUNCTION int dimension() const { return images_.dimension(); }
+  KOKKOS_FUNCTION ConditionShape condition() const { return {.classes = classes_}; }
 
   /// Throws std::invalid_argument unless a step draws `batch` samples.
   void check(int batch) const {
@@ -69,7 +79,20 @@ class ImageDraws {
   template <class T>
   KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, const RandomStream& stream,
                             T* x) const {
+    write(which(sample, step, stream), x);
+  }
+  /// The same to the slot's x1, and the image's label.
+  template <class T>
+  KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, const RandomStream& stream,
+                            const Slot<T>& slot) const {
     const ImageDraw drawn = which(sample, step, stream);
+    write(drawn, slot.x1);
+    if (classes_ > 0) *slot.label = images_.labels()(drawn.index);
+  }
+
+ private:
+  template <class T>
+  KOKKOS_FUNCTION void write(const ImageDraw& drawn, T* x) const {
     const std::uint8_t* image = images_.image(drawn.index);
     if (!drawn.mirrored) {
       const int numbers = dimension();
@@ -84,10 +107,10 @@ class ImageDraws {
       }
   }
 
- private:
   ImageSet<Exec> images_;
   std::uint32_t batch_;
   bool mirror_;
+  int classes_;
 };
 
 }  // namespace vrfm

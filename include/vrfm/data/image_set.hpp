@@ -4,6 +4,7 @@
 // pixel. A training step draws its batch from there and waits for no file and no copy.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -54,6 +55,7 @@ class ImageSet {
     copy_elements(exec, pixels, Host(images.pixels.data(), images.count, each));
     copy_elements(exec, labels, HostLabels(images.labels.data(), images.labels.size()));
     exec.fence();
+    for (const std::uint8_t label : images.labels) classes_ = (std::max)(classes_, label + 1);
     pixels_ = pixels;
     labels_ = labels;
   }
@@ -65,6 +67,9 @@ class ImageSet {
   /// Elements of an image.
   KOKKOS_FUNCTION int dimension() const { return static_cast<int>(pixels_.extent(1)); }
 
+  /// One more than the largest label; 0 without labels.
+  KOKKOS_FUNCTION int classes() const { return classes_; }
+
   /// The elements of image i.
   KOKKOS_FUNCTION const std::uint8_t* image(int i) const { return &pixels_(i, 0); }
   const Table<const std::uint8_t, Exec>& pixels() const { return pixels_; }
@@ -74,7 +79,7 @@ class ImageSet {
  private:
   Table<const std::uint8_t, Exec> pixels_;
   Array<const std::uint8_t, Exec> labels_;
-  int height_, width_, channels_;
+  int height_, width_, channels_, classes_ = 0;
 };
 
 }  // namespace vrfm
