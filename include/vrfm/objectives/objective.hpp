@@ -11,6 +11,8 @@
 //       sum_i row_weight * (weighted sum of row i's terms), unless it is ignored
 //   uses_teacher              optional: true if problem.teacher is read; a trainer without a moving
 //                             average then refuses it
+//   needs_condition           optional: true if each row's condition must be given; a coupling that
+//                             drops some of them is then refused
 //
 // Numbers that vary over a training, such as beta, are StepFunctions, evaluated at problem.draws.step
 // inside kernels.
@@ -63,6 +65,9 @@ inline constexpr int term_count = static_cast<int>(O::terms.size());
 
 template <class O>
 inline constexpr bool uses_teacher = requires { requires O::uses_teacher; };
+
+template <class O>
+inline constexpr bool needs_condition = requires { requires O::needs_condition; };
 
 namespace detail {
 

@@ -21,6 +21,8 @@ struct SumOf {
     return all;
   }();
   static constexpr bool uses_teacher = vrfm::uses_teacher<First> || vrfm::uses_teacher<Second>;
+  static constexpr bool needs_condition =
+      vrfm::needs_condition<First> || vrfm::needs_condition<Second>;
 
   template <class Networks>
   void check(const Networks& networks) const {

@@ -37,6 +37,7 @@ HeldOutLosses held_out_losses(const FlowType& flow, const Objective& objective,
   using Exec = typename FlowType::execution_space;
   using Networks = std::decay_t<decltype(flow.networks())>;
   using Rows = detail::EvaluateRows<T, Networks, Objective, Pairing>;
+  static_assert(RequireModel<FlowType>::ok);
   static_assert(RequireObjective<Objective, Networks>::ok);
   static_assert(RequireCoupling<Pairing, T>::ok);
   static_assert(RequireCommunicator<Comm>::ok);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Trainer: fits a flow to a coupling. A step evaluates the objective's gradient over the batch (BatchGradient)
-// and applies the optimizer (ParameterUpdate); it allocates nothing and waits for nothing but other ranks.
-// What changes from step to step is in the execution space's memory, so on CUDA a step, or of many ranks
-// what lies before and behind their sum, is recorded once and replayed as a graph.
+// Trainer: fits a flow, or another model (models/model.hpp), to a coupling. A step evaluates the objective's gradient
+// over the batch (BatchGradient) and applies the optimizer (ParameterUpdate); it allocates nothing and waits for
+// nothing but other ranks.
+// What changes from step to step is in the execution space's memory, so on CUDA a step, or of many ranks what lies
+// before and behind their sum, is recorded once and replayed as a graph.
 #pragma once
 
 #include <optional>
@@ -25,9 +26,10 @@ class Trainer {
   using T = typename FlowType::value_type;
   using Exec = typename FlowType::execution_space;
   using Networks = std::decay_t<decltype(std::declval<FlowType>().networks())>;
+  static_assert(RequireModel<FlowType>::ok);
   static_assert(detail::RequireParts<T, Networks, Objective, O, Pairing, Comm>::ok);
 
-  /// Keeps references to `flow`'s parameters (a Kokkos view), allocates gradients, state and working
+  /// Keeps references to the model's parameters (a Kokkos view), allocates gradients, state and working
   /// memory. Throws std::invalid_argument naming the first setting that does not fit.
   Trainer(const FlowType& flow, const Objective& objective, const O& optimizer,
           const Pairing& coupling, const TrainerOptions& options = {},

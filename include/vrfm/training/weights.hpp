@@ -211,12 +211,12 @@ Metadata load_average(const std::filesystem::path& path, const FlowType& flow) {
 template <class Other>
   requires(!detail::HasParameters<Other>)
 void save_weights(const std::filesystem::path&, const Other&, const Settings& = {}) {
-  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow");
+  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow or another model");
 }
 template <class Other>
   requires(!detail::HasParameters<Other>)
 void load_weights(const std::filesystem::path&, const Other&) {
-  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow");
+  static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow or another model");
 }
 
 }  // namespace vrfm

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Whether flow, objective, coupling and launch of a training belong together.
+// Whether model, objective, coupling and launch of a training belong together.
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>
 #include <vrfm/linalg/execution.hpp>
-#include <vrfm/models/condition.hpp>
+#include <vrfm/models/model.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/training/average.hpp>
@@ -91,22 +91,29 @@ inline void check_condition_shape(const char* model, const ModelInputs& wanted,
   same(wanted.field_columns, given.field_columns, "field columns");
 }
 
-/// Throws std::invalid_argument unless flow, objective and coupling belong together.
-template <class FlowType, class Objective, class Pairing>
-void check_fit(const FlowType& flow, const Objective& objective, const Pairing& coupling,
-               int batch) {
+/// Throws std::invalid_argument unless model, objective and coupling belong together.
+template <class Model, class Objective, class Pairing>
+void check_fit(const Model& model, const Objective& objective, const Pairing& coupling, int batch) {
   expect(batch >= 1, "batch must be at least 1, got ", batch);
-  objective.check(flow.networks());
-  expect_same("the flow", static_cast<std::size_t>(flow.dimension()), "the coupling",
+  const auto& networks = model.networks();
+  constexpr bool is_flow = HasVelocity<std::remove_cvref_t<decltype(networks)>>;
+  const char* const name = is_flow ? "the flow" : "the model";
+  objective.check(networks);
+  expect_same(name, static_cast<std::size_t>(model.dimension()), "the coupling",
               static_cast<std::size_t>(coupling.dimension()), "dimensions");
-  const auto& networks = flow.networks();
   const ConditionShape given = condition_of(coupling);
-  check_condition_shape("the flow", networks.velocity.inputs(), given, true);
-  // Posterior and prior may leave c out, but not ask for another one.
-  if (flow.latent() > 0) {
-    check_condition_shape("the posterior", networks.posterior.inputs(), given, false);
-    check_condition_shape("the prior", networks.prior.inputs(), given, false);
+  if constexpr (is_flow) {
+    check_condition_shape(name, networks.velocity.inputs(), given, true);
+    // Posterior and prior may leave c out, but not ask for another one.
+    if (model.latent() > 0) {
+      check_condition_shape("the posterior", networks.posterior.inputs(), given, false);
+      check_condition_shape("the prior", networks.prior.inputs(), given, false);
+    }
+  } else {
+    check_condition_shape(name, networks.inputs(), given, true);
   }
+  expect(!needs_condition<Objective> || !given.dropped,
+         "this objective needs the condition of every sample, but the coupling drops that of some");
   check_batch(coupling, batch);
 }
 
