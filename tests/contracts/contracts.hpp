@@ -5,6 +5,8 @@
 
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/models/flow.hpp>
+#include <vrfm/models/model.hpp>
+#include <vrfm/objectives/cross_entropy.hpp>
 #include <vrfm/objectives/objective.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/training/optimizer.hpp>
