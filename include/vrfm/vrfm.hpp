@@ -5,7 +5,8 @@
 // vrfm/io/jpeg.hpp alone, libjpeg,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of images
 // (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp,
-// vrfm/models/autoencoder/autoencoder.hpp and vrfm/models/inception/inception.hpp).
+// vrfm/models/autoencoder/autoencoder.hpp, vrfm/models/inception/inception.hpp and
+// vrfm/models/classifier/classifier.hpp).
 #pragma once
 
 #include <vrfm/couplings/coupling.hpp>
@@ -41,6 +42,7 @@
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
+#include <vrfm/objectives/cross_entropy.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/mean_flow.hpp>
 #include <vrfm/objectives/so_flow.hpp>
