@@ -17,7 +17,7 @@ namespace vrfm::test {
 
 /// Samples of a coupling, row by row.
 struct DrawnPairs {
-  std::vector<double> x0, x1, label, vector, field, dropped;
+  std::vector<double> x0, x1, label, vector, field, dropped, z;
 
   bool operator==(const DrawnPairs&) const = default;
 };
@@ -29,17 +29,20 @@ DrawnPairs draw_pairs(const Exec& exec, const C& coupling, int rows, const DrawA
   const auto n = static_cast<std::size_t>(rows);
   Padded<T, Exec> x0(rows, coupling.dimension()), x1(rows, coupling.dimension());
   Padded<T, Exec> vector(rows, shape.columns), field(rows, shape.field_columns);
+  Padded<T, Exec> z(rows, shape.latent);
   const Table<std::int32_t, Exec> label("label", n, 1), dropped("dropped", n, 1);
   vrfm::detail::DrawRows<T, C> draw{coupling, address, x0.matrix(), x1.matrix(), {}, {}, {}, {}};
   if (shape.classes > 0) draw.label = vrfm::matrix(label);
   if (shape.columns > 0) draw.vector = vector.matrix();
   if (shape.field_columns > 0) draw.field = field.matrix();
-  const bool conditional = shape != ConditionShape{};
+  if (shape.latent > 0) draw.z = z.matrix();
+  const bool conditional = shape.conditional();
   if (conditional) draw.dropped = vrfm::matrix(dropped);
   BatchContext<Exec>(exec).each_row(rows, draw);
   return {
       x0.read(),     x1.read(),    shape.classes > 0 ? numbers_of(label) : std::vector<double>(),
-      vector.read(), field.read(), conditional ? numbers_of(dropped) : std::vector<double>()};
+      vector.read(), field.read(), conditional ? numbers_of(dropped) : std::vector<double>(),
+      z.read()};
 }
 
 }  // namespace vrfm::test

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Given pairs: rows stay together, each is as likely as another, and they can stand where a
+// Given pairs, with and without z: rows stay together, each is as likely as another, and they can stand where a
 // coupling is wanted.
 #include <cmath>
 #include <stdexcept>
@@ -14,6 +14,8 @@
 #include "draw_pairs.hpp"
 
 #include <vrfm/couplings/given_pairs.hpp>
+#include <vrfm/couplings/independent.hpp>
+#include <vrfm/couplings/optimal_transport.hpp>
 
 using namespace vrfm;
 
@@ -63,6 +65,33 @@ TEMPLATE_LIST_TEST_CASE("given pairs are drawn whole and equally often", "[coupl
   CHECK(draws(count, {.seed = 9, .step = 3, .use = Use::held_out}) != values);
 }
 
+TEMPLATE_LIST_TEST_CASE("given pairs with z are drawn whole", "[couplings][pairs]",
+                        test::SpacesAndReals) {
+  using T = typename TestType::Real;
+  using Exec = typename TestType::Exec;
+  // Row n: x0 = n, x1 = 20 + n, z = (40 + n, 60 + n).
+  const GivenPairs<T, Exec> pairs(test::table<T, Exec>(3, 1, {0, 1, 2}),
+                                  test::table<T, Exec>(3, 1, {20, 21, 22}),
+                                  test::table<T, Exec>(3, 2, {40, 60, 41, 61, 42, 62}));
+  CHECK(condition_of(pairs) == ConditionShape{.latent = 2});
+  const auto values = test::draw_pairs<T>(Exec(), pairs, 50, {.seed = 9});
+  CHECK(values.dropped.empty());
+  for (std::size_t i = 0; i < 50; ++i) {
+    const double n = values.x0[i];
+    CHECK((values.x1[i] == 20 + n && values.z[2 * i] == 40 + n && values.z[2 * i + 1] == 60 + n));
+  }
+  // z is no condition, and follows x1 where another coupling pairs anew.
+  CHECK(test::thrown<std::invalid_argument>([&] { DroppedCondition(pairs, 0.5); }) ==
+        "vrfm: there is no condition that could be dropped");
+  const auto paired = optimal_transport<T>(Exec(), pairs, {.batch = 40});
+  CHECK(condition_of(paired) == ConditionShape{.latent = 2});
+  paired.prepare(Exec(), {.seed = 9}, 40);
+  const auto anew = test::draw_pairs<T>(Exec(), paired, 40, {.seed = 9});
+  for (std::size_t i = 0; i < 40; ++i) {
+    CHECK((anew.z[2 * i] == 20 + anew.x1[i] && anew.z[2 * i + 1] == 40 + anew.x1[i]));
+  }
+}
+
 TEST_CASE("given pairs are checked", "[couplings][pairs]") {
   using Exec = Kokkos::DefaultExecutionSpace;
   using Pairs = GivenPairs<float, Exec>;
@@ -76,4 +105,7 @@ TEST_CASE("given pairs are checked", "[couplings][pairs]") {
   CHECK(error(3, 2, 3, 1) == "vrfm: x0 has 2 columns but x1 has 1 columns");
   CHECK(error(0, 2, 0, 2) ==
         "vrfm: GivenPairs: expected at least one pair, but got 0 rows of 2 columns");
+  const Table<float, Exec> x("x", 3, 2), z("z", 2, 2);
+  CHECK(test::thrown<std::invalid_argument>([&] { Pairs(x, x, z); }) ==
+        "vrfm: x0 has 3 rows but z has 2 rows");
 }

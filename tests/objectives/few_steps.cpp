@@ -336,6 +336,14 @@ TEST_CASE("objectives of few steps refuse what they cannot train",
   CHECK(refused(VariationalMeanFlow{}, map_flow(0)) ==
         "vrfm: VariationalMeanFlow trains a flow with a latent variable, got latent = 0; use "
         "MeanFlow");
+  // Without a posterior z is given.
+  CHECK(refused(MeanFlow{}, map_flow(2, EncoderInput::none)) == "(nothing thrown)");
+  CHECK(refused(SoFlow{}, map_flow(2, EncoderInput::none)) == "(nothing thrown)");
+  CHECK(refused(ConsistencyLoss{}, map_flow(2, EncoderInput::none)) == "(nothing thrown)");
+  CHECK(
+      refused(VariationalMeanFlow{}, map_flow(2, EncoderInput::none)) ==
+      "vrfm: VariationalMeanFlow trains a posterior, but this flow has none; use MeanFlow on pairs "
+      "that give z");
   const auto x1 = EncoderInput::x1;
   CHECK(
       refused(VariationalMeanFlow{}, map_flow(2, x1 | EncoderInput::t)) ==

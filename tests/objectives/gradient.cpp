@@ -118,6 +118,13 @@ TEMPLATE_LIST_TEST_CASE("gradient of the velocity loss", "[objectives][gradient]
         "");
 }
 
+TEMPLATE_LIST_TEST_CASE("gradient of the velocity loss whose z is given", "[objectives][gradient]",
+                        vrfm::test::Spaces) {
+  auto options = conditional(tiny_flow(3));
+  options.encoder_input = vrfm::EncoderInput::none;
+  CHECK(check_gradient<TestType>(VelocityLoss{}, options, {1}) == "");
+}
+
 TEMPLATE_LIST_TEST_CASE("gradient of the evidence bound", "[objectives][gradient]",
                         vrfm::test::Spaces) {
   CHECK(check_gradient<TestType>(Elbo{.beta = 0.7}, tiny_flow(3), {1, 0.7}) == "");

@@ -520,6 +520,13 @@ TEST_CASE("an objective refuses a flow that it cannot train", "[objectives][chec
         "vrfm: Elbo trains a flow with a latent variable, got latent = 0; use VelocityLoss");
   CHECK(thrown<Invalid>([&] { VelocityLoss{}.check(variational.networks()); }) ==
         "vrfm: VelocityLoss trains a flow without latent variable, got latent = 2; use Elbo");
+  auto without = tiny_flow(2);
+  without.encoder_input = vrfm::EncoderInput::none;
+  const vrfm::Flow<float, Host> given(Host(), without, 1);
+  CHECK_NOTHROW(VelocityLoss{}.check(given.networks()));
+  CHECK(thrown<Invalid>([&] { Elbo{}.check(given.networks()); }) ==
+        "vrfm: Elbo trains a posterior, but this flow has none; use VelocityLoss on pairs that "
+        "give z");
   for (const double beta :
        {-0.5, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     CHECK(contains(thrown<Invalid>([&] { Elbo{.beta = beta}.check(variational.networks()); }),

@@ -84,7 +84,7 @@ struct Evaluation {
   }
 };
 
-/// If the options ask for a condition, row i has label i % classes and a vector of its own; every
+/// A flow with a latent variable that has no posterior is given z. If the options ask for a condition, row i has label i % classes and a vector of its own; every
 /// third row's condition is dropped, from row 1 on.
 template <class T, class Exec, class Networks = MlpNetworks<Gelu>>
 class Problem {
@@ -100,12 +100,15 @@ class Problem {
         x0_(rows, options.dimension),
         x1_(rows, options.dimension),
         vector_(rows, options.condition_columns),
+        z_(rows, options.latent),
         gradient_(1, count(), 0) {
     Numbers numbers(5);
     const auto n = static_cast<std::size_t>(rows), d = static_cast<std::size_t>(options.dimension);
     x0_.write(numbers.take(n * d));
     x1_.write(numbers.take(n * d));
     vector_.write(numbers.take(n * static_cast<std::size_t>(options.condition_columns)));
+    z_.write(numbers.take(n * static_cast<std::size_t>(options.latent)));
+    if (options.encoder_input == EncoderInput::none) condition_.z = z_.matrix();
     std::vector<double> labels, dropped;
     for (int i = 0; i < rows; ++i) {
       labels.push_back(options.classes > 0 ? i % options.classes : 0);
@@ -183,7 +186,7 @@ class Problem {
  private:
   Flow<T, Exec, Networks> flow_;
   int rows_;
-  Padded<T, Exec> x0_, x1_, vector_, gradient_;
+  Padded<T, Exec> x0_, x1_, vector_, z_, gradient_;
   Table<std::int32_t, Exec> label_, dropped_;
   Condition<T> condition_;
 };

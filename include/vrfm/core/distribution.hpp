@@ -11,14 +11,21 @@
 
 namespace vrfm {
 
-/// What the condition c of a sample consists of: see Condition in models/condition.hpp.
+/// What is written of a sample besides x0 and x1: its condition c (see Condition in models/condition.hpp), and z
+/// where the pair was made with one.
 struct ConditionShape {
   int classes = 0;        ///< labels are 0 ... classes - 1; 0: no label
   int columns = 0;        ///< of the vector; 0: none
   int field_columns = 0;  ///< elements of the field; 0: none
   bool dropped = false;   ///< whether it counts as not given in some samples
+  int latent = 0;  ///< columns of z, which is no part of c and is not dropped with it; 0: none
 
   bool operator==(const ConditionShape&) const = default;
+
+  /// True if there is a c: a label, a vector or a field.
+  KOKKOS_INLINE_FUNCTION bool conditional() const {
+    return classes > 0 || columns > 0 || field_columns > 0;
+  }
 };
 
 /// Where one sample is written. What the writer's condition() does not have is null.
@@ -31,6 +38,7 @@ struct Slot {
   T* field;               ///< [field_columns]
   std::int32_t* dropped;  ///< [1], 0 at first; set if the condition counts as not given, and then
                           ///< the rest of it need not be written
+  T* z = nullptr;         ///< [latent]
 };
 
 /// Draws the sample at (sample, step) of a stream into x [dimension()].

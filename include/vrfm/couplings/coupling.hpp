@@ -7,7 +7,7 @@
 //   dimension()                 columns of x0 and x1
 //   draw(address, slot)         writes one sample (core/distribution.hpp), inside a kernel
 // and, where there is something to it,
-//   condition()                 ConditionShape: what is written of c
+//   condition()                 ConditionShape: what is written of c, and of z
 //   check(batch)                throws std::invalid_argument unless a global batch may have this size
 //   prepare(exec, address, batch)
 //                               a coupling over the batch: launches what fills its tables for the samples
@@ -45,7 +45,7 @@ struct RequireCoupling {
   static constexpr bool ok = Coupling<C, T>;
 };
 
-/// The condition that a coupling or distribution writes.
+/// The condition, and z, that a coupling or distribution writes.
 template <class C>
 KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
   if constexpr (requires { drawn.condition(); }) {

@@ -110,7 +110,7 @@ class StraightVelocityPoints {
            " and ", times);
     if constexpr (requires { pairs.condition(); }) {
       expect(pairs.condition() == ConditionShape{},
-             "StraightVelocityPoints: expected a coupling without a condition");
+             "StraightVelocityPoints: expected a coupling without a condition or z");
     }
   }
 

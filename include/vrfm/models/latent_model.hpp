@@ -4,7 +4,7 @@
 // posterior q(z | chosen inputs, c) sees any of {x0, x1, x_t, t}; a prior p(z | x0, c) sees x0 at most,
 // since it must be drawn from before a trajectory begins. StandardPrior is N(0, I).
 //
-//   latent()        columns of z
+//   latent()        columns of z; 0 of a default one: there is none
 //   input()         EncoderInput: which of x0, x1, x_t, t are read
 //   inputs()        ModelInputs: latent, and what of c is read
 //   Saved<T>        what backward reads

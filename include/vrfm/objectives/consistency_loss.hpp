@@ -115,7 +115,7 @@ struct BasicConsistencyLoss {
   template <class Networks>
   void check(const Networks& networks) const {
     check_parts(networks);
-    check_no_latent(networks, name, text("Variational", name));
+    check_no_posterior(networks, name, text("Variational", name));
   }
 
   VRFM_UNCHECKED_HOST_DEVICE

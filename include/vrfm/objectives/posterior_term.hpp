@@ -19,6 +19,8 @@ void check_latent(const Networks& networks, const std::string& name, const char*
          free_bits);
   const int latent = networks.velocity.inputs().latent;
   expect(latent > 0, name, " trains a flow with a latent variable, got latent = 0; use ", other);
+  expect(networks.posterior.latent() > 0, name, " trains a posterior, but this flow has none; use ",
+         other, " on pairs that give z");
   const auto columns = static_cast<std::size_t>(latent);
   expect_same("the velocity network", columns, "the posterior",
               static_cast<std::size_t>(networks.posterior.latent()), "latent dimensions");

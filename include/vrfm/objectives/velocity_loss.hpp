@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// VelocityLoss: rectified flow matching, E weight(t) d(v(x_t, t | c) - u), d the squared distance (Liu,
-// Gong and Liu 2023).
+// VelocityLoss: rectified flow matching, E weight(t) d(v(x_t, t | z, c) - u), d the squared distance (Liu,
+// Gong and Liu 2023). There is a z if the coupling gives it, as of the pairs of a flow that has one.
 #pragma once
 
 #include <vrfm/objectives/velocity_term.hpp>
@@ -21,14 +21,14 @@ struct BasicVelocityLoss {
   D distance = {};
   W time_weight = {};
 
-  /// Throws std::invalid_argument if the networks have a latent variable.
+  /// Throws std::invalid_argument if the networks have a posterior.
   template <class Networks>
   void check(const Networks& networks) const {
     check_part(path);
     check_part(distance);
     check_part(time_weight);
     check_part(times);
-    check_no_latent(networks, "VelocityLoss", "Elbo");
+    check_no_posterior(networks, "VelocityLoss", "Elbo");
   }
 
   VRFM_UNCHECKED_HOST_DEVICE

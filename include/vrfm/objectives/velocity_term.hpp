@@ -28,12 +28,13 @@ struct RequireLossParts {
       ConditionalPath<Path> && TimeSampler<Times> && Distance<D> && TimeWeight<W>;
 };
 
-/// Throws std::invalid_argument if the networks have a latent variable. `other`: the objective for them.
+/// Throws std::invalid_argument if the networks have a posterior, which must tell z of each pair. Without one z is
+/// that of the coupling. `other`: the objective that trains a posterior.
 template <class Networks>
-void check_no_latent(const Networks& networks, const char* name, const std::string& other) {
+void check_no_posterior(const Networks& networks, const char* name, const std::string& other) {
   const int latent = networks.velocity.inputs().latent;
-  expect(latent == 0, name, " trains a flow without latent variable, got latent = ", latent,
-         "; use ", other);
+  expect(latent == 0 || networks.posterior.latent() == 0, name,
+         " trains a flow without latent variable, got latent = ", latent, "; use ", other);
 }
 
 /// Throws std::invalid_argument unless the networks have a second time.

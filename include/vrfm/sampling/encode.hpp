@@ -62,6 +62,8 @@ Encoding<T, Exec> encode(const Flow<T, Exec, Networks, precision, List>& flow,
                          const EncodeOptions<T, Exec>& options = {}) {
   expect(flow.latent() > 0, "encode needs a flow with a latent variable, but this one has none");
   const auto& posterior = flow.networks().posterior;
+  expect(posterior.latent() > 0,
+         "encode needs a posterior, but this flow has none: its z were given");
   const EncoderInput input = posterior.input();
   const std::size_t rows =
       math::maximum(math::maximum(x0.extent(0), x1.extent(0)), options.x_t.extent(0));

@@ -208,7 +208,7 @@ class ModelVelocity {
         reach_(options.reach),
         guided_(options.guidance != 1 && (options.guidance != 0 || reach_ != GuidanceReach{})) {
     const ModelInputs inputs = model_.inputs();
-    if (inputs.latent > 0) {
+    if (inputs.latent > 0 && flow.networks().posterior.latent() > 0) {
       const EncoderInput seen = flow.networks().posterior.input();
       latent_tells_start_ = contains(seen, EncoderInput::x0) || contains(seen, EncoderInput::x_t);
     }

@@ -63,14 +63,16 @@ std::string scale_warning(const Exec& exec, const C& coupling, std::uint32_t see
   };
   const int dimension = coupling.dimension();
   const auto x0 = table(steps * rows, dimension), x1 = table(steps * rows, dimension);
-  const auto vector = table(rows, shape.columns), field = table(rows, shape.field_columns);
+  const auto vector = table(rows, shape.columns), field = table(rows, shape.field_columns),
+             z = table(rows, shape.latent);
   const Array<std::int32_t, Exec> labels("vrfm::scale_warning::labels",
                                          2 * static_cast<std::size_t>(rows));
   detail::DrawRows<T, C> draw{coupling, {.seed = seed}, {}, {}, {}, {}, {}, {}};
   if (shape.classes > 0) draw.label = {labels.data(), rows, 1, 1};
   if (shape.columns > 0) draw.vector = matrix(vector);
   if (shape.field_columns > 0) draw.field = matrix(field);
-  if (shape != ConditionShape{}) draw.dropped = {labels.data() + rows, rows, 1, 1};
+  if (shape.latent > 0) draw.z = matrix(z);
+  if (shape.conditional()) draw.dropped = {labels.data() + rows, rows, 1, 1};
   for (int step = 0; step < steps; ++step) {
     const auto of_step = [&](const Matrix<T>& all) {
       return Matrix<T>(all.row(step * rows), rows, all.cols, all.stride);

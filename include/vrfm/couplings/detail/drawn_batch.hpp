@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // DrawnBatch: all samples of a step as another coupling draws them, in tables. A coupling over the batch pairs each
-// x0 with the x1 of another sample, its partner; the condition goes with x1.
+// x0 with the x1 of another sample, its partner; condition and z go with x1.
 #pragma once
 
 #include <vrfm/core/launch.hpp>
@@ -42,14 +42,16 @@ class DrawnBatch {
     launch_each(exec, "vrfm::DrawnBatch::fill", batch(), Fill{*this, address});
   }
 
-  /// Writes x0 of `sample` and x1 and condition of its partner.
+  /// Writes x0 of `sample` and x1, condition and z of its partner.
   KOKKOS_FUNCTION void draw(std::uint64_t sample, const Slot<T>& slot) const {
     const auto row = static_cast<int>(sample);
     const int other = marks_(row, 2), columns = dimension();
     const auto shape = condition();
     for (int d = 0; d < columns; ++d) slot.x0[d] = rows_(row, d);
     for (int d = 0; d < columns; ++d) slot.x1[d] = rows_(other, columns + d);
-    if (shape == ConditionShape{}) return;
+    const int behind = 2 * columns + shape.columns + shape.field_columns;
+    for (int j = 0; j < shape.latent; ++j) slot.z[j] = rows_(other, behind + j);
+    if (!shape.conditional()) return;
     if (shape.classes > 0) *slot.label = marks_(other, 0);
     *slot.dropped = marks_(other, 1);
     if (marks_(other, 1) != 0) return;
@@ -68,25 +70,27 @@ class DrawnBatch {
       const auto shape = batch.condition();
       T* const x0 = &batch.rows_(i, 0);
       std::int32_t* const marks = &batch.marks_(i, 0);
+      T* const vector = x0 + 2 * columns;
+      T* const field = vector + shape.columns;
       marks[1] = 0;
       marks[2] = i;
       batch.inner_.draw(
           address.at(i),
           Slot<T>{x0, x0 + columns, shape.classes > 0 ? marks : nullptr,
-                  shape.columns > 0 ? x0 + 2 * columns : nullptr,
-                  shape.field_columns > 0 ? x0 + 2 * columns + shape.columns : nullptr,
-                  shape == ConditionShape{} ? nullptr : marks + 1});
+                  shape.columns > 0 ? vector : nullptr, shape.field_columns > 0 ? field : nullptr,
+                  shape.conditional() ? marks + 1 : nullptr,
+                  shape.latent > 0 ? field + shape.field_columns : nullptr});
     }
   };
 
  private:
   static int row_columns(const Inner& inner) {
     const auto shape = condition_of(inner);
-    return 2 * inner.dimension() + shape.columns + shape.field_columns;
+    return 2 * inner.dimension() + shape.columns + shape.field_columns + shape.latent;
   }
 
   Inner inner_;
-  Table<T, Exec> rows_;              // x0, x1, vector, field
+  Table<T, Exec> rows_;              // x0, x1, vector, field, z
   Table<std::int32_t, Exec> marks_;  // label, dropped, partner
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // LatentNetworks: what a flow with a latent variable z has besides its velocity: a posterior network
-// q(z | ...) and the prior, N(0, I) or a network p(z | c) or p(z | x0, c). Names: posterior.* and prior.*.
+// q(z | ...) and the prior, N(0, I) or a network p(z | c) or p(z | x0, c). Names: posterior.* and prior.*. Where the
+// posterior sees nothing (EncoderInput::none) there is none: the coupling gives z in training (data/stored_pairs.hpp).
 #pragma once
 
 #include <vrfm/layers/parameters.hpp>
@@ -15,7 +16,7 @@ enum class PriorKind { standard, given_condition, given_source };
 
 template <class Posterior, class PriorNetwork = Posterior>
 struct LatentNetworks {
-  Posterior posterior;  ///< empty without a latent variable
+  Posterior posterior;  ///< latent() is 0 where there is none
   GaussianPrior<PriorNetwork> prior;
 
  protected:
@@ -26,7 +27,10 @@ struct LatentNetworks {
     prior = GaussianPrior<PriorNetwork>(options.latent);
     expect(options.latent > 0 || kind == PriorKind::standard,
            "a learned prior needs latent >= 1, got ", options.latent);
-    if (options.latent == 0) return;
+    const bool given = options.input == EncoderInput::none;
+    expect(!given || kind == PriorKind::standard,
+           "a learned prior is trained by a posterior: expected an encoder_input that is not none");
+    if (options.latent == 0 || given) return;
     posterior = Posterior(list, "posterior", options);
     if (kind == PriorKind::standard) return;
     if (kind == PriorKind::given_condition) {

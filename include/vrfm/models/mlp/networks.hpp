@@ -13,6 +13,7 @@ namespace vrfm {
 struct FlowOptions {
   int dimension = 1;
   int latent = 0;  ///< columns of z; 0: rectified flow
+  /// Of the posterior; none: there is no posterior, the coupling gives z, and samples draw it from N(0, I).
   EncoderInput encoder_input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
   PriorKind prior = PriorKind::standard;
   int classes = 0;            ///< of the condition's label; 0: none

@@ -165,7 +165,7 @@ class ResidualPosterior {
     return copy;
   }
 
-  ResidualPosteriorOptions o_;
+  ResidualPosteriorOptions o_ = {.latent = 0};
   ResidualStack encoder_[3];
   Conv2d in_;
   AveragePool pool_[levels];

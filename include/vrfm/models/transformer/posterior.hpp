@@ -162,7 +162,7 @@ class TransformerPosterior {
  private:
   int pixels() const { return o_.trunk.height * o_.trunk.width; }
 
-  TransformerPosteriorOptions o_ = {};
+  TransformerPosteriorOptions o_ = {.latent = 0};
   SeenImages seen_;
   ImageCondition condition_;
   TimeConditioning time_;

@@ -158,7 +158,7 @@ class UnetPosterior {
     return outputs;
   }
 
-  UnetPosteriorOptions o_;
+  UnetPosteriorOptions o_ = {.latent = 0};
   SeenImages seen_;
   ImageCondition condition_;
   TimeConditioning time_;

@@ -91,6 +91,22 @@ inline void check_condition_shape(const char* model, const ModelInputs& wanted,
   same(wanted.field_columns, given.field_columns, "field columns");
 }
 
+/// Throws std::invalid_argument unless a coupling gives z exactly where a flow of `latent` columns has no posterior.
+inline void check_given_latent(int latent, bool posterior, int given) {
+  expect(given == 0 || latent > 0, "the coupling gives z of ", given,
+         " columns, but the flow has no latent variable");
+  expect(given == 0 || !posterior,
+         "the coupling gives z, but the flow has a posterior that tells it: expected ",
+         "EncoderInput::none, or a coupling without z");
+  expect(given > 0 || latent == 0 || posterior,
+         "the flow has a latent variable without a posterior: expected a ",
+         "coupling that gives z of ", latent, " columns, such as stored pairs");
+  if (given > 0) {
+    expect_same("the flow's z", static_cast<std::size_t>(latent), "the coupling's",
+                static_cast<std::size_t>(given), "columns");
+  }
+}
+
 /// Throws std::invalid_argument unless model, objective and coupling belong together.
 template <class Model, class Objective, class Pairing>
 void check_fit(const Model& model, const Objective& objective, const Pairing& coupling, int batch) {
@@ -104,12 +120,16 @@ void check_fit(const Model& model, const Objective& objective, const Pairing& co
   const ConditionShape given = condition_of(coupling);
   if constexpr (is_flow) {
     check_condition_shape(name, networks.velocity.inputs(), given, true);
+    const bool posterior = model.latent() > 0 && networks.posterior.latent() > 0;
+    check_given_latent(model.latent(), posterior, given.latent);
     // Posterior and prior may leave c out, but not ask for another one.
-    if (model.latent() > 0) {
+    if (posterior) {
       check_condition_shape("the posterior", networks.posterior.inputs(), given, false);
       check_condition_shape("the prior", networks.prior.inputs(), given, false);
     }
   } else {
+    expect(given.latent == 0, "the coupling gives z of ", given.latent,
+           " columns, but the model has no latent variable");
     check_condition_shape(name, networks.inputs(), given, true);
   }
   expect(!needs_condition<Objective> || !given.dropped,

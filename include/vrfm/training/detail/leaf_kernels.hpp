@@ -38,7 +38,7 @@ Partition partition_of(int batch, const Launch& launch) {
                                               : Partition::of_leaves(batch, launch.batch);
 }
 
-/// Row function: draws x0, x1 and c. Of a condition that is dropped, vector and field become 0, for what
+/// Row function: draws x0, x1, c and z. Of a condition that is dropped, vector and field become 0, for what
 /// its writer may have left there would pass through a product with a gradient of 0 if it is NaN.
 template <class T, class Pairing>
 struct DrawRows {
@@ -46,11 +46,12 @@ struct DrawRows {
   DrawAddress draws;
   Matrix<T> x0, x1, vector, field;
   Matrix<std::int32_t> label, dropped;
+  Matrix<T> z = {};
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     if (!dropped.empty()) dropped(i, 0) = 0;
     coupling.draw(draws.at(i), Slot<T>{x0.row(i), x1.row(i), row_of(label, i), row_of(vector, i),
-                                       row_of(field, i), row_of(dropped, i)});
+                                       row_of(field, i), row_of(dropped, i), row_of(z, i)});
     if (dropped.empty() || dropped(i, 0) == 0) return;
     if (!vector.empty()) clear(vector, i);
     if (!field.empty()) clear(field, i);
@@ -94,21 +95,21 @@ struct EvaluateRows {
     if (shape.classes > 0) draw.label = arena.template take_as<std::int32_t>(rows, 1);
     if (shape.columns > 0) draw.vector = arena.take(rows, shape.columns);
     if (shape.field_columns > 0) draw.field = arena.take(rows, shape.field_columns);
-    if (shape != ConditionShape{}) draw.dropped = arena.template take_as<std::int32_t>(rows, 1);
+    if (shape.latent > 0) draw.z = arena.take(rows, shape.latent);
+    if (shape.conditional()) draw.dropped = arena.template take_as<std::int32_t>(rows, 1);
     const Matrix<T> losses = arena.take(rows, terms);
     ctx.each_row(rows, draw);
     objective(ctx,
-              LossProblem<Networks, T>{
-                  networks,
-                  parameters,
-                  teacher,
-                  gradient,
-                  draw.x0,
-                  draw.x1,
-                  {Matrix<const T>(), draw.label, draw.vector, draw.field, draw.dropped},
-                  draw.draws,
-                  row_weight,
-                  losses},
+              LossProblem<Networks, T>{networks,
+                                       parameters,
+                                       teacher,
+                                       gradient,
+                                       draw.x0,
+                                       draw.x1,
+                                       {draw.z, draw.label, draw.vector, draw.field, draw.dropped},
+                                       draw.draws,
+                                       row_weight,
+                                       losses},
               arena);
     ctx.column_sum(losses, sums, update);
     arena.rewind(mark);
