@@ -41,10 +41,12 @@
 #include <vrfm/metrics/velocity_points.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
+#include <vrfm/models/predicting.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/cross_entropy.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/mean_flow.hpp>
+#include <vrfm/objectives/prediction_weight.hpp>
 #include <vrfm/objectives/so_flow.hpp>
 #include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/variational.hpp>

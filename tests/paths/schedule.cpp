@@ -39,6 +39,35 @@ TEMPLATE_TEST_CASE("a schedule's rates are its derivatives", "[paths][schedule]"
   }
 }
 
+TEMPLATE_TEST_CASE("a schedule's curvature is the derivative of its rates", "[paths][schedule]",
+                   LinearSchedule, TrigonometricSchedule, VariancePreservingSchedule) {
+  static_assert(vrfm::DifferentiableSchedule<TestType>);
+  const TestType schedule;
+  const double root = std::cbrt(epsilon<double>);
+  for (int k = 1; k < 200; ++k) {
+    const double t = k / 200.0, border = std::fmin(t, 1 - t), h = root * border;
+    const auto low = schedule.at(t - h), high = schedule.at(t + h);
+    const auto here = schedule.curvature(t);
+    const double width = (t + h) - (t - h);
+    // As above, of functions that are larger by their rates.
+    const auto tolerance = [&](double rate, double curvature) {
+      return 100 * root * root * (1 + std::fabs(rate) + std::fabs(curvature)) / border;
+    };
+    INFO("t = " << t);
+    CHECK(std::fabs((high.alpha_rate - low.alpha_rate) / width - here.alpha) <=
+          tolerance(low.alpha_rate, here.alpha));
+    CHECK(std::fabs((high.sigma_rate - low.sigma_rate) / width - here.sigma) <=
+          tolerance(low.sigma_rate, here.sigma));
+    // And in float, as the values that it is made of.
+    const auto single = schedule.curvature(static_cast<float>(t));
+    const auto same = schedule.curvature(static_cast<double>(static_cast<float>(t)));
+    CHECK(std::fabs(static_cast<double>(single.alpha) - same.alpha) <=
+          64 * epsilon<float> * (1 + 100 * std::fabs(same.alpha)));
+    CHECK(std::fabs(static_cast<double>(single.sigma) - same.sigma) <=
+          64 * epsilon<float> * (1 + 100 * std::fabs(same.sigma)));
+  }
+}
+
 TEMPLATE_TEST_CASE("schedules go from noise to data", "[paths][schedule]", float, double) {
   using T = TestType;
   const double eps = epsilon<T>;

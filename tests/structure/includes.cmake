@@ -4,15 +4,15 @@
 # Fails if a header includes one that its folder may not use, or not by its full path.
 cmake_minimum_required(VERSION 3.22...3.31)
 
-# Each folder may include itself and these, which it does: models know no path, integrators no model,
+# Each folder may include itself and these, which it does: paths know no network, integrators no model,
 # objectives no layer, files nothing but core.
-set(folders core linalg layers models paths parallel transport couplings objectives integrators sampling io
+set(folders core linalg layers paths models parallel transport couplings objectives integrators sampling io
   data metrics training)
 set(core "")
 set(linalg core)
 set(layers core linalg)
-set(models core linalg layers)
 set(paths core)
+set(models core linalg layers paths)
 set(parallel core linalg)
 set(transport core parallel)
 set(couplings core parallel transport)

@@ -27,6 +27,20 @@ concept Schedule = requires(const S& schedule, float t, double u) {
   { schedule.at(u) } -> std::same_as<ScheduleValue<double>>;
 };
 
+/// Second derivatives at one time.
+template <class T>
+struct ScheduleCurvature {
+  T alpha;
+  T sigma;
+};
+
+/// A Schedule that tells them, for derivatives of what its rates make.
+template <class S>
+concept DifferentiableSchedule = Schedule<S> && requires(const S& schedule, float t, double u) {
+  { schedule.curvature(t) } -> std::same_as<ScheduleCurvature<float>>;
+  { schedule.curvature(u) } -> std::same_as<ScheduleCurvature<double>>;
+};
+
 /// Where the rate of a schedule, of noise or of a path is infinite, as it declares by
 /// `static constexpr bool infinite_rate = true` (at t = 1) and `infinite_rate_at_start`.
 template <class P>
@@ -40,6 +54,10 @@ struct LinearSchedule {
   KOKKOS_INLINE_FUNCTION ScheduleValue<T> at(T t) const {
     return {t, T(1) - t, T(1), T(-1)};
   }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleCurvature<T> curvature(T) const {
+    return {T(0), T(0)};
+  }
 };
 
 /// alpha = sin(pi t / 2), sigma = cos(pi t / 2): alpha^2 + sigma^2 = 1. The cosine is computed as a sine
@@ -50,6 +68,12 @@ struct TrigonometricSchedule {
     const T half_pi = T(1.5707963267948966192);
     const T s = math::sin(half_pi * t), c = math::sin(half_pi * (T(1) - t));
     return {s, c, half_pi * c, -half_pi * s};
+  }
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleCurvature<T> curvature(T t) const {
+    const T square = T(2.4674011002723396547);  // (pi / 2)^2
+    const auto s = at(t);
+    return {-square * s.alpha, -square * s.sigma};
   }
 };
 
@@ -80,6 +104,16 @@ struct VariancePreservingSchedule {
     // 1 - alpha^2, without cancellation near t = 1.
     const T sigma = math::sqrt(-math::expm1(T(2) * log_alpha));
     return {alpha, sigma, alpha_rate, -alpha * alpha_rate / sigma};
+  }
+  /// From alpha' = alpha g, g = (r range + beta_min) / 2, and alpha^2 + sigma^2 = 1.
+  template <class T>
+  KOKKOS_INLINE_FUNCTION ScheduleCurvature<T> curvature(T t) const {
+    const T low = static_cast<T>(beta_min), range = static_cast<T>(beta_max - beta_min);
+    const auto s = at(t);
+    const T g = ((T(1) - t) * range + low) / T(2);
+    const T alpha = s.alpha * (g * g - range / T(2));
+    return {alpha, -(s.alpha_rate * s.alpha_rate + s.alpha * alpha + s.sigma_rate * s.sigma_rate) /
+                       s.sigma};
   }
 };
 

@@ -10,7 +10,8 @@
 // SchrodingerBridgeConditionalFlowMatcher (there SinkhornTransport's regularisation is 2 sigma^2).
 //
 // A ConditionalPath is what objectives take: a Schedule, which has no noise, or a StochasticPath about one. The latter
-// is no Schedule: what knows none, such as a solver that noises anew, refuses it. What starts from p0 leaves n(0) out.
+// is no Schedule: what knows of no noise, such as RenoisedFlowMap, does not take it. Samples start from x0, without
+// n(0) e.
 #pragma once
 
 #include <vrfm/core/matrix.hpp>
