@@ -78,7 +78,9 @@ class StepFunction {
     if (kind_ == Kind::cosine) return value_ * floor_;
     return has_last() ? math::minimum(value_, floor_) : value_;
   }
-  double largest() const { return has_last() ? math::maximum(value_, floor_) : value_; }
+  KOKKOS_INLINE_FUNCTION double largest() const {
+    return has_last() ? math::maximum(value_, floor_) : value_;
+  }
 
   KOKKOS_INLINE_FUNCTION double at(std::int64_t step) const {
     if (step < warmup_) return value_ * static_cast<double>(step) / static_cast<double>(warmup_);
@@ -126,7 +128,9 @@ class StepFunction {
  private:
   enum class Kind { constant, cosine, cyclic, exponential, change };
 
-  bool has_last() const { return kind_ == Kind::exponential || kind_ == Kind::change; }
+  KOKKOS_INLINE_FUNCTION bool has_last() const {
+    return kind_ == Kind::exponential || kind_ == Kind::change;
+  }
 
   double value_;
   Kind kind_ = Kind::constant;

@@ -122,13 +122,8 @@ struct BasicConsistencyLoss {
   template <class Ctx, class Networks, class T>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
                                   Arena<T>& arena) const {
-    using Model = VelocityOf<Networks>;
-    using P = storage_of<Networks, T>;
-    using Evaluation = VelocityEvaluation<Model, T, P>;
+    using Network = ConditionedVelocity<Networks, T>;
     const auto mark = arena.used();
-    const Model& model = problem.networks.velocity;
-    const P* p = problem.parameters;
-    const DrawAddress* const draws = problem.dropout();
     const int rows = problem.rows(), cols = problem.x0.cols;
     const auto point =
         draw_point<Ctx, T>(ctx, path, times, problem.draws, problem.x0, problem.x1, arena);
@@ -146,15 +141,12 @@ struct BasicConsistencyLoss {
       ctx.each_row(rows, AddPathNoise<T, Noise>{path.noise, problem.draws, e, x_e, no_rate});
     }
 
-    PreparedCondition<Model, T, P> prepared;
-    prepared.forward(ctx, model, p, problem.condition, rows, arena);
-    const ConstMatrix<T> condition = prepared.value;
-    Evaluation now;
-    now.forward(ctx, model, p, {point.t, point.x, {}}, condition, draws, arena);
+    Network network{problem};
+    network.prepare(ctx, arena);
+    typename Network::Evaluation now;
+    network.forward(ctx, {point.t, point.x, {}}, now, arena);
     Matrix<T> v_r;
-    if (boundary.largest() > 0) {
-      v_r = Evaluation::stopped(ctx, model, p, {r, x_r, {}}, condition, draws, arena);
-    }
+    if (boundary.largest() > 0) v_r = network.stopped(ctx, {r, x_r, {}}, arena);
     ctx.each_row(rows, detail::ConsistencyError<T>{point.t, point.x, r, x_r, e, x_e, v_r, now.v,
                                                    problem.losses, boundary, problem.draws.step,
                                                    static_cast<T>(delta), static_cast<T>(alpha),
@@ -162,9 +154,9 @@ struct BasicConsistencyLoss {
                                                    static_cast<T>(problem.row_weight)});
 
     if (!problem.gradient.ignored()) {
-      prepared.zero(ctx, model, rows, arena);
-      now.backward(ctx, model, p, problem.gradient, now.v, prepared.gradient, arena);
-      prepared.backward(ctx, model, p, problem.gradient, problem.dz, arena);
+      network.begin_backward(ctx, arena);
+      network.backward(ctx, now, arena);
+      network.end_backward(ctx, arena);
     }
     arena.rewind(mark);
   }

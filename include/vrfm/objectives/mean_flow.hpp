@@ -75,33 +75,25 @@ struct BasicMeanFlow {
   template <class Ctx, class Networks, class T>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
                                   Arena<T>& arena) const {
-    using Model = VelocityOf<Networks>;
-    using P = storage_of<Networks, T>;
-    using Evaluation = VelocityEvaluation<Model, T, P>;
+    using Network = ConditionedVelocity<Networks, T>;
     const auto mark = arena.used();
-    const Model& model = problem.networks.velocity;
-    const P* p = problem.parameters;
-    const DrawAddress* const draws = problem.dropout();
     const int rows = problem.rows(), cols = problem.x0.cols;
     const auto point = PathPoint<T>::take(rows, cols, arena);
     const Matrix<T> s = arena.take(rows, 1), one = arena.take(rows, 1);
     ctx.each_row(rows, DrawTimePair<T, Times>{times, problem.draws, point.t, s});
     complete_point<Ctx, T>(ctx, path, problem.draws, problem.x0, problem.x1, point);
 
-    PreparedCondition<Model, T, P> prepared;
-    prepared.forward(ctx, model, p, problem.condition, rows, arena);
-    const ConstMatrix<T> condition = prepared.value;
-    Evaluation map, now;
-    map.forward(ctx, model, p, {point.t, point.x, s}, condition, draws, arena);
-    if constexpr (improved) {
-      now.forward(ctx, model, p, {point.t, point.x, {}}, condition, draws, arena);
-    }
+    Network network{problem};
+    network.prepare(ctx, arena);
+    typename Network::Evaluation map, now;
+    network.forward(ctx, {point.t, point.x, s}, map, arena);
+    if constexpr (improved) network.forward(ctx, {point.t, point.x, {}}, now, arena);
     ctx.map(rows, 1, Fill<T>{one, T(1)});
     Query<T> along{};
     along.t = one;
     along.x = improved ? now.v : point.u;
     const Matrix<T> target = arena.take(rows, cols);
-    model.tangent(ctx, p, along, target, map.saved, arena);
+    network.model().tangent(ctx, problem.parameters, along, target, map.saved, arena);
     ctx.map(rows, cols, detail::MeanVelocityTarget<T>{point.t, s, point.u, target});
 
     VelocityError<T> error{};
@@ -121,14 +113,10 @@ struct BasicMeanFlow {
     }
 
     if (!problem.gradient.ignored()) {
-      Gradient<T> more = problem.gradient;
-      more.accumulate = true;
-      prepared.zero(ctx, model, rows, arena);
-      map.backward(ctx, model, p, problem.gradient, map.v, prepared.gradient, arena);
-      if constexpr (improved) {
-        now.backward(ctx, model, p, more, now.v, prepared.gradient, arena);
-      }
-      prepared.backward(ctx, model, p, problem.gradient, problem.dz, arena);
+      network.begin_backward(ctx, arena);
+      network.backward(ctx, map, arena);
+      if constexpr (improved) network.backward(ctx, now, arena);
+      network.end_backward(ctx, arena);
     }
     arena.rewind(mark);
   }

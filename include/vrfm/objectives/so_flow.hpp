@@ -98,13 +98,8 @@ struct BasicSoFlow {
   template <class Ctx, class Networks, class T>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, const LossProblem<Networks, T>& problem,
                                   Arena<T>& arena) const {
-    using Model = VelocityOf<Networks>;
-    using P = storage_of<Networks, T>;
-    using Evaluation = VelocityEvaluation<Model, T, P>;
+    using Network = ConditionedVelocity<Networks, T>;
     const auto mark = arena.used();
-    const Model& model = problem.networks.velocity;
-    const P* p = problem.parameters;
-    const DrawAddress* const draws = problem.dropout();
     const StepNumber step = problem.draws.step;
     const int rows = problem.rows(), cols = problem.x0.cols;
     const auto point = PathPoint<T>::take(rows, cols, arena);
@@ -113,13 +108,11 @@ struct BasicSoFlow {
     complete_point<Ctx, T>(ctx, path, problem.draws, problem.x0, problem.x1, point);
     ctx.each_row(rows, detail::SoFlowPoint<T>{rho, step, point.t, s, point.x, point.u, l, x_l});
 
-    PreparedCondition<Model, T, P> prepared;
-    prepared.forward(ctx, model, p, problem.condition, rows, arena);
-    const ConstMatrix<T> condition = prepared.value;
-    Evaluation map;
-    map.forward(ctx, model, p, {point.t, point.x, s}, condition, draws, arena);
-    const Matrix<T> target =
-        Evaluation::stopped(ctx, model, p, {l, x_l, s}, condition, draws, arena);
+    Network network{problem};
+    network.prepare(ctx, arena);
+    typename Network::Evaluation map;
+    network.forward(ctx, {point.t, point.x, s}, map, arena);
+    const Matrix<T> target = network.stopped(ctx, {l, x_l, s}, arena);
     ctx.each_row(rows, detail::SoFlowTarget<T>{rho, step, point.t, s, point.u, map.v, target});
     VelocityError<T> error{};
     error.t = point.t;
@@ -132,9 +125,9 @@ struct BasicSoFlow {
     ctx.each_row(rows, error);
 
     if (!problem.gradient.ignored()) {
-      prepared.zero(ctx, model, rows, arena);
-      map.backward(ctx, model, p, problem.gradient, map.v, prepared.gradient, arena);
-      prepared.backward(ctx, model, p, problem.gradient, problem.dz, arena);
+      network.begin_backward(ctx, arena);
+      network.backward(ctx, map, arena);
+      network.end_backward(ctx, arena);
     }
     arena.rewind(mark);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What objectives share: VelocityPass, one evaluation of a velocity network that a backward pass may
-// follow, or its two parts where z and c are prepared once for several evaluations; and VelocityError,
+// follow; ConditionedVelocity, any number of them under one z and c; and VelocityError,
 // the loss of an answer, weight(t) sum_j d(v_j - u_j), with its gradient.
 #pragma once
 
@@ -159,6 +159,66 @@ struct VelocityEvaluation {
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
                                 ConstMatrix<T> dv, Matrix<T> dprepared, Arena<T>& arena) const {
     model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
+  }
+};
+
+/// The velocity network of a problem under its condition, for an objective that asks it several times with one dropout
+/// mask: prepare() first, and for the gradient begin_backward(), backward() of each evaluation, end_backward().
+template <class Networks, class T>
+struct ConditionedVelocity {
+  using Model = VelocityOf<Networks>;
+  using P = storage_of<Networks, T>;
+  using Evaluation = VelocityEvaluation<Model, T, P>;
+
+  const LossProblem<Networks, T>& problem;
+  PreparedCondition<Model, T, P> prepared = {};
+  Gradient<T> gradient =
+      problem.gradient;  ///< of the parameters; evaluations behind the first add theirs
+
+  KOKKOS_INLINE_FUNCTION const Model& model() const { return problem.networks.velocity; }
+  KOKKOS_INLINE_FUNCTION ConstMatrix<T> condition() const { return prepared.value; }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void prepare(const Ctx& ctx, Arena<T>& arena) {
+    prepared.forward(ctx, model(), problem.parameters, problem.condition, problem.rows(), arena);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void forward(const Ctx& ctx, const Query<T>& query, Evaluation& evaluation,
+                               Arena<T>& arena) const {
+    evaluation.forward(ctx, model(), problem.parameters, query, condition(), problem.dropout(),
+                       arena);
+  }
+
+  /// The answer where no gradient follows.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION Matrix<T> stopped(const Ctx& ctx, const Query<T>& query, Arena<T>& arena) const {
+    return Evaluation::stopped(ctx, model(), problem.parameters, query, condition(),
+                               problem.dropout(), arena);
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void begin_backward(const Ctx& ctx, Arena<T>& arena) {
+    prepared.zero(ctx, model(), problem.rows(), arena);
+  }
+
+  /// evaluation.v is the gradient of what it was.
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void backward(const Ctx& ctx, const Evaluation& evaluation, Arena<T>& arena) {
+    evaluation.backward(ctx, model(), problem.parameters, gradient, evaluation.v, prepared.gradient,
+                        arena);
+    gradient.accumulate = true;
+  }
+
+  VRFM_UNCHECKED_HOST_DEVICE
+  template <class Ctx>
+  KOKKOS_FUNCTION void end_backward(const Ctx& ctx, Arena<T>& arena) const {
+    prepared.backward(ctx, model(), problem.parameters, problem.gradient, problem.dz, arena);
   }
 };
 
