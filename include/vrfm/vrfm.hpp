@@ -42,6 +42,7 @@
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
 #include <vrfm/models/predicting.hpp>
+#include <vrfm/models/mlp/source_posterior.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/cross_entropy.hpp>
 #include <vrfm/objectives/elbo.hpp>
@@ -50,10 +51,12 @@
 #include <vrfm/objectives/so_flow.hpp>
 #include <vrfm/objectives/sum.hpp>
 #include <vrfm/objectives/variational.hpp>
+#include <vrfm/objectives/variational_coupling.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/parallel/communicator.hpp>
 #include <vrfm/paths/affine_path.hpp>
 #include <vrfm/paths/stochastic_path.hpp>
+#include <vrfm/sampling/draw_pairs.hpp>
 #include <vrfm/sampling/encode.hpp>
 #include <vrfm/sampling/flow_map.hpp>
 #include <vrfm/sampling/likelihood.hpp>

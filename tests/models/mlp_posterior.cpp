@@ -11,6 +11,7 @@
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/models/mlp/posterior.hpp>
+#include <vrfm/models/mlp/source_posterior.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
@@ -54,6 +55,23 @@ TEMPLATE_LIST_TEST_CASE("the posterior network conforms for every set of inputs"
     CHECK(network.input() == options.input);
     conform_latent<TestType>(network, list.count(), options.dimension);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("the source posterior conforms", "[models]", Spaces) {
+  ParameterList list;
+  const MlpSourcePosterior<Gelu> network(
+      list, "coupling",
+      {.dimension = 2, .encoder = small(2).encoder, .head_width = 7, .head_depth = 3});
+  CHECK((network.latent() == 2 && network.input() == EncoderInput::x1));
+  conform_latent<TestType>(network, list.count(), 2);
+  std::string names;
+  for (const auto& slot : list.entries()) names += slot.name + ' ';
+  CHECK(names ==
+        "coupling.x1_encoder.0.weight coupling.x1_encoder.0.bias coupling.x1_encoder.1.weight "
+        "coupling.x1_encoder.1.bias coupling.head.0.weight coupling.head.0.bias "
+        "coupling.head.1.weight "
+        "coupling.head.1.bias coupling.head.2.weight coupling.head.2.bias ");
+  CHECK(MlpSourcePosterior<Gelu>().latent() == 0);
 }
 
 TEMPLATE_LIST_TEST_CASE("the posterior network conforms with conditions", "[models]", Spaces) {

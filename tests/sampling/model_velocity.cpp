@@ -396,6 +396,7 @@ TEST_CASE("a diffusion by the score needs x0 from N(0, I) under each z", "[sampl
   CHECK(contains(refused(EncoderInput::x0 | EncoderInput::x1, PriorKind::standard), words));
   CHECK(contains(refused(EncoderInput::x_t, PriorKind::standard), words));
   CHECK(contains(refused(EncoderInput::x1, PriorKind::given_source), words));
+  CHECK(contains(refused(EncoderInput::none, PriorKind::standard), "or it was trained on pairs"));
   // Under a prior that is given the condition alone, x0 is independent of z.
   const auto told = small_flow<float, Space>({.latent = 2,
                                               .encoder_input = EncoderInput::x1,

@@ -119,7 +119,8 @@ class StochasticVelocity {
     expect(
         !uses_score || !vrfm::tells_start(field),
         "a diffusion by the score takes x0 for N(0, I) under each z, but this field's z tells of ",
-        "x0: its posterior or prior sees x0 or x_t");
+        "x0: its posterior or prior sees x0 or x_t, or it was trained on pairs or a learned "
+        "source");
   }
 
   /// Throws std::invalid_argument for a system that uses the score of a source that is seen not to be

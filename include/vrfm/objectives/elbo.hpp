@@ -17,6 +17,8 @@ template <class Path = LinearSchedule, class Times = DefaultTimes<Path>, class D
 struct BasicElbo {
   static_assert(RequireLossParts<Path, Times, D, W>::ok);
   static constexpr std::array<const char*, 2> terms = {"velocity", "kl"};
+  /// Of a posterior and prior that see neither x0 nor x_t.
+  static constexpr bool gives_source_gradient = true;
 
   StepFunction beta = 1.0;
   Reduction velocity = Reduction::sum;
@@ -66,7 +68,10 @@ struct BasicElbo {
 
     if (!problem.gradient.ignored()) {
       const Matrix<T> dz = arena.take(rows, latent);
-      pass.backward(ctx, networks.velocity, p, problem.gradient, pass.v, dz, arena);
+      pass.backward(ctx, networks.velocity, p, problem.gradient, pass.v, dz, arena, problem.dx0);
+      if (!problem.dx0.empty()) {
+        ctx.each_row(rows, SourceGradient<T, Path>{path, point.t, pass.v, problem.dx0});
+      }
       posterior.backward(ctx, problem, dz, arena);
     }
     arena.rewind(mark);

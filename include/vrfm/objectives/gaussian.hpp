@@ -60,7 +60,28 @@ struct KlTerm {
   double row_weight;
 };
 
-/// Row function: draws e and z, and writes the row's KL (times `factor`) to kl(i, 0).
+/// Row function: z from the noise e that is given, and the row's KL (times `factor`) to kl(i, 0).
+template <class T>
+struct ReparameterizeGiven {
+  GaussianDraw<T> draw;
+  KlTerm<T> term;
+  Matrix<T> kl;
+
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const int latent = draw.z.cols;
+    T sum = T(0);
+    for (int j = 0; j < latent; ++j) {
+      const T mu = draw.moments(i, j);
+      const T s = detail::limited_log_variance(draw.moments(i, latent + j));
+      draw.z(i, j) = mu + math::exp(s / T(2)) * draw.noise(i, j);
+      const T twice = detail::DimensionKl<T>(draw, i, j, mu, s).twice;
+      sum += term.free_bits > T(0) ? math::maximum(twice, T(2) * term.free_bits) : twice;
+    }
+    kl(i, 0) = static_cast<T>(term.factor) * sum / T(2);
+  }
+};
+
+/// Row function: the same with e that it draws.
 template <class T>
 struct Reparameterize {
   GaussianDraw<T> draw;
@@ -72,15 +93,7 @@ struct Reparameterize {
     const int latent = draw.z.cols;
     address.stream(Purpose::posterior)
         .normal(address.sample(i), address.step, 0, latent, draw.noise.row(i));
-    T sum = T(0);
-    for (int j = 0; j < latent; ++j) {
-      const T mu = draw.moments(i, j);
-      const T s = detail::limited_log_variance(draw.moments(i, latent + j));
-      draw.z(i, j) = mu + math::exp(s / T(2)) * draw.noise(i, j);
-      const T twice = detail::DimensionKl<T>(draw, i, j, mu, s).twice;
-      sum += term.free_bits > T(0) ? math::maximum(twice, T(2) * term.free_bits) : twice;
-    }
-    kl(i, 0) = static_cast<T>(term.factor) * sum / T(2);
+    ReparameterizeGiven<T>{draw, term, kl}(i);
   }
 };
 

@@ -49,9 +49,10 @@ struct LossProblem {
   Condition<T>
       condition;  ///< with z if the coupling gives it, or an objective around this one has drawn it
   DrawAddress draws;
-  double row_weight;  ///< 1 / (global batch)
-  Matrix<T> losses;   ///< rows x terms
-  Matrix<T> dz = {};  ///< where the gradient of condition.z goes, overwritten; empty: not wanted
+  double row_weight;   ///< 1 / (global batch)
+  Matrix<T> losses;    ///< rows x terms
+  Matrix<T> dz = {};   ///< where the gradient of condition.z goes, overwritten; empty: not wanted
+  Matrix<T> dx0 = {};  ///< the same of x0, by objectives that say gives_source_gradient
 
   KOKKOS_INLINE_FUNCTION int rows() const { return x0.rows; }
   /// Where dropout is drawn; null: it is left out, because this is no training.
@@ -69,8 +70,21 @@ inline constexpr bool uses_teacher = requires { requires O::uses_teacher; };
 
 template <class O>
 inline constexpr bool needs_condition = requires { requires O::needs_condition; };
+/// Whether an objective trains the networks' source posterior: see VariationalCoupling.
+template <class O>
+inline constexpr bool trains_source = requires { requires O::trains_source; };
 
 namespace detail {
+
+/// An objective's terms and one more.
+template <class O>
+constexpr auto terms_and(const char* term) {
+  std::array<const char*, O::terms.size() + 1> all{};
+  std::size_t n = 0;
+  for (const char* each : O::terms) all[n++] = each;
+  all[n] = term;
+  return all;
+}
 
 template <class O>
 concept HasTerms = requires {

@@ -23,6 +23,7 @@ struct SumOf {
   static constexpr bool uses_teacher = vrfm::uses_teacher<First> || vrfm::uses_teacher<Second>;
   static constexpr bool needs_condition =
       vrfm::needs_condition<First> || vrfm::needs_condition<Second>;
+  static constexpr bool trains_source = vrfm::trains_source<First> || vrfm::trains_source<Second>;
 
   template <class Networks>
   void check(const Networks& networks) const {

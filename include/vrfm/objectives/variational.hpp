@@ -16,22 +16,12 @@
 
 namespace vrfm {
 
-namespace detail {
-
-template <class O>
-constexpr auto terms_and_kl() {
-  std::array<const char*, O::terms.size() + 1> all{};
-  std::size_t n = 0;
-  for (const char* term : O::terms) all[n++] = term;
-  all[n] = "kl";
-  return all;
-}
-
-}  // namespace detail
-
 template <class O>
 struct Variational {
-  static constexpr auto terms = detail::terms_and_kl<O>();
+  static constexpr auto terms = detail::terms_and<O>("kl");
+
+  /// Of the objective's x0: the posterior, which must not see it then, has none.
+  static constexpr bool gives_source_gradient = requires { requires O::gives_source_gradient; };
 
   O objective = {};
   StepFunction beta = 1.0;

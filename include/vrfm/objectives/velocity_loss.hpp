@@ -14,6 +14,7 @@ template <class Path = LinearSchedule, class Times = DefaultTimes<Path>, class D
 struct BasicVelocityLoss {
   static_assert(RequireLossParts<Path, Times, D, W>::ok);
   static constexpr std::array<const char*, 1> terms = {"velocity"};
+  static constexpr bool gives_source_gradient = true;
 
   Reduction velocity = Reduction::sum;
   Path path = {};
@@ -47,7 +48,10 @@ struct BasicVelocityLoss {
                                         static_cast<T>(problem.row_weight), distance, time_weight});
     if (!problem.gradient.ignored()) {
       pass.backward(ctx, problem.networks.velocity, problem.parameters, problem.gradient, pass.v,
-                    Matrix<T>(), arena);
+                    Matrix<T>(), arena, problem.dx0);
+      if (!problem.dx0.empty()) {
+        ctx.each_row(problem.rows(), SourceGradient<T, Path>{path, point.t, pass.v, problem.dx0});
+      }
     }
     arena.rewind(mark);
   }

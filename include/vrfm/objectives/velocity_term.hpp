@@ -72,6 +72,22 @@ struct VelocityError {
   }
 };
 
+/// Row function: the gradient of v(x_t, t) - u with respect to x0, dx0 = sigma(t) dx_t - sigma'(t) dv, where dx0 is
+/// dx_t before.
+template <class T, Schedule Path>
+struct SourceGradient {
+  Path path;
+  ConstMatrix<T> t, dv;
+  Matrix<T> dx0;
+
+  KOKKOS_INLINE_FUNCTION void operator()(int i) const {
+    const auto at = path.at(t(i, 0));
+    for (int j = 0; j < dv.cols; ++j) {
+      dx0(i, j) = at.sigma * dx0(i, j) - at.sigma_rate * dv(i, j);
+    }
+  }
+};
+
 /// Row function: d *= weight at the step that the kernel runs in: how a gradient gets a weight that varies
 /// over the training.
 template <class T>
@@ -153,12 +169,15 @@ struct VelocityEvaluation {
     return v;
   }
 
-  /// Gradients from `dv`: of the parameters, and added to dprepared.
+  /// Gradients from `dv`: of the parameters, added to dprepared, and of x into dx unless that is empty.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
-                                ConstMatrix<T> dv, Matrix<T> dprepared, Arena<T>& arena) const {
-    model.backward(ctx, p, g, dv, QueryGradient<T>{}, dprepared, saved, arena);
+                                ConstMatrix<T> dv, Matrix<T> dprepared, Arena<T>& arena,
+                                Matrix<T> dx = {}) const {
+    QueryGradient<T> dquery{};
+    dquery.x = dx;
+    model.backward(ctx, p, g, dv, dquery, dprepared, saved, arena);
   }
 };
 
@@ -240,14 +259,15 @@ struct VelocityPass {
     v = evaluation.v;
   }
 
-  /// Gradients from `dv`: of the parameters, and of z into dz unless that is empty.
+  /// Gradients from `dv`: of the parameters, and of z and x into dz and dx unless these are empty.
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const Model& model, const P* p, Gradient<T> g,
-                                ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena) {
+                                ConstMatrix<T> dv, Matrix<T> dz, Arena<T>& arena,
+                                Matrix<T> dx = {}) {
     const auto mark = arena.used();
     prepared.zero(ctx, model, dv.rows, arena);
-    evaluation.backward(ctx, model, p, g, dv, prepared.gradient, arena);
+    evaluation.backward(ctx, model, p, g, dv, prepared.gradient, arena, dx);
     prepared.backward(ctx, model, p, g, dz, arena);
     arena.rewind(mark);
   }

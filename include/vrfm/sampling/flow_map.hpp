@@ -147,7 +147,7 @@ struct RenoisedFlowMap {
                 "the velocity field", static_cast<std::size_t>(field.dimension()), "columns");
     expect(!tells_start(field),
            "RenoisedFlowMap draws x0 anew under one z, but this field's z tells of x0: its ",
-           "posterior or prior sees x0 or x_t");
+           "posterior or prior sees x0 or x_t, or it was trained on pairs or a learned source");
   }
 
   KOKKOS_INLINE_FUNCTION StepPlan plan(const GridView& grid) const { return {grid, steps, 0}; }

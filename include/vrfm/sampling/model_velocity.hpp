@@ -208,10 +208,13 @@ class ModelVelocity {
         reach_(options.reach),
         guided_(options.guidance != 1 && (options.guidance != 0 || reach_ != GuidanceReach{})) {
     const ModelInputs inputs = model_.inputs();
-    if (inputs.latent > 0 && flow.networks().posterior.latent() > 0) {
-      const EncoderInput seen = flow.networks().posterior.input();
-      latent_tells_start_ = contains(seen, EncoderInput::x0) || contains(seen, EncoderInput::x_t);
+    const Networks& networks = flow.networks();
+    if (inputs.latent > 0) {
+      const EncoderInput seen = networks.posterior.input();
+      tells_start_ = networks.posterior.latent() == 0 || contains(seen, EncoderInput::x0) ||
+                     contains(seen, EncoderInput::x_t);
     }
+    if constexpr (requires { networks.source_posterior; }) tells_start_ = true;
     latent_given_ = detail::is_given(latents_);
     inputs_ = latent_given_ ? inputs : detail::either(inputs, prior_.inputs());
     if (latent_given_) {
@@ -244,8 +247,9 @@ class ModelVelocity {
            contains(prior_.input(), EncoderInput::x0);
   }
 
-  /// True if z was trained by a posterior that sees x0 or x_t, or depends on x0 by its prior.
-  bool tells_start() const { return latent_tells_start_ || depends_on_start(); }
+  /// True if z was trained by a posterior that sees x0 or x_t, or depends on x0 by its prior; or if x0 was not
+  /// independent of x1: that of pairs that give z, or of a learned source.
+  bool tells_start() const { return tells_start_ || depends_on_start(); }
 
   VRFM_UNCHECKED_HOST_DEVICE
   template <class Ctx>
@@ -293,7 +297,7 @@ class ModelVelocity {
   Table<const T, Exec> latents_;
   ConditionTables<T, Exec> condition_;
   ModelInputs inputs_;  // what model and prior take of c
-  bool latent_tells_start_ = false;
+  bool tells_start_ = false;
   bool latent_given_ = false;
   T guidance_;
   GuidanceReach reach_;

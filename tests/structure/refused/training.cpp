@@ -4,9 +4,11 @@
 // sentence that each must be refused with.
 #include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/couplings/independent.hpp>
+#include <vrfm/models/mlp/source_posterior.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/so_flow.hpp>
+#include <vrfm/objectives/variational_coupling.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
 #include <vrfm/training/adam.hpp>
 #include <vrfm/training/checkpoint.hpp>
@@ -106,5 +108,12 @@ int main() {
   (void)BasicSoFlow<StochasticPath<BridgeNoise>>{};
 #elif CASE == 21
   (void)BasicConsistencyLoss<StochasticPath<BridgeNoise>>{};
+#elif CASE == 22
+  (void)VariationalCoupling<SoFlow>{};
+#elif CASE == 23
+  train(pairs, VariationalCoupling<VelocityLoss>{});
+#elif CASE == 24
+  const Flow<float, Exec, MlpCouplingNetworks<>> flow(Exec(), {.dimension = 1}, 1);
+  Trainer(flow, VelocityLoss{}, AdamW{}, pairs).run(1, 1);
 #endif
 }

@@ -21,10 +21,17 @@ inline constexpr bool few_terms = true;
 template <HasTerms O>
 inline constexpr bool few_terms<O> = term_count<O> <= most_terms;
 
+/// Whether an objective writes the gradients of all networks.
+template <class Objective, class Networks>
+inline constexpr bool trains_all =
+    trains_source<Objective> || !requires(const Networks& networks) { networks.source_posterior; };
+
 /// Says in one sentence which part of a training is none.
 template <class T, class Networks, class Objective, class O, class Pairing, class Comm>
 struct RequireParts {
   static_assert(RequireObjective<Objective, Networks>::ok);
+  static_assert(trains_all<Objective, Networks>,
+                "vrfm: networks with a source_posterior are trained by VariationalCoupling");
   static_assert(RequireOptimizer<O, T>::ok);
   static_assert(!Optimizer<O, T> || Optimizer<Averaged<O>, T>,
                 "vrfm: a trainer averages by itself: expected ema_decay in place of Averaged");
