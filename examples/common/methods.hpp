@@ -30,6 +30,11 @@ struct Method {
   bool latent;                 ///< z with a posterior
   bool learned_prior = false;  ///< p(z | x0) in place of N(0, I)
 
+  /// The method whose flow makes the pairs; null: none.
+  const char* teacher() const { return pairs != Pairs::reflow ? nullptr : latent ? "vrfm" : "rfm"; }
+  /// Whether there is a posterior; else z, if any, comes with the pairs.
+  bool posterior() const { return latent && pairs != Pairs::reflow; }
+
   /// A flow map, which takes a step of any length in one evaluation.
   bool map() const { return loss == Loss::mean_flow || loss == Loss::so_flow; }
 };
@@ -57,6 +62,16 @@ inline constexpr std::array methods = {
            "is RFM on Brownian bridges between pairs of an entropic transport, a Schroedinger "
            "bridge",
            Pairs::bridge, Loss::velocity, false},
+    Method{"reflow", "Reflow", "#aa7744",
+           "is RFM trained again, on pairs of its own first and last points, which do not cross",
+           Pairs::reflow, Loss::velocity, false},
+    Method{"vrfm-reflow", "V-RFM, reflow", "#6699cc",
+           "is V-RFM trained again on points and latents of its own", Pairs::reflow, Loss::velocity,
+           true},
+    Method{"variational-coupling", "Variational coupling", "#999999",
+           "is RFM whose source points are drawn from a learned distribution given the target's, "
+           "which stays near N(0, I), where its samples begin",
+           Pairs::learned, Loss::velocity, false},
     Method{"consistency", "Consistency-FM", "#117733",
            "learns velocities that are constant along its own paths, in two segments of time",
            Pairs::independent, Loss::consistency, false},
@@ -94,7 +109,7 @@ inline std::string method_names() {
   return names;
 }
 
-/// The methods of a list in which "all" and "both" (rfm and vrfm) may stand for several. Throws
+/// The methods of a list in which "all" and "both" (rfm and vrfm) may stand for several, each behind its teacher. Throws
 /// std::invalid_argument if one is named twice.
 inline std::vector<std::string> expand_methods(const std::vector<std::string>& given) {
   std::vector<std::string> names;
@@ -110,6 +125,15 @@ inline std::vector<std::string> expand_methods(const std::vector<std::string>& g
   for (auto at = names.begin(); at != names.end(); ++at) {
     vrfm::expect(std::find(std::next(at), names.end(), *at) == names.end(), "--model names ", *at,
                  " twice");
+  }
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    const Method* const method = find_method(names[k]);
+    if (method == nullptr || method->teacher() == nullptr) continue;
+    const std::string teacher = method->teacher();
+    const auto own = names.begin() + static_cast<std::ptrdiff_t>(k);
+    if (std::find(names.begin(), own, teacher) != own) continue;
+    names.erase(std::remove(names.begin(), names.end(), teacher), names.end());
+    names.insert(std::find(names.begin(), names.end(), method->name), teacher);
   }
   return names;
 }

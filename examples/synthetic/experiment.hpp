@@ -52,6 +52,7 @@ inline void remove_earlier(const Options& o, const OutputFolder& output) {
   if (!o.load.empty()) return;
   output.remove_files("weights", {".safetensors"});
   output.remove_files("checkpoints", {".safetensors", ".npz", ".npy"});
+  output.remove_files("pairs", {".safetensors"});
 }
 
 /// Everything; `announce` is told what begins. Nothing if a signal stopped a training: --resume then continues.

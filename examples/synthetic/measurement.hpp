@@ -106,7 +106,7 @@ class Measurement {
       const Samples samples = make_samples(options_.samples);
       const Paths paths = make_paths(grid, options_.samples);
       const std::string solver = options_.solver_of(method_named(variant.model));
-      const auto outcome = solve(flow, solver, grid, samples, paths);
+      const auto outcome = solve(flow, variant, solver, grid, samples, paths);
       const auto path = vrfm::path_statistics(exec_, paths, times_of(grid));
       results.runs.push_back(
           {variant, seed, solver, options_.adaptive() ? 0 : steps, outcome.max_evaluations,
@@ -124,7 +124,7 @@ class Measurement {
     const auto grid = shown_grid();
     const Samples samples = make_samples(shown_paths);
     const Paths paths = make_paths(grid, shown_paths);
-    follow_by(flow, grid, samples, paths);
+    follow_by(flow, variant, grid, samples, paths);
     const auto values = host_values(paths);
     results.trajectories.push_back(
         {variant, times_of(grid), shown_paths, {values.begin(), values.end()}});
@@ -133,7 +133,7 @@ class Measurement {
     const auto fine = vrfm::TimeGrid::uniform(0, 1, map_times);
     const Samples many = make_samples(map_samples);
     const Paths map_paths = make_paths(fine, map_samples);
-    follow_by(flow, fine, many, map_paths);
+    follow_by(flow, variant, fine, many, map_paths);
     // An Euler velocity is known at the step's start and holds until its end: bins centred on the
     // starts, so that rounding moves no point to a neighbour.
     const double half = 0.5 / map_times;
@@ -144,10 +144,10 @@ class Measurement {
 
  private:
   /// Steps of Euler, or, of a map, its own.
-  void follow_by(const FlowType& flow, const vrfm::TimeGrid& grid, const Samples& samples,
-                 const Paths& paths) const {
-    const bool map = flow.networks().velocity.inputs().second_time;
-    solve(flow, map ? "flow-map" : "euler", grid, samples, paths);
+  void follow_by(const FlowType& flow, const Variant& variant, const vrfm::TimeGrid& grid,
+                 const Samples& samples, const Paths& paths) const {
+    const bool map = method_named(variant.model).map();
+    solve(flow, variant, map ? "flow-map" : "euler", grid, samples, paths);
   }
 
   /// Unbiased, so that it may be below 0; three bandwidths about the median distance of the target's samples.
@@ -166,29 +166,31 @@ class Measurement {
 
   /// Samples with `solver`, saving every point of the grid to `paths`.
   template <class Solver>
-  vrfm::Result integrate(const FlowType& flow, const Solver& solver, const vrfm::TimeGrid& grid,
-                         const Samples& samples, const Paths& paths) const {
+  vrfm::Result integrate(const FlowType& flow, const Mixture& source, const Solver& solver,
+                         const vrfm::TimeGrid& grid, const Samples& samples,
+                         const Paths& paths) const {
     const auto count = samples.extent(0);
     auto result =
-        vrfm::sample_into(exec_, vrfm::velocity_of(flow), source_, samples, solver,
+        vrfm::sample_into(exec_, vrfm::velocity_of(flow), source, samples, solver,
                           {.count = count, .grid = grid, .seed = evaluation_seed},
                           vrfm::save_to(paths, grid.points(), count, options_.dimension()));
     result.expect_finished();
     return result;
   }
 
-  vrfm::Result solve(const FlowType& flow, const std::string& name, const vrfm::TimeGrid& grid,
-                     const Samples& samples, const Paths& paths) const {
-    if (name == "flow-map") return integrate(flow, vrfm::FlowMap{}, grid, samples, paths);
-    if (name == "midpoint") return integrate(flow, vrfm::Midpoint{}, grid, samples, paths);
-    if (name == "heun") return integrate(flow, vrfm::Heun{}, grid, samples, paths);
-    if (name == "rk4") return integrate(flow, vrfm::RungeKutta4{}, grid, samples, paths);
+  vrfm::Result solve(const FlowType& flow, const Variant& variant, const std::string& name,
+                     const vrfm::TimeGrid& grid, const Samples& samples, const Paths& paths) const {
+    const Mixture source = source_of(exec_, options_, variant);
+    if (name == "flow-map") return integrate(flow, source, vrfm::FlowMap{}, grid, samples, paths);
+    if (name == "midpoint") return integrate(flow, source, vrfm::Midpoint{}, grid, samples, paths);
+    if (name == "heun") return integrate(flow, source, vrfm::Heun{}, grid, samples, paths);
+    if (name == "rk4") return integrate(flow, source, vrfm::RungeKutta4{}, grid, samples, paths);
     if (name == "dopri5") {
       const vrfm::DormandPrince solver{.absolute = options_.tolerance,
                                        .relative = options_.tolerance};
-      return integrate(flow, solver, grid, samples, paths);
+      return integrate(flow, source, solver, grid, samples, paths);
     }
-    return integrate(flow, vrfm::Euler{}, grid, samples, paths);
+    return integrate(flow, source, vrfm::Euler{}, grid, samples, paths);
   }
 
   static std::vector<double> times_of(const vrfm::TimeGrid& grid) {

@@ -94,7 +94,7 @@ inline TrainingSettings settings_of(const Options& o, const Variant& variant) {
 
 /// The posterior inputs of a method; none if it has no z.
 inline std::vector<std::string> inputs_of(const Options& o, const Method& method) {
-  if (!method.latent) return {""};
+  if (!method.posterior()) return {""};
   if (!o.encoder_inputs.empty()) return o.encoder_inputs;
   return {method.map() ? "x0+x1" : "x0+x1+x_t"};
 }
@@ -220,7 +220,7 @@ inline void refuse_unused_settings(const CLI::App& app, const Options& o) {
   for (const std::string& model : o.models) {
     const TrainingSettings settings = settings_of(o, method_named(model));
     for (const Setting& row : rows_of(settings)) used.insert(row.name);
-    if (settings.latent > 0) used.insert("encoder-input");
+    if (method_named(model).posterior()) used.insert("encoder-input");
     models += (models.empty() ? "" : ",") + model;
   }
   const auto check = [&](const char* name, const auto&, const SettingRule& rule) {
@@ -257,7 +257,7 @@ inline void complete(const CLI::App& app, Options& o) {
                  o.iterations, " with a cosine, got ", s.warmup);
     vrfm::expect(o.solver != "flow-map" || method.map(), "--solver flow-map: ", model,
                  " is no map; the maps are those of MeanFlow and SoFlow");
-    if (!method.latent) continue;
+    if (!method.posterior()) continue;
     for (const std::string& input : inputs_of(o, method)) {
       const bool moves = method.map() && contains(parse_encoder_input(input),
                                                   vrfm::EncoderInput::x_t | vrfm::EncoderInput::t);

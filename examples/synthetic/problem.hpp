@@ -9,6 +9,7 @@
 
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/models/flow.hpp>
+#include <vrfm/models/mlp/source_posterior.hpp>
 
 #include <examples/synthetic/options.hpp>
 
@@ -18,9 +19,16 @@ using Exec = Kokkos::DefaultExecutionSpace;
 using Mixture = vrfm::GaussianMixture<float, Exec>;
 using FlowType = vrfm::Flow<float, Exec>;
 
+/// p0 of the data. A learned coupling begins at N(0, I) instead.
 inline Mixture source_of(const Exec& exec, const Options& o) {
   return o.dimension() == 1 ? vrfm::mixture_1d<float>(exec, {0.0}, o.source_deviation)
                             : vrfm::mixture_on_circle<float>(exec, 6, 1.0 / 3, o.source_deviation);
+}
+
+inline Mixture source_of(const Exec& exec, const Options& o, const Variant& variant) {
+  return method_named(variant.model).pairs == Pairs::learned
+             ? vrfm::standard_normal<float>(exec, o.dimension())
+             : source_of(exec, o);
 }
 
 inline Mixture target_of(const Exec& exec, const Options& o) {
@@ -42,15 +50,18 @@ inline std::string name_of(const Variant& variant, std::uint32_t seed) {
   return variant.model + input + " seed " + std::to_string(seed);
 }
 
-/// Untrained.
-inline FlowType make_flow(const Exec& exec, const Options& o, const Variant& variant,
-                          std::uint32_t seed) {
+using CouplingFlow = vrfm::Flow<float, Exec, vrfm::MlpCouplingNetworks<>>;
+
+inline vrfm::FlowOptions flow_options(const Options& o, const Variant& variant) {
   const Method& method = method_named(variant.model);
   const TrainingSettings s = settings_of(o, method);
   vrfm::FlowOptions flow;
   flow.dimension = o.dimension();
   flow.latent = s.latent;
-  if (method.latent) flow.encoder_input = parse_encoder_input(variant.encoder_input);
+  if (method.latent) {
+    flow.encoder_input =
+        method.posterior() ? parse_encoder_input(variant.encoder_input) : vrfm::EncoderInput::none;
+  }
   if (method.learned_prior) flow.prior = vrfm::PriorKind::given_source;
   flow.second_time = method.map();
   flow.encoder = {.features = s.features,
@@ -62,7 +73,15 @@ inline FlowType make_flow(const Exec& exec, const Options& o, const Variant& var
   flow.latent_depth = s.latent_depth;
   flow.decoder_width = s.width;
   flow.decoder_depth = s.decoder_depth;
-  return FlowType(exec, flow, seed);
+  return flow;
+}
+
+/// Untrained; that of a learned coupling has the parameters of its source posterior, too.
+inline FlowType make_flow(const Exec& exec, const Options& o, const Variant& variant,
+                          std::uint32_t seed) {
+  const auto options = flow_options(o, variant);
+  if (method_named(variant.model).pairs != Pairs::learned) return FlowType(exec, options, seed);
+  return FlowType(CouplingFlow(exec, options, seed));
 }
 
 /// Where a run keeps its files.

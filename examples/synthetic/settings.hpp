@@ -43,6 +43,9 @@ struct TrainingSettings : StepSettings {
   double first_stage = 0.5;
   int transport_block = 250;
   double bridge_deviation = 0.3;
+  int pairs = 100'000;
+  int rounds = 1;
+  double coupling_weight = 0.1;
 
   int features = 64;
   int width = 64;
@@ -115,6 +118,15 @@ struct TrainingSettings : StepSettings {
           only("OT and SB: samples that are paired among themselves, 0: the batch",
                count_or_none_option(),
                method.pairs == Pairs::transport || method.pairs == Pairs::bridge));
+    visit("pairs", s.pairs,
+          only("reflow: pairs that the flow makes of itself to train on",
+               range_option(1, 1'000'000'000), method.pairs == Pairs::reflow));
+    visit("rounds", s.rounds,
+          only("reflow: how often it is trained again, each time on pairs of the last",
+               range_option(1, 100), method.pairs == Pairs::reflow));
+    visit("coupling-weight", s.coupling_weight,
+          only("variational coupling: weight of the divergence of its source points from N(0, I)",
+               positive_option(), method.pairs == Pairs::learned));
     visit("bridge-deviation", s.bridge_deviation,
           only("SB-FM: sigma of the Brownian bridge; the transport is regularised by 2 sigma^2",
                positive_option(), method.pairs == Pairs::bridge));

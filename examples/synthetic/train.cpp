@@ -17,8 +17,19 @@ std::optional<FlowType> train(const TrainingJob& job) {
     case Loss::velocity:
       break;
   }
-  if (method.pairs == Pairs::bridge) return train_bridge(job);
-  return method.pairs == Pairs::transport ? train_flow_by_transport(job) : train_flow(job);
+  switch (method.pairs) {
+    case Pairs::bridge:
+      return train_bridge(job);
+    case Pairs::transport:
+      return train_flow_by_transport(job);
+    case Pairs::reflow:
+      return train_reflow(job);
+    case Pairs::learned:
+      return train_coupling(job);
+    case Pairs::independent:
+      break;
+  }
+  return train_flow(job);
 }
 
 }  // namespace synthetic

@@ -14,6 +14,8 @@ inline constexpr double last_boundary = 0.9;
 std::optional<FlowType> train_flow(const TrainingJob& job);
 std::optional<FlowType> train_flow_by_transport(const TrainingJob& job);
 std::optional<FlowType> train_bridge(const TrainingJob& job);
+std::optional<FlowType> train_reflow(const TrainingJob& job);
+std::optional<FlowType> train_coupling(const TrainingJob& job);
 std::optional<FlowType> train_consistency(const TrainingJob& job);
 std::optional<FlowType> train_mean_flow(const TrainingJob& job);
 std::optional<FlowType> train_so_flow(const TrainingJob& job);

@@ -40,37 +40,47 @@ inline auto independent_pairs(const TrainingJob& job) {
   return vrfm::independent(source_of(job.exec, job.options), target_of(job.exec, job.options));
 }
 
-/// Trains a flow of the job's variant. Nothing if it was stopped.
-template <class Objective, class Pairing>
-std::optional<FlowType> train_by(const TrainingJob& job, const Objective& objective,
-                                 const Pairing& pairs) {
+/// Trains `flow`, one of the job's variant. `stage`: of a training in several, what its files and its progress are
+/// called besides; all but the last have one, and only the last is told in the results. Nothing if it was stopped.
+template <class Flow, class Objective, class Pairing>
+std::optional<FlowType> train_by(const TrainingJob& job, const Flow& flow,
+                                 const Objective& objective, const Pairing& pairs,
+                                 const std::string& stage = "") {
   const Options& o = job.options;
   const TrainingSettings settings = settings_of(o, job.variant);
-  const FlowType flow = make_flow(job.exec, o, job.variant, job.seed);
   const Folder folder{o.output};
-  const CheckpointFile checkpoint(checkpoint_of(o, job.variant, job.seed));
+  const CheckpointFile checkpoint(
+      folder.file("checkpoints", job.variant, job.seed, stage + ".safetensors"));
   const RunOptions options{
-      .name = name_of(job.variant, job.seed),
+      .name = name_of(job.variant, job.seed) + stage,
       .iterations = o.iterations,
       .checkpoint_every = o.checkpoint_every,
       .report_every = steps_between_looks,
       .resume = o.resume,
       .settings = training_settings(o, job.variant, job.seed),
-      .losses = folder.file("checkpoints", job.variant, job.seed, "-losses.npz"),
-      .weights = folder.file("weights", job.variant, job.seed, ".safetensors"),
+      .losses = folder.file("checkpoints", job.variant, job.seed, stage + "-losses.npz"),
+      .weights = folder.file("weights", job.variant, job.seed, stage + ".safetensors"),
       .before_writing = job.before_writing};
   vrfm::Trainer trainer(flow, objective, settings.optimizer(settings.cosine ? o.iterations : 0),
                         pairs, settings.trainer_options(job.seed, settings.launch()),
                         common::communicator());
   TrainingRun run(flow, trainer, checkpoint, options, objective.terms);
   if (!run.train(job.stop)) return std::nullopt;
+  if (!stage.empty()) return FlowType(run.trained());
   add_training({.variant = job.variant,
                 .seed = job.seed,
                 .iterations = trainer.step(),
                 .seconds = run.seconds(),
                 .samples_per_second = run.steps_per_second() * settings.batch},
                run.losses(), job.results);
-  return run.trained();
+  return FlowType(run.trained());
+}
+
+/// The same of a new flow.
+template <class Objective, class Pairing>
+std::optional<FlowType> train_by(const TrainingJob& job, const Objective& objective,
+                                 const Pairing& pairs) {
+  return train_by(job, make_flow(job.exec, job.options, job.variant, job.seed), objective, pairs);
 }
 
 /// The objective of a method with z: `objective` and beta KL.

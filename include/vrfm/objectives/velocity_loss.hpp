@@ -50,7 +50,7 @@ struct BasicVelocityLoss {
       pass.backward(ctx, problem.networks.velocity, problem.parameters, problem.gradient, pass.v,
                     Matrix<T>(), arena, problem.dx0);
       if (!problem.dx0.empty()) {
-        ctx.each_row(problem.rows(), SourceGradient<T, Path>{path, point.t, pass.v, problem.dx0});
+        add_source_gradient<Ctx, T>(ctx, path, point.t, pass.v, problem.dx0);
       }
     }
     arena.rewind(mark);

@@ -88,6 +88,15 @@ struct SourceGradient {
   }
 };
 
+/// The same of a path, whose noise does not depend on x0.
+template <class Ctx, class T, ConditionalPath Path>
+KOKKOS_FUNCTION void add_source_gradient(const Ctx& ctx, const Path& path, Matrix<const T> t,
+                                         Matrix<const T> dv, Matrix<T> dx0) {
+  const auto& schedule = schedule_of(path);
+  using S = std::remove_cvref_t<decltype(schedule)>;
+  ctx.each_row(dx0.rows, SourceGradient<T, S>{schedule, t, dv, dx0});
+}
+
 /// Row function: d *= weight at the step that the kernel runs in: how a gradient gets a weight that varies
 /// over the training.
 template <class T>
