@@ -45,7 +45,7 @@ struct TrainingSettings : StepSettings {
   double bridge_deviation = 0.3;
   int pairs = 100'000;
   int rounds = 1;
-  double coupling_weight = 0.1;
+  double coupling_weight = 1;
 
   int features = 64;
   int width = 64;
