@@ -89,7 +89,8 @@ using Host = Kokkos::DefaultHostExecutionSpace;
 using Exec = Kokkos::DefaultExecutionSpace;
 
 /// Conversions as large as 5, and times on both sides of both ends.
-constexpr PredictionTimes narrow_times{.first = 0.2, .last = 0.8};
+template <Prediction prediction, class Path>
+constexpr PredictionTimes<prediction, Path> narrow_times{.first = 0.2, .last = 0.8};
 
 MlpVelocityOptions small_network() {
   return {.dimension = 2,
@@ -107,7 +108,7 @@ template <Prediction prediction, class Path>
 void check_conformance() {
   ParameterList list;
   const PredictingVelocity<prediction, MlpVelocity<Silu>, Path> network(
-      MlpVelocity<Silu>(list, "velocity", small_network()), {}, narrow_times);
+      MlpVelocity<Silu>(list, "velocity", small_network()), {}, narrow_times<prediction, Path>);
   conform_velocity<Exec>(network, list.count(), {.roughness = 64});
 }
 
@@ -118,7 +119,8 @@ void check_time_derivative() {
   auto options = small_network();
   options.latent = options.classes = options.condition_columns = 0;
   ParameterList list;
-  const Network network(MlpVelocity<Silu>(list, "velocity", options), {}, narrow_times);
+  const Network network(MlpVelocity<Silu>(list, "velocity", options), {},
+                        narrow_times<prediction, Path>);
   constexpr int rows = 5, cols = 2;
   const std::vector<double> times = {0.1, 0.3, 0.5, 0.7, 0.9};
   Numbers numbers(12);
@@ -167,7 +169,10 @@ void check_exact() {
   constexpr int rows = 60, cols = 2;
   Numbers numbers(2);
   std::vector<double> t, x = numbers.take(rows * cols), v(rows * cols), expected, terms;
-  for (int i = 0; i < rows; ++i) t.push_back(0.001 + 0.998 * i / (rows - 1));
+  const PredictionTimes<prediction, Path> times;
+  for (int i = 0; i < rows; ++i) {
+    t.push_back(times.within(times.first + (times.last - times.first) * i / (rows - 1)));
+  }
   for (std::size_t k = 0; k < x.size(); ++k) {
     const auto s = exact.path.at(t[k / cols]);
     const double variance = s.alpha * s.alpha * 0.16 + s.sigma * s.sigma;
@@ -244,7 +249,7 @@ TEST_CASE("impossible predictions are refused in words", "[models][predicting]")
         "vrfm: a flow map's mean velocity from t to s is no prediction of data, noise or score: "
         "expected networks without a second time");
   CHECK(error({.times = {.last = 1}}) ==
-        "vrfm: a prediction needs times 0 < first < last < 1, got 0.001 and 1");
+        "vrfm: this prediction needs times 0 <= first < last < 1, got 0 and 1");
   CHECK(error({}) == "(nothing thrown)");
 }
 

@@ -115,7 +115,7 @@ TEST_CASE("weights over t of predictions are the formulas", "[objectives][predic
         "vrfm: MinSnrWeight needs a finite gamma > 0, got 0");
   CHECK(thrown<std::invalid_argument>([&] {
           PredictionWeight<Prediction::score>{.times = {.first = 1}}.check();
-        }) == "vrfm: a prediction needs times 0 < first < last < 1, got 1 and 0.999");
+        }) == "vrfm: this prediction needs times 0 < first < last < 1, got 1 and 0.999");
 }
 
 }  // namespace vrfm::test

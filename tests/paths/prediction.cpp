@@ -63,12 +63,35 @@ TEMPLATE_TEST_CASE("factors of predictions are the conversions'", "[paths][predi
 }
 
 TEST_CASE("times of predictions are kept within", "[paths][prediction]") {
-  const PredictionTimes times{.first = 0.25, .last = 0.75};
+  using Data = PredictionTimes<Prediction::data>;
+  using Noise = PredictionTimes<Prediction::noise>;
+  using Score = PredictionTimes<Prediction::score>;
+  using Preserving = PredictionTimes<Prediction::noise, VariancePreservingSchedule>;
+  const Score times{.first = 0.25, .last = 0.75};
   CHECK((times.within(0.0f) == 0.25f && times.within(0.5f) == 0.5f && times.within(1.0f) == 0.75f));
-  CHECK(thrown<std::invalid_argument>([] { PredictionTimes{.first = 0}.check(); }) ==
-        "vrfm: a prediction needs times 0 < first < last < 1, got 0 and 0.999");
-  CHECK(thrown<std::invalid_argument>([] { PredictionTimes{.last = 1}.check(); }) ==
-        "vrfm: a prediction needs times 0 < first < last < 1, got 0.001 and 1");
+  // At the defaults, all factors are numbers.
+  const LinearSchedule linear;
+  CHECK(velocity_factors<Prediction::data>(linear.at(Data{}.first)).output == 1);
+  CHECK(velocity_factors<Prediction::noise>(linear.at(Noise{}.last)).output == -1);
+  const VariancePreservingSchedule preserving;
+  CHECK(math::is_finite(
+      velocity_factors<Prediction::noise>(preserving.at(Preserving{}.last)).output));
+
+  const auto error = [](const auto& wrong) {
+    return thrown<std::invalid_argument>([&] { wrong.check(); });
+  };
+  CHECK(error(Data{.first = -1}) ==
+        "vrfm: this prediction needs times 0 <= first < last < 1, got -1 and 0.999");
+  CHECK(error(Data{.last = 1}) ==
+        "vrfm: this prediction needs times 0 <= first < last < 1, got 0 and 1");
+  CHECK(error(Noise{.first = 0}) ==
+        "vrfm: this prediction needs times 0 < first < last <= 1, got 0 and 1");
+  CHECK(error(Score{.last = 1}) ==
+        "vrfm: this prediction needs times 0 < first < last < 1, got 0.001 and 1");
+  CHECK(error(Preserving{.last = 1}) ==
+        "vrfm: this prediction needs times 0 < first < last < 1, got 0.001 and 1");
+  CHECK(error(Data{}) + error(Noise{}) + error(Score{}) + error(Preserving{}) ==
+        "(nothing thrown)(nothing thrown)(nothing thrown)(nothing thrown)");
 }
 
 }  // namespace vrfm::test

@@ -24,7 +24,7 @@ namespace detail {
 template <Prediction prediction, class T, class Path>
 struct FactorRows {
   Path path;
-  PredictionTimes times;
+  PredictionTimes<prediction, Path> times;
   ConstMatrix<T> t;
   Matrix<T> factors;
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
@@ -123,7 +123,7 @@ class PredictingVelocity {
 
   /// Throws std::invalid_argument for impossible times, or a model with a second time.
   explicit PredictingVelocity(const Model& model, const Path& path = {},
-                              const PredictionTimes& times = {})
+                              const PredictionTimes<prediction, Path>& times = {})
       : model_(model), path_(path), times_(times) {
     if constexpr (requires { path.check(); }) path.check();
     times.check();
@@ -226,7 +226,7 @@ class PredictingVelocity {
 
   Model model_;
   Path path_;
-  PredictionTimes times_;
+  PredictionTimes<prediction, Path> times_;
 };
 
 template <Prediction prediction, class Networks, DifferentiableSchedule Path = LinearSchedule>
@@ -236,7 +236,7 @@ struct Predicting {
   struct Options {
     typename Networks::Options networks = {};
     Path path = {};
-    PredictionTimes times = {};
+    PredictionTimes<prediction, Path> times = {};
   };
 
   PredictingVelocity<prediction, VelocityOf<Networks>, Path> velocity;

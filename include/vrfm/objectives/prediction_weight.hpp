@@ -16,7 +16,7 @@ namespace vrfm {
 template <Prediction prediction, Schedule Path = LinearSchedule>
 struct PredictionWeight {
   Path path = {};
-  PredictionTimes times = {};
+  PredictionTimes<prediction, Path> times = {};
 
   /// Throws std::invalid_argument.
   void check() const {

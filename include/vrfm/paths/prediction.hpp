@@ -6,8 +6,8 @@
 //   data   a = sigma' / sigma   b = -D / sigma
 //   noise  a = alpha' / alpha   b = D / alpha
 //   score  a = alpha' / alpha   b = -sigma D / alpha
-// Of the linear path data is v = (o - x) / (1 - t) and noise v = (x - o) / t. a and b are infinite at an end, so times
-// are kept within [first, last] there.
+// On the linear path v is (o - x) / (1 - t) of the data and (x - o) / t of the noise. a and b may be infinite at an
+// end, so times are kept away from it (PredictionTimes).
 #pragma once
 
 #include <vrfm/paths/affine_path.hpp>
@@ -51,15 +51,22 @@ KOKKOS_INLINE_FUNCTION VelocityFactors<T> velocity_factor_rates(const ScheduleVa
   }
 }
 
-/// Where predictions are converted: before `first` and after `last` as there. The defaults are as far from both ends as
-/// SiT's trainings by noise and score stay (Ma et al. 2024).
+/// Where a prediction is converted: before `first` and after `last` as there. Both are away from an end at which a or b
+/// is infinite, by default as far as SiT's trainings by noise and score stay (Ma et al. 2024); the score is kept away
+/// from t = 1, too, where it says nothing of the velocity.
+template <Prediction prediction, Schedule Path = LinearSchedule>
 struct PredictionTimes {
-  double first = 1e-3;
-  double last = 1 - 1e-3;
+  static constexpr bool from_start = prediction == Prediction::data;
+  static constexpr bool to_end = prediction == Prediction::noise && !infinite_at_end<Path>;
 
+  double first = from_start ? 0 : 1e-3;
+  double last = to_end ? 1 : 1 - 1e-3;
+
+  /// Throws std::invalid_argument.
   void check() const {
-    expect(0 < first && first < last && last < 1,
-           "a prediction needs times 0 < first < last < 1, got ", first, " and ", last);
+    expect((from_start ? first >= 0 : first > 0) && first < last && (to_end ? last <= 1 : last < 1),
+           "this prediction needs times 0 ", from_start ? "<=" : "<", " first < last ",
+           to_end ? "<=" : "<", " 1, got ", first, " and ", last);
   }
 
   template <class T>
