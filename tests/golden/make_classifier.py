@@ -57,11 +57,13 @@ for k, outputs in enumerate((base, 2 * base, 2 * base)):
     x = F.avg_pool2d(F.silu(x), 2)
     inputs = outputs
 x = x.permute(0, 2, 3, 1).flatten(1)
-x = F.silu(
-    F.linear(x, weight("classifier.features.weight", (features, x.shape[1])), weight("classifier.features.bias", (features,)))
-)
-tensors["features"] = x
-tensors["answers"] = F.linear(
-    x, weight("classifier.logits.weight", (classes, features)), weight("classifier.logits.bias", (classes,))
-)
-save_file({k: v.contiguous() for k, v in tensors.items()}, pathlib.Path(__file__).resolve().parent / "classifier.safetensors")
+
+
+def dense(x, name, outputs):
+    return F.linear(x, weight(f"{name}.weight", (outputs, x.shape[1])), weight(f"{name}.bias", (outputs,)))
+
+
+tensors["features"] = F.silu(dense(x, "classifier.features", features))
+tensors["answers"] = dense(tensors["features"], "classifier.logits", classes)
+path = pathlib.Path(__file__).resolve().parent / "classifier.safetensors"
+save_file({name: value.contiguous() for name, value in tensors.items()}, path)

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ConvClassifier: images to features and logits of their classes, small enough to be trained in minutes. Three stages of
-// a 3 x 3 convolution, group norm, SiLU and a mean over blocks of 2 x 2 pixels (base, 2 base, 2 base channels); a dense
-// layer with SiLU, whose outputs are the features; and a dense layer to the logits. It is a Layer from rows that are
-// images, pixels row by row, channels last, to rows of logits.
+// ConvClassifier: images to features and logits of their classes, small enough to be trained in minutes. Three stages
+// (stage.hpp) of base, 2 base and 2 base channels; a dense layer with SiLU, whose outputs are the features; and a dense
+// layer to the logits. It is a Layer from rows that are images, pixels row by row, channels last, to rows of logits.
 #pragma once
 
 #include <string>
 
-#include <vrfm/layers/conv2d.hpp>
 #include <vrfm/layers/dense.hpp>
-#include <vrfm/layers/group_norm.hpp>
-#include <vrfm/layers/resample.hpp>
 #include <vrfm/models/blocks/image_rows.hpp>
+#include <vrfm/models/classifier/stage.hpp>
 #include <vrfm/models/condition.hpp>
 
 namespace vrfm {
@@ -36,85 +33,6 @@ struct ClassifierOptions {
   }
 };
 
-namespace detail {
-
-/// A convolution, a norm with its activation, and a pool that halves the extents, rounded down.
-class ClassifierStage {
- public:
-  template <class T>
-  struct Saved {
-    ConstMatrix<T> x;
-    Matrix<T> convolved, normed;
-    typename GroupNorm<Silu>::template Saved<T> norm;
-  };
-
-  ClassifierStage() = default;
-  ClassifierStage(ParameterList& list, const std::string& name, int height, int width, int inputs,
-                  int outputs)
-      : conv_(list, name + ".conv", Window{height, width, 3, 1, 1}, inputs, outputs),
-        norm_(list, name + ".norm", height * width, outputs, group_count(outputs)),
-        pool_(height, width, outputs, 2) {}
-
-  KOKKOS_INLINE_FUNCTION int inputs() const { return conv_.inputs(); }
-  KOKKOS_INLINE_FUNCTION int outputs() const { return conv_.outputs(); }
-  KOKKOS_INLINE_FUNCTION int pixels() const { return conv_.input_pixels(); }
-  KOKKOS_INLINE_FUNCTION int output_pixels() const { return pool_.output_pixels(); }
-
-  /// Returns (samples output_pixels()) x outputs(), of the arena.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION Matrix<T> forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Saved<T>* saved,
-                                    Arena<T>& arena) const {
-    const Matrix<T> y = arena.take(x.rows / pixels() * output_pixels(), outputs());
-    const auto mark = arena.used();
-    const Matrix<T> convolved = arena.take(x.rows, outputs());
-    const Matrix<T> normed = saved != nullptr ? arena.take(x.rows, outputs()) : convolved;
-    conv_.forward(ctx, p, x, convolved, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
-    norm_.forward(ctx, p, convolved, normed, saved != nullptr ? &saved->norm : nullptr, arena);
-    pool_.forward(ctx, p, normed, y, static_cast<AveragePool::Saved<T>*>(nullptr), arena);
-    if (saved == nullptr) {
-      arena.rewind(mark);
-      return y;
-    }
-    saved->x = x;
-    saved->convolved = convolved;
-    saved->normed = normed;
-    return y;
-  }
-
-  /// dx unless empty.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> dy,
-                                Matrix<T> dx, const Saved<T>& saved, Arena<T>& arena) const {
-    const auto mark = arena.used();
-    const Matrix<T> d = arena.take(saved.convolved.rows, outputs());
-    pool_.backward(ctx, p, g, saved.normed, dy, d, {}, arena);
-    norm_.backward(ctx, p, g, saved.convolved, d, d, saved.norm, arena);
-    conv_.backward(ctx, p, g, saved.x, d, dx, {}, arena);
-    arena.rewind(mark);
-  }
-
-  /// Returns the rates of y, of the arena.
-  template <class Ctx, class T>
-  KOKKOS_FUNCTION Matrix<T> tangent(const Ctx& ctx, const T* p, ConstMatrix<T> dx,
-                                    const Saved<T>& saved, Arena<T>& arena) const {
-    const Matrix<T> dy = arena.take(dx.rows / pixels() * output_pixels(), outputs());
-    const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dx.rows, outputs());
-    conv_.tangent(ctx, p, dx, d, {}, arena);
-    norm_.tangent(ctx, p, d, d, saved.norm, arena);
-    pool_.tangent(ctx, p, d, dy, {}, arena);
-    arena.rewind(mark);
-    return dy;
-  }
-
- private:
-  Conv2d conv_;
-  GroupNorm<Silu> norm_;
-  AveragePool pool_;
-};
-
-}  // namespace detail
-
 class ConvClassifier {
  public:
   static constexpr bool has_parameters = true;
@@ -122,7 +40,7 @@ class ConvClassifier {
 
   template <class T>
   struct Saved {
-    detail::ClassifierStage::Saved<T> stage[stages];
+    ClassifierStage::Saved<T> stage[stages];
     ConstMatrix<T> flat;
     Matrix<T> features;
     Dense<Silu>::Saved<T> dense;
@@ -138,8 +56,8 @@ class ConvClassifier {
     int height = o.height, width = o.width, channels = o.channels;
     for (int k = 0; k < stages; ++k) {
       const int outputs = k == 0 ? o.base : 2 * o.base;
-      stage_[k] = detail::ClassifierStage(list, name + ".stages." + std::to_string(k), height,
-                                          width, channels, outputs);
+      stage_[k] = ClassifierStage(list, name + ".stages." + std::to_string(k), height, width,
+                                  channels, outputs);
       height /= 2;
       width /= 2;
       channels = outputs;
@@ -232,7 +150,7 @@ class ConvClassifier {
   }
 
   int pixels_ = 0, channels_ = 0;
-  detail::ClassifierStage stage_[stages];
+  ClassifierStage stage_[stages];
   Dense<Silu> features_;
   Dense<> logits_;
 };
