@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <examples/image_metrics/features.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include <unistd.h>
@@ -11,24 +14,34 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <vrfm/data/pixels.hpp>
 #include <vrfm/io/npy.hpp>
 #include <vrfm/metrics/statistics_file.hpp>
 #include <vrfm/models/inception/inception.hpp>
 #include <vrfm/training/weights.hpp>
 
+#include <examples/image_metrics/classifier.hpp>
 #include <examples/image_metrics/image_files.hpp>
 
 namespace image_metrics {
 namespace {
 
-using Exec = Kokkos::DefaultExecutionSpace;
-using Network = vrfm::Inception<float, Exec>;
+/// Rows of features and of logits, behind those that are there.
+struct Answers {
+  std::vector<float> features, logits;
+};
+/// Adds the answers of a network for some images.
+using Answer = std::function<void(const vrfm::Images&, Answers&)>;
 
 bool ends(const std::string& path, const char* kind) {
   return std::filesystem::path(path).extension() == kind;
 }
 
 void check(const FeatureOptions& o) {
+  vrfm::expect(
+      o.weights.empty() != o.classifier.empty(),
+      "expected --weights, of the Inception network, or --classifier, of train-classifier, found ",
+      o.weights.empty() ? "neither" : "both");
   vrfm::expect(ends(o.output, ".npy") || ends(o.output, ".npz"),
                "--output: expected a file *.npy, of features, or *.npz, of their mean and "
                "covariance, found ",
@@ -37,6 +50,8 @@ void check(const FeatureOptions& o) {
                "--logits: expected a file *.npy, found ", o.logits);
   vrfm::expect(!o.without_bias || !o.logits.empty(),
                "--without-bias has no effect without --logits");
+  vrfm::expect(!o.without_bias || o.classifier.empty(),
+               "--without-bias has no effect with --classifier");
   vrfm::expect(!ends(o.weights, ".pth") && !ends(o.weights, ".pt"),
                "--weights: expected a safetensors file, found ", o.weights,
                ", which is PyTorch's; in Python: "
@@ -51,6 +66,65 @@ void append(const Table& table, std::vector<float>& all) {
   all.insert(all.end(), host.data(), host.data() + host.size());
 }
 
+Answer inception(const FeatureOptions& o) {
+  const vrfm::Inception<float, Exec> network{Exec()};
+  vrfm::load_weights(o.weights, network);
+  using Scores = vrfm::InceptionOptions::Scores;
+  const vrfm::InceptionOptions options{.scores = o.logits.empty() ? Scores::none
+                                                 : o.without_bias ? Scores::logits_without_bias
+                                                                  : Scores::logits,
+                                       .batch = o.batch};
+  return [network, options](const vrfm::Images& images, Answers& all) {
+    using Bytes = vrfm::Table<const std::uint8_t, Kokkos::DefaultHostExecutionSpace>;
+    const auto pixels = Kokkos::create_mirror_view_and_copy(
+        typename Exec::memory_space(),
+        Bytes(images.pixels.data(), images.count, images.pixels.size() / images.count));
+    const auto out = network(vrfm::Table<const std::uint8_t, Exec>(pixels),
+                             vrfm::narrow<int>(images.height, "the height of images"),
+                             vrfm::narrow<int>(images.width, "the width of images"), options);
+    append(out.features, all.features);
+    append(out.scores, all.logits);
+  };
+}
+
+/// The bytes of a pixel of the images as one of the classifier's: of a grey one three times the same, of three that are
+/// the same one.
+void take_pixel(std::span<const std::uint8_t> from, std::span<float> to, const std::string& path) {
+  vrfm::expect(
+      to.size() >= from.size() || std::count(from.begin(), from.end(), from[0]) == std::ssize(from),
+      path, ": expected grey images, as the classifier's are, found colours");
+  for (std::size_t c = 0; c < to.size(); ++c) {
+    to[c] = vrfm::from_pixel<float>(from[to.size() == from.size() ? c : 0]);
+  }
+}
+
+Answer classifier(const FeatureOptions& o) {
+  const LoadedClassifier loaded = load_classifier(o.classifier);
+  return [loaded, o](const vrfm::Images& images, Answers& all) {
+    const auto height = static_cast<std::size_t>(loaded.extents.height),
+               width = static_cast<std::size_t>(loaded.extents.width);
+    vrfm::expect(images.height == height && images.width == width, o.images,
+                 ": expected images of ", height, " x ", width,
+                 " pixels, as those that the classifier was trained on, found ", images.height,
+                 " x ", images.width);
+    const auto channels = static_cast<std::size_t>(loaded.extents.channels);
+    vrfm::expect(channels == images.channels || channels == 1 || images.channels == 1, o.images,
+                 ": expected images of ", channels, " channels, found ", images.channels);
+    const vrfm::Table<float, Exec> x("images", images.count, height * width * channels);
+    const auto host = Kokkos::create_mirror_view(x);
+    const std::span<const std::uint8_t> bytes(images.pixels);
+    const std::span<float> numbers(host.data(), host.size());
+    for (std::size_t k = 0; k < numbers.size() / channels; ++k) {
+      take_pixel(bytes.subspan(k * images.channels, images.channels),
+                 numbers.subspan(k * channels, channels), o.images);
+    }
+    Kokkos::deep_copy(x, host);
+    const auto out = loaded.classifier(x, o.batch);
+    append(out.features, all.features);
+    if (!o.logits.empty()) append(out.logits, all.logits);
+  };
+}
+
 void show_progress(std::size_t done, std::size_t count, const Kokkos::Timer& timer) {
   const bool terminal = isatty(STDERR_FILENO) != 0;
   if (!terminal && done < count) return;
@@ -62,9 +136,10 @@ void show_progress(std::size_t done, std::size_t count, const Kokkos::Timer& tim
 }  // namespace
 
 CLI::App* add_features(CLI::App& app, FeatureOptions& o) {
-  auto* command = app.add_subcommand(
-      "features",
-      "Features of images by the Inception network, for `frechet`, and logits, for `inception`");
+  auto* command = app.add_subcommand("features",
+                                     "Features of images by the Inception network or a classifier "
+                                     "of train-classifier, for `frechet`, and logits, "
+                                     "for `inception`");
   command
       ->add_option(
           "images", o.images,
@@ -79,21 +154,29 @@ CLI::App* add_features(CLI::App& app, FeatureOptions& o) {
           "-w,--weights", o.weights,
           "weights of pytorch-fid's network (safetensors); in Python: safetensors.torch.save_file("
           "torch.load('pt_inception-2015-12-05-6726825d.pth'), 'inception.safetensors')")
+      ->default_str("");
+  command
+      ->add_option("-c,--classifier", o.classifier,
+                   "in place of them, weights that train-classifier wrote, of images of this size")
+      ->default_str("");
+  command
+      ->add_option(
+          "-o,--output", o.output,
+          "file of features [images, 2048 or the classifier's] (.npy), or of their mu and sigma "
+          "(.npz)")
       ->required()
       ->default_str("");
   command
-      ->add_option("-o,--output", o.output,
-                   "file of features [images, 2048] (.npy), or of their mu and sigma (.npz)")
-      ->required()
-      ->default_str("");
-  command->add_option("--logits", o.logits, "file of logits [images, 1008] (.npy)")
+      ->add_option("--logits", o.logits, "file of logits [images, 1008 or the classifier's] (.npy)")
       ->default_str("");
   command->add_flag(
       "--without-bias", o.without_bias,
       "logits without the last layer's bias, of which published inception scores are");
   command->add_option("--split", o.split, "of a data set's folder: train or test")
       ->check(CLI::IsMember({"train", "test"}));
-  command->add_option("--batch", o.batch, "images at a time; about 30 MB each")
+  command
+      ->add_option("--batch", o.batch,
+                   "images at a time; about 30 MB each for the Inception network")
       ->check(CLI::Range(1, 4096));
   return command;
 }
@@ -101,29 +184,16 @@ CLI::App* add_features(CLI::App& app, FeatureOptions& o) {
 nlohmann::ordered_json make_features(const FeatureOptions& o) {
   check(o);
   ImageFiles files(o.images, o.split == "train" ? vrfm::Split::train : vrfm::Split::test);
-  const Network network{Exec()};
-  vrfm::load_weights(o.weights, network);
-  using Scores = vrfm::InceptionOptions::Scores;
-  const vrfm::InceptionOptions options{.scores = o.logits.empty() ? Scores::none
-                                                 : o.without_bias ? Scores::logits_without_bias
-                                                                  : Scores::logits,
-                                       .batch = o.batch};
-  std::vector<float> features, logits;
+  const Answer answer = o.classifier.empty() ? inception(o) : classifier(o);
+  Answers all;
   const Kokkos::Timer timer;
   for (std::size_t done = 0; done < files.count();) {
     const auto images = files.next(static_cast<std::size_t>(o.batch));
-    using Bytes = vrfm::Table<const std::uint8_t, Kokkos::DefaultHostExecutionSpace>;
-    const auto pixels = Kokkos::create_mirror_view_and_copy(
-        typename Exec::memory_space(),
-        Bytes(images.pixels.data(), images.count, images.pixels.size() / images.count));
-    const auto out = network(vrfm::Table<const std::uint8_t, Exec>(pixels),
-                             vrfm::narrow<int>(images.height, "the height of images"),
-                             vrfm::narrow<int>(images.width, "the width of images"), options);
-    append(out.features, features);
-    append(out.scores, logits);
+    answer(images, all);
     done += images.count;
     show_progress(done, files.count(), timer);
   }
+  const auto& [features, logits] = all;
   const std::size_t count = files.count(), each = features.size() / count;
   nlohmann::ordered_json result{{"images", o.images}, {"count", count}};
   if (ends(o.output, ".npy")) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The command `features`: images to features and logits by the Inception network, whose weights a file holds.
+// The command `features`: images to features and logits by the Inception network or by a classifier, whose weights a
+// file holds.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ class App;
 namespace image_metrics {
 
 struct FeatureOptions {
-  std::string images, weights, output, logits, split = "train";
+  std::string images, weights, classifier, output, logits, split = "train";
   bool without_bias = false;
   int batch = 16;
 };

@@ -23,6 +23,18 @@
 
 namespace image_metrics {
 
+/// The images of a folder that holds the files of MNIST or CIFAR-10; nothing if it holds none of them. Throws
+/// std::runtime_error that names the file that is damaged.
+inline std::optional<vrfm::Images> read_data_set(const std::filesystem::path& folder,
+                                                 vrfm::Split split) {
+  const auto has = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
+  const std::string mnist =
+      split == vrfm::Split::train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
+  if (has(vrfm::cifar10_files(split).front())) return vrfm::read_cifar10(folder, split);
+  if (has(mnist) || has(mnist + ".gz")) return vrfm::read_mnist(folder, split);
+  return std::nullopt;
+}
+
 class ImageFiles {
  public:
   /// `split`: of a folder of a data set. Throws std::runtime_error that names what was expected and what was found.
@@ -82,15 +94,8 @@ class ImageFiles {
   }
 
   void open_folder(const std::filesystem::path& folder, vrfm::Split split) {
-    const auto has = [&](const std::string& name) {
-      return std::filesystem::exists(folder / name);
-    };
-    const bool train = split == vrfm::Split::train;
-    const std::string mnist = train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
-    if (has(vrfm::cifar10_files(split).front())) {
-      all_ = vrfm::read_cifar10(folder, split);
-    } else if (has(mnist) || has(mnist + ".gz")) {
-      all_ = vrfm::read_mnist(folder, split);
+    if (auto set = read_data_set(folder, split)) {
+      all_ = std::move(*set);
     } else {
       for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (entry.is_regular_file() && images::is_picture(entry.path())) {
@@ -101,7 +106,7 @@ class ImageFiles {
       vrfm::expect(!files_.empty(), path_,
                    ": expected a folder of PNG or JPEG files, or of the files of MNIST or "
                    "CIFAR-10's binary version (",
-                   train ? "train" : "test", "), found none of them");
+                   split == vrfm::Split::train ? "train" : "test", "), found none of them");
     }
     count_ = files_.empty() ? all_.count : files_.size();
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // vrfm_image_metrics: Frechet and kernel distances, precision and recall, and inception scores of features and
-// logits, which it makes of images (features.hpp) or another program has made, as one line of JSON.
+// logits, which it makes of images (features.hpp), by a classifier that it trains (classifier.hpp), or another program
+// has made, as one line of JSON.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +24,7 @@
 #include <vrfm/metrics/statistics_file.hpp>
 
 #include <examples/common/failed_writes.hpp>
+#include <examples/image_metrics/classifier.hpp>
 #include <examples/image_metrics/features.hpp>
 
 namespace {
@@ -167,6 +169,12 @@ int refuse(const std::string& message) {
   return 1;
 }
 
+/// Prints the result; returns the exit status.
+int print(const Json& result) {
+  std::printf("%s\n", result.dump().c_str());
+  return std::fflush(stdout) == 0 ? 0 : refuse("expected to print the result, could not write it");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -226,6 +234,8 @@ int main(int argc, char** argv) {
 
   image_metrics::FeatureOptions f;
   const auto* features_of_images = image_metrics::add_features(app, f);
+  image_metrics::ClassifierOptions c;
+  const auto* training = image_metrics::add_train_classifier(app, c);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -239,16 +249,17 @@ int main(int argc, char** argv) {
   int kokkos_argc = 2;
   Kokkos::ScopeGuard kokkos(kokkos_argc, for_kokkos);
   try {
-    const Json result = *distance             ? frechet(o)
-                        : *kernel_distance    ? kernel(o)
-                        : *balls              ? neighbours(o)
-                        : *score              ? inception(o)
-                        : *features_of_images ? image_metrics::make_features(f)
-                                              : statistics(o);
-    std::printf("%s\n", result.dump().c_str());
-    if (std::fflush(stdout) != 0) return refuse("expected to print the result, could not write it");
+    if (*training) {
+      const auto result = image_metrics::train_classifier(*training, c);
+      return result ? print(*result) : 0;
+    }
+    return print(*distance             ? frechet(o)
+                 : *kernel_distance    ? kernel(o)
+                 : *balls              ? neighbours(o)
+                 : *score              ? inception(o)
+                 : *features_of_images ? image_metrics::make_features(f)
+                                       : statistics(o));
   } catch (const std::exception& error) {
     return refuse(error.what());
   }
-  return 0;
 }

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
 # vrfm_image_metrics as a user runs it: the values of SciPy, scikit-learn and prdc from features and from NumPy's
-# statistics, statistics of its own, and one clear error with status 1 for whatever is wrong.
-# Usage: image_metrics.sh PROGRAM
+# statistics, statistics of its own, features by Inception's weights and by a classifier that it trains, and one clear
+# error with status 1 for whatever is wrong.
+# Usage: image_metrics.sh PROGRAM STANDINS
 . "$(dirname "$0")/common.sh"
 program=$1
+standins=$2
 golden=$(dirname "$0")/../golden
 
 # The number, or the first of a list, that a golden header has under a name.
@@ -127,5 +129,58 @@ wrong "features_as_arr_0.npz: 'arr_0.npy': expected values of type '|u1', found 
   features "$golden/readers/features_as_arr_0.npz" --weights "$network" -o "$dir/x.npy"
 wrong "autoencoder.safetensors: tensor" \
   features "$dir/pictures" --weights "$golden/autoencoder.safetensors" -o "$dir/x.npy"
+
+# A classifier of stand-in digits: small, of a few steps.
+"$standins" mnist --train 200 --test 40 -o "$dir/sets" >"$dir/out" || fail "stand-ins"
+set_=$dir/sets/mnist
+train() { # output, then options
+  run=$1
+  shift
+  "$program" train-classifier --data "$set_" -o "$run" --iterations 6 --batch 20 --base 4 --features 8 "$@"
+}
+expect test_images 40 train-classifier --data "$set_" -o "$dir/run" --iterations 6 --batch 20 --base 4 --features 8
+for key in steps parameters test_error test_cross_entropy train_error seconds; do
+  grep -q "\"$key\":[0-9]" "$dir/out" || fail "no $key in $(cat "$dir/out")"
+done
+grep -q "step 6/6" "$dir/err" || fail "no progress: $(cat "$dir/err")"
+[ "$(ls "$dir/run" | tr '\n' ' ')" = "checkpoint.safetensors losses.npz weights.safetensors " ] ||
+  fail "files of a classifier: $(ls "$dir/run")"
+# What was trained is not trained again; the weights come from the checkpoint to the same bits.
+mv "$dir/run/weights.safetensors" "$dir/weights.safetensors"
+expect steps 6 train-classifier --data "$set_" -o "$dir/run" --resume
+cmp "$dir/run/weights.safetensors" "$dir/weights.safetensors" || fail "weights of a run that was resumed"
+train "$dir/run" --overwrite --ema-decay 0.5 --label-smoothing 0.1 --mirror >"$dir/out" 2>"$dir/err" ||
+  fail "--overwrite: $(cat "$dir/err")"
+cmp -s "$dir/run/weights.safetensors" "$dir/weights.safetensors" && fail "--overwrite replaced nothing"
+classifier=$dir/run/weights.safetensors
+expect count 40 features "$set_" --split test --classifier "$classifier" -o "$dir/test.npy" --logits "$dir/logits.npy"
+grep -qa "'shape': (40, 8)" "$dir/test.npy" && grep -qa "'shape': (40, 10)" "$dir/logits.npy" ||
+  fail "shapes of a classifier's features"
+expect count 200 features "$set_" --classifier "$classifier" -o "$dir/train.npz" --batch 64
+expect dimensions 8 frechet "$dir/test.npy" "$dir/train.npz"
+expect classes 10 inception "$dir/logits.npy" --splits 2
+
+wrong "expected --weights, of the Inception network, or --classifier, of train-classifier, found neither" \
+  features "$set_" -o "$dir/x.npy"
+wrong "of train-classifier, found both" features "$set_" -o "$dir/x.npy" --weights "$network" --classifier "$classifier"
+wrong "--without-bias has no effect with --classifier" \
+  features "$set_" --classifier "$classifier" -o "$dir/x.npy" --logits "$dir/y.npy" --without-bias
+wrong "batch.bin: expected images of 28 x 28 pixels, as those that the classifier was trained on, found 32 x 32" \
+  features "$dir/batch.bin" --classifier "$classifier" -o "$dir/x.npy"
+wrong "autoencoder.safetensors: expected weights that train-classifier wrote, found no metadata 'model'" \
+  features "$set_" --classifier "$golden/autoencoder.safetensors" -o "$dir/x.npy"
+[ ! -e "$dir/x.npy" ] || fail "features that were refused"
+wrong "expected no results, found $dir/run/weights.safetensors; --resume continues, --overwrite replaces them" \
+  train-classifier --data "$set_" -o "$dir/run"
+wrong "setting 'seed' is '2' but the checkpoint was made with '1'" \
+  train-classifier --data "$set_" -o "$dir/run" --resume --seed 2
+wrong "setting 'iterations' is '7' but the checkpoint was made with '6'" \
+  train-classifier --data "$set_" -o "$dir/run" --resume --iterations 7
+wrong "none: expected a folder of the files of MNIST or CIFAR-10's binary version (train), found none of them" \
+  train-classifier --data "$dir/none" -o "$dir/new"
+wrong "--iterations: must be" train-classifier --data "$set_" -o "$dir/new" --iterations 0
+wrong "--label-smoothing: must be" train-classifier --data "$set_" -o "$dir/new" --label-smoothing 1
+wrong "--beta" train-classifier --data "$set_" -o "$dir/new" --beta 1
+[ ! -e "$dir/new" ] || fail "a folder of a run that was refused"
 
 finish
