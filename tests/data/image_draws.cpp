@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <tests/couplings/draw_pairs.hpp>
 #include <tests/support/catch.hpp>
 #include <tests/support/spaces.hpp>
 #include <tests/support/table.hpp>
@@ -103,6 +104,31 @@ TEMPLATE_LIST_TEST_CASE("drawn images are the set's, as they are or mirrored", "
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("images are drawn with their labels where these are asked for",
+                        "[data][images]", test::Spaces) {
+  using Exec = TestType;
+  static_assert(ConditionalDistribution<ImageDraws<Exec>, float>);
+  const Exec exec;
+  const auto set = set_of<Exec>(numbered(7, 3, 5, 1));
+  const auto source = standard_normal<float>(exec, 15);
+  const ImageDraws<Exec> labelled(set, 4, true, 10), plain(set, 4, true);
+  CHECK(set.classes() == 7);
+  CHECK(labelled.condition() == ConditionShape{.classes = 10});
+  CHECK(plain.condition() == ConditionShape{});
+  for (std::uint32_t step = 0; step < 4; ++step) {
+    const DrawAddress address{.seed = 5, .step = step};
+    const auto with = test::draw_pairs<float>(exec, independent(source, labelled), 4, address);
+    const auto without = test::draw_pairs<float>(exec, independent(source, plain), 4, address);
+    // Labels change no image.
+    CHECK(with.x1 == without.x1);
+    const RandomStream stream = address.stream(Purpose::target);
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK(with.label[i] == labelled.which(i, step, stream).index);
+      CHECK(with.dropped[i] == 0);
+    }
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("an image set holds the reader's images", "[data][images]", test::Spaces) {
   const Images images = numbered(4, 2, 3, 3);
   const auto set = set_of<TestType>(images);
@@ -121,6 +147,7 @@ TEMPLATE_LIST_TEST_CASE("an image set holds the reader's images", "[data][images
   Images unlabelled = images;
   unlabelled.labels.clear();
   CHECK(set_of<TestType>(unlabelled).labels().extent(0) == 0);
+  CHECK(set_of<TestType>(unlabelled).classes() == 0);
 }
 
 TEST_CASE("each image comes once an epoch, across batches of any size", "[data][images]") {
@@ -208,6 +235,16 @@ TEST_CASE("image sets and batches are checked", "[data][images]") {
   CHECK(test::thrown<std::invalid_argument>([] {
           ImageDraws<Host>(set_of<Host>(numbered(3, 2, 2, 1)), 0);
         }) == "vrfm: ImageDraws: batch must be positive, but is 0");
+  const auto of_classes = [](const Images& images, int classes) {
+    return test::thrown<std::invalid_argument>(
+        [&] { ImageDraws<Host>(set_of<Host>(images), 2, false, classes); });
+  };
+  Images nameless = numbered(3, 2, 2, 1);
+  nameless.labels.clear();
+  CHECK(of_classes(numbered(3, 2, 2, 1), 2) == "vrfm: ImageDraws: expected labels below 2, got 2");
+  CHECK(of_classes(nameless, 3) ==
+        "vrfm: ImageDraws: expected images with labels of 3 classes, got images without labels");
+  CHECK(of_classes(nameless, -1) == "vrfm: ImageDraws: classes must be >= 0, got -1");
   const ImageDraws<Host> draws(set_of<Host>(numbered(3, 2, 2, 1)), 4);
   CHECK_NOTHROW(draws.check(4));
   CHECK(test::thrown<std::invalid_argument>([&] { draws.check(5); }) ==
