@@ -229,12 +229,13 @@ class StoredPairs {
   HostOf<Array<std::uint32_t, Exec>> host_rows_;
 };
 
-/// The pairs of a file: stored_pairs<float>(exec, PairFile::open("pairs.safetensors"), {.batch = 256}) of a file that
-/// the caller keeps.
+/// The pairs of a file that the caller keeps: stored_pairs<float>(exec, file, {.batch = 256}).
 template <Real T, ExecutionSpace Exec>
 StoredPairs<T, Exec> stored_pairs(const Exec& exec, const PairFile& file,
                                   const StoredPairsOptions& options) {
   return StoredPairs<T, Exec>(exec, file, options);
 }
+template <Real T, ExecutionSpace Exec>
+StoredPairs<T, Exec> stored_pairs(const Exec&, PairFile&&, const StoredPairsOptions&) = delete;
 
 }  // namespace vrfm

@@ -182,7 +182,7 @@ class PairFile {
     for (const std::int32_t label : labels()) {
       if (label < 0)
         fail(name(), "tensor 'labels': expected 0 or more, found " + std::to_string(label));
-      largest_label_ = (std::max)(largest_label_, static_cast<int>(label));
+      largest_label_ = (std::max)(largest_label_, label);
     }
   }
 

@@ -27,7 +27,7 @@ struct PairOptions {
 };
 
 template <Real T, ExecutionSpace Exec>
-struct Pairs {
+struct PairTables {
   Table<T, Exec> x0, z, x1;  ///< z: without extents if there is none
 };
 
@@ -69,10 +69,10 @@ void draw_starts(const Exec& exec, const Source& source, const SampleBlock& all,
 /// do, and for z of a learned prior; std::runtime_error if a trajectory did not finish.
 template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List, class Source,
           class Solver>
-Pairs<T, Exec> draw_pairs(const Flow<T, Exec, Networks, precision, List>& flow,
-                          const Source& source, const Solver& solver,
-                          const std::type_identity_t<PairOptions<T, Exec>>& options) {
-  Pairs<T, Exec> pairs;
+PairTables<T, Exec> draw_pairs(const Flow<T, Exec, Networks, precision, List>& flow,
+                               const Source& source, const Solver& solver,
+                               const std::type_identity_t<PairOptions<T, Exec>>& options) {
+  PairTables<T, Exec> pairs;
   if constexpr (RequireSource<Source, T>::ok) {
     const Exec& exec = flow.exec();
     const SampleBlock all =
