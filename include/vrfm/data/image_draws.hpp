@@ -87,7 +87,7 @@ class ImageDraws {
                             const Slot<T>& slot) const {
     const ImageDraw drawn = which(sample, step, stream);
     write(drawn, slot.x1);
-    if (classes_ > 0) *slot.label = images_.labels()(drawn.index);
+    if (classes_ > 0) *slot.label = images_.label(drawn.index);
   }
 
  private:

@@ -72,6 +72,8 @@ class ImageSet {
 
   /// The elements of image i.
   KOKKOS_FUNCTION const std::uint8_t* image(int i) const { return &pixels_(i, 0); }
+  /// The label of image i of a set that has labels.
+  KOKKOS_FUNCTION int label(int i) const { return labels_(i); }
   const Table<const std::uint8_t, Exec>& pixels() const { return pixels_; }
   /// [count], or empty.
   const Array<const std::uint8_t, Exec>& labels() const { return labels_; }
