@@ -23,7 +23,7 @@ using Classifier = vrfm::Classifier<float, Exec>;
 struct ClassifierSettings : common::StepSettings {
   static constexpr int latent = 0;
 
-  std::int64_t iterations = 1'500;
+  std::int64_t iterations = 1'000;
   std::uint32_t seed = 1;
   int micro_batch = 32;
   bool mirror = false;
@@ -61,7 +61,7 @@ struct ClassifierSettings : common::StepSettings {
 struct ClassifierOptions {
   std::string data, output;
   bool resume = false, overwrite = false;
-  std::int64_t checkpoint_every = 500;
+  std::int64_t checkpoint_every = 250;
   ClassifierSettings settings;
 };
 
