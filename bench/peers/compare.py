@@ -42,6 +42,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchdiffeq import odeint
 
+import mean_flow
+
 torch.set_num_threads(options.threads)
 torch.set_default_device(options.device)
 torch.manual_seed(1)
@@ -87,40 +89,48 @@ class Encoder(nn.ModuleList):
 
 
 class Velocity(nn.Module):
-    def __init__(self, dimension, latent):
+    def __init__(self, dimension, latent, second_time=False):
         super().__init__()
         self.time_encoder, self.data_encoder = Encoder(1), Encoder(dimension)
+        if second_time:
+            self.span_encoder = Encoder(1)
+            nn.init.zeros_(self.span_encoder[-1].weight)
+            nn.init.zeros_(self.span_encoder[-1].bias)
         if latent:
             self.latent_encoder = stack(latent, 128, 128, 64)
         self.decoder = stack(192 if latent else 128, 64, 64, 64, dimension)
 
     def forward(self, t, x, encoded_z):
-        parts = [self.time_encoder(t).expand(len(x), -1), self.data_encoder(x)]
-        return run(self.decoder, torch.cat(parts + encoded_z, 1))
+        return self.decode(self.time_encoder(t), self.data_encoder(x), encoded_z)
+
+    def decode(self, time, data, encoded_z):
+        return run(self.decoder, torch.cat([time.expand(len(data), -1), data] + encoded_z, 1))
 
     def encode(self, z):
         return [] if z is None else [run(self.latent_encoder, z)]
 
 
 class Posterior(nn.Module):
-    def __init__(self, dimension, latent):
+    def __init__(self, dimension, latent, sees_path=True):
         super().__init__()
-        self.x0_encoder, self.x1_encoder, self.xt_encoder = (Encoder(dimension) for _ in range(3))
-        self.head = stack(192, 128, 128, 2 * latent)
+        self.x0_encoder, self.x1_encoder = Encoder(dimension), Encoder(dimension)
+        if sees_path:
+            self.xt_encoder = Encoder(dimension)
+        self.head = stack(192 if sees_path else 128, 128, 128, 2 * latent)
 
-    def forward(self, x0, x1, x_t):
-        parts = [self.x0_encoder(x0), self.x1_encoder(x1), self.xt_encoder(x_t)]
+    def forward(self, x0, x1, *x_t):
+        parts = [self.x0_encoder(x0), self.x1_encoder(x1)] + [self.xt_encoder(x) for x in x_t]
         return run(self.head, torch.cat(parts, 1)).chunk(2, 1)
 
 
 class Flow(nn.Module):
-    def __init__(self, dimension, latent):
+    def __init__(self, dimension, latent, is_map=False):
         super().__init__()
         self.dimension, self.latent = dimension, latent
         self.beta = 1.0 if dimension == 1 else 0.1
-        self.velocity = Velocity(dimension, latent)
+        self.velocity = Velocity(dimension, latent, is_map)
         if latent:
-            self.posterior = Posterior(dimension, latent)
+            self.posterior = Posterior(dimension, latent, not is_map)
 
     def loss(self, x0, x1, t, noise):
         x_t, u = torch.lerp(x0, x1, t), x1 - x0
@@ -131,6 +141,34 @@ class Flow(nn.Module):
         kl = (mu**2 + s.exp() - 1 - s).sum(1).mean() / 2
         v = self.velocity(t, x_t, self.velocity.encode(z))
         return ((v - u) ** 2).sum(1).mean() + self.beta * kl
+
+    def map_loss(self, x0, x1, t, s, noise, shared):
+        """The improved MeanFlow's."""
+        encoded_z, loss = [], 0
+        if self.latent:
+            mu, log_variance = self.posterior(x0, x1)
+            z = mu + (log_variance / 2).exp() * noise
+            encoded_z = self.velocity.encode(z)
+            loss = self.beta / 2 * (mu**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        network = MapOf(self.velocity, encoded_z)
+        for answer in mean_flow.answers(network, torch.lerp(x0, x1, t), t, s, shared):
+            loss = loss + ((answer - (x1 - x0)) ** 2).sum(1).mean()
+        return loss
+
+
+class MapOf:
+    """A velocity under an encoded z, for mean_flow.py."""
+
+    def __init__(self, velocity, encoded_z):
+        self.velocity, self.encoded_z = velocity, encoded_z
+        self.data, self.span = velocity.data_encoder, velocity.span_encoder
+
+    def time(self, t, span):
+        time = self.velocity.time_encoder(t)
+        return time if span is None else time + self.span(span)
+
+    def decode(self, time, data):
+        return self.velocity.decode(time, data, self.encoded_z)
 
 
 def circle(radius):
@@ -163,6 +201,23 @@ def training(dimension, latent, batch, steps, compiled):
         for _ in range(steps):
             pairs = draw_source(dimension, batch), draw_target(dimension, batch)
             value = loss(*pairs, torch.rand(batch, 1), torch.randn(batch, latent))
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            optimizer.step()
+
+    return work
+
+
+def map_training(latent, batch, steps, compiled, shared):
+    """The same for a flow map by MeanFlow; `shared`: see mean_flow.py."""
+    flow = Flow(2, latent, is_map=True)
+    optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-3, fused=True)
+    loss = compile(flow.map_loss) if compiled else flow.map_loss
+
+    def work():
+        for _ in range(steps):
+            pairs = draw_source(2, batch), draw_target(2, batch)
+            value = loss(*pairs, *mean_flow.time_pairs(batch), torch.randn(batch, latent), shared)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()
@@ -286,6 +341,8 @@ with tempfile.TemporaryDirectory() as folder:
 
 # Name, vrfm's order, what one figure is divided by, PyTorch's ways.
 cases = []
+# Name, vrfm's order, its order for the V-RFM step, what one figure is divided by.
+beside = []
 steps = 200 if on_gpu else 20
 sizes = [(1, 0, 1000), (1, 4, 1000), (2, 0, 1000), (2, 8, 1000)] + [(2, 8, 65536)] * on_gpu
 for dimension, latent, batch in sizes:
@@ -293,6 +350,15 @@ for dimension, latent, batch in sizes:
     ways = {"compiled" if c else "eager":
             training(dimension, latent, batch, steps, c) for c in (False, True)}
     cases.append((name, f"train {dimension} {latent} {batch} {steps}", steps, ways))
+for latent in (8, 0):
+    kind, batch = "V-" if latent else "", 1000
+    ways = {f"{'shared encodings, ' if shared else ''}{'compiled' if c else 'eager'}":
+            map_training(latent, batch, steps, c, shared) for c in (False, True) for shared in (False, True)}
+    cases.append((f"training step, 2D {kind}MeanFlow, batch {batch}", f"map mean-flow {latent} {batch} {steps}",
+                  steps, ways))
+    for name, order in (("MeanFlow", "mean-flow"), ("SoFlow", "so-flow")):
+        beside.append((f"2D {kind}{name}, batch {batch}", f"map {order} {latent} {batch} {steps}",
+                      f"map flow {latent} {batch} {steps}", steps))
 count, chunks = (1_000_000, (100_000, 1_000_000)) if on_gpu else (100_000, (1000, 10_000))
 for flow in (baseline, variational):
     name = f"{count:,} samples, 20 Euler steps, 2D {'V-RFM' if flow.latent else 'RFM'}"
@@ -318,6 +384,7 @@ if networks:
     import images
 
     cases.clear()
+    beside.clear()
     for network, name, batch in networks:
         for what, order, work in (("training step", "images", images.training),
                                   ("Euler step", "draw", images.euler)):
@@ -327,6 +394,14 @@ if networks:
             ways = {way: work(network, batch, 2, f)
                     for way, f in (("eager", lambda g: g), ("compiled", compile))}
             cases.append((case, f"{order} {network} {batch} 2", 2, ways))
+    case = "training step, MNIST MeanFlow, batch 64"
+    if options.images and options.only in case:
+        ways = {f"{'shared encodings, ' if shared else ''}{way}": images.training("residual-mean-flow", 64, 2, f, shared)
+                for way, f in (("eager", lambda g: g), ("compiled", compile)) for shared in (False, True)}
+        cases.append((case, "images residual-mean-flow 64 2", 2, ways))
+    if options.images:
+        beside += [(f"MNIST {name}, batch 64", f"images residual-{order} 64 2", "images residual 64 2", 2)
+                  for name, order in (("MeanFlow", "mean-flow"), ("SoFlow", "so-flow"))]
     case = "decoder of one image of 256 x 256"
     if options.transformers and options.only in case:
         ways = {way: images.decoding(1, f) for way, f in (("eager", lambda g: g), ("compiled", compile))}
@@ -360,4 +435,12 @@ for name, order, parts, ways in cases:
     own = medians.pop("vrfm")
     for way, ms in sorted(medians.items(), key=lambda item: item[1]):
         print(f"| {name} | {own:.2f} ms | {ms:.2f} ms, {way} | {own / ms:.2f} |", flush=True)
+
+beside = [case for case in beside if options.only in case[0]]
+if beside:
+    print("\n| vrfm's training step | this | V-RFM's (RFM's where there is no z) | ratio |\n|---|---|---|---|", flush=True)
+for name, order, base, parts in beside:
+    times = [(ours(order), ours(base)) for _ in range(2 + options.turns)][2:]
+    own, other = (1e3 * statistics.median(t) / parts for t in zip(*times))
+    print(f"| {name} | {own:.2f} ms | {other:.2f} ms | {own / other:.2f} |", flush=True)
 process.stdin.close()

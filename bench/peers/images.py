@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import mean_flow
+
 
 class Block(nn.Module):
     def __init__(self, width):
@@ -29,21 +31,41 @@ class Stack(nn.Sequential):
                          nn.Conv2d(width, outputs, kernel, padding=kernel // 2))
 
 
-class Residual(nn.Module):
-    """As models/residual_networks.hpp, without z."""
-
-    def __init__(self, width=64, blocks=5):
-        super().__init__()
-        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.encoder = Stack(1, width, width, blocks, 3)
-        self.decoder = Stack(2 * width, width, 1, blocks, 1)
+class TimeEncoder(nn.Sequential):
+    def __init__(self, width):
+        super().__init__(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.register_buffer("w", torch.exp(-math.log(1e4) * torch.arange(width // 2) / (width // 2)), False)
 
+    def forward(self, t):
+        angle = t * self.w
+        return super().forward(torch.cat([angle.cos(), angle.sin()], 1))
+
+
+class Residual(nn.Module):
+    """As models/residual/velocity.hpp, without z; as a flow map for mean_flow.py."""
+
+    def __init__(self, width=64, blocks=5, second_time=False):
+        super().__init__()
+        self.time_encoder = TimeEncoder(width)
+        self.encoder = Stack(1, width, width, blocks, 3)
+        self.decoder = Stack(2 * width, width, 1, blocks, 1)
+        if second_time:
+            self.span = TimeEncoder(width)
+            nn.init.zeros_(self.span[2].weight)
+            nn.init.zeros_(self.span[2].bias)
+
     def forward(self, t, x):
-        angle = t[:, None] * self.w
-        e = self.time(torch.cat([angle.cos(), angle.sin()], 1))[:, :, None, None]
-        e = e.expand(-1, -1, *x.shape[2:])
-        return self.decoder(torch.cat([self.encoder(x), e], 1))
+        return self.decode(self.time(t[:, None], None), self.data(x))
+
+    def time(self, t, span):
+        return self.time_encoder(t) if span is None else self.time_encoder(t) + self.span(span)
+
+    def data(self, x):
+        return self.encoder(x)
+
+    def decode(self, time, data):
+        e = time[:, :, None, None].expand(-1, -1, *data.shape[2:])
+        return self.decoder(torch.cat([data, e], 1))
 
 
 def unet():
@@ -69,7 +91,7 @@ def make(network):
     """The network and the shape of its images."""
     if network.startswith("sit-"):
         return sit(*{"sit-s": (12, 384, 6), "sit-xl": (28, 1152, 16)}[network]), (4, 32, 32)
-    model = unet() if network == "unet" else Residual()
+    model = unet() if network == "unet" else Residual(second_time=network == "residual-mean-flow")
     return model.to(memory_format=torch.channels_last), (3, 32, 32) if network == "unet" else (1, 28, 28)
 
 
@@ -77,8 +99,8 @@ def noise(batch, shape):
     return torch.randn(batch, *shape).contiguous(memory_format=torch.channels_last)
 
 
-def training(network, batch, steps, compile):
-    """A function that makes `steps` training steps; compile(f) gives what runs f."""
+def training(network, batch, steps, compile, shared=False):
+    """A function that makes `steps` training steps; compile(f) gives what runs f. `shared`: see mean_flow.py."""
     model, shape = make(network)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=True)
 
@@ -86,11 +108,17 @@ def training(network, batch, steps, compile):
         s = t[:, None, None, None]
         return ((model(t, (1 - s) * x0 + s * x1) - (x1 - x0)) ** 2).mean()
 
-    loss_of = compile(loss)
+    def map_loss(x0, x1, t, s):
+        x = torch.lerp(x0, x1, t[:, :, None, None])
+        return sum(((a - (x1 - x0)) ** 2).mean() for a in mean_flow.answers(model, x, t, s, shared))
+
+    is_map = network == "residual-mean-flow"
+    loss_of = compile(map_loss if is_map else loss)
 
     def work():
         for _ in range(steps):
-            value = loss_of(noise(batch, shape), noise(batch, shape), torch.rand(batch))
+            times = mean_flow.time_pairs(batch) if is_map else [torch.rand(batch)]
+            value = loss_of(noise(batch, shape), noise(batch, shape), *times)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

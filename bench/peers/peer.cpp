@@ -5,11 +5,14 @@
 //
 //   weights FILE                       the 2D variational flow's weights, trained for 2,000 steps
 //   train DIMENSION LATENT BATCH N     N training steps; the first order of its kind also prepares
+//   map OBJECTIVE LATENT BATCH N       N training steps of the 2D flow by mean-flow or so-flow; by flow, of that
+//                                      network without its second time
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
 //   gemm EXTENT N                      N products of square bfloat16 matrices
 //   images NETWORK BATCH N             N training steps of the rectified flow of CIFAR-10 (unet), MNIST
-//                                      (residual), or of latents by SiT-S/2 or XL/2 (sit-s, sit-xl; -stored
+//                                      (residual; -mean-flow or -so-flow behind it: a flow map, by that
+//                                      objective), or of latents by SiT-S/2 or XL/2 (sit-s, sit-xl; -stored
 //                                      behind it: stored in bfloat16)
 //   draw NETWORK COUNT STEPS           images of that flow by Euler steps
 //   decode COUNT 0                     images of latents, one at a time
@@ -21,6 +24,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <tuple>
 
 #include <vrfm/models/autoencoder/autoencoder.hpp>
 #include <vrfm/models/residual/networks.hpp>
@@ -35,32 +39,70 @@ namespace {
 using Exec = Kokkos::DefaultExecutionSpace;
 using Flow = vrfm::Flow<float, Exec>;
 
-/// A function that trains a flow of its own by n steps.
+// Without the adaptive weight of a sample, as compare.py.
+const vrfm::MeanFlow mean_flow{.weight = {.power = 0}};
+const vrfm::SoFlow so_flow{.rho = vrfm::SoFlow::falling(20'000)};
+
+/// A function that trains by n steps.
+template <class Trainer>
+std::function<void(int)> steps_of(const Trainer& trainer) {
+  const auto kept = std::make_shared<Trainer>(trainer);
+  return [kept](int steps) { kept->run(kept->step() + steps, steps); };
+}
+
+/// The same, of a flow of its own.
 std::function<void(int)> training(int dimension, int latent, int batch) {
   const Flow flow(Exec{}, {.dimension = dimension, .latent = latent}, 1);
   std::function<void(int)> run;
-  vrfm::bench::with_trainer(flow, {.batch = batch}, [&](auto&& trainer) {
-    const auto kept = std::make_shared<std::decay_t<decltype(trainer)>>(trainer);
-    run = [kept](int steps) { kept->run(kept->step() + steps, steps); };
-  });
+  vrfm::bench::with_trainer(flow, {.batch = batch},
+                            [&](const auto& trainer) { run = steps_of(trainer); });
   return run;
 }
 
-/// The rectified flow of images as the papers set it up, and its training on noise.
-template <class Networks>
+/// The same, of a flow whose posterior sees what a map's may.
+std::function<void(int)> map_training(const std::string& name, int latent, int batch) {
+  using vrfm::EncoderInput;
+  const Flow flow(Exec{},
+                  {.dimension = 2,
+                   .latent = latent,
+                   .encoder_input = EncoderInput::x0 | EncoderInput::x1,
+                   .second_time = name != "flow"},
+                  1);
+  const vrfm::TrainerOptions options{.batch = batch};
+  if (name == "flow") {
+    std::function<void(int)> run;
+    vrfm::bench::with_trainer(flow, options, [&](const auto& trainer) { run = steps_of(trainer); });
+    return run;
+  }
+  const auto by = [&](const auto& objective) {
+    const auto pairs =
+        independent(vrfm::bench::source<float, Exec>(2), vrfm::bench::target<float, Exec>(2));
+    if (latent == 0) return steps_of(vrfm::Trainer(flow, objective, vrfm::AdamW{}, pairs, options));
+    return steps_of(vrfm::Trainer(flow, vrfm::variational(objective, vrfm::bench::beta(2)),
+                                  vrfm::AdamW{}, pairs, options));
+  };
+  if (name == "mean-flow") return by(mean_flow);
+  vrfm::expect(name == "so-flow", "unknown objective '", name, "'");
+  return by(so_flow);
+}
+
+/// A flow of images as the papers set it up, and its training on noise.
+template <class Networks, class Objective = vrfm::VelocityLoss>
 class Images {
  public:
-  Images(const typename Networks::Options& options, int batch)
+  Images(const typename Networks::Options& options, int batch, Objective objective = {})
       : flow_(Exec{}, options, 1),
         noise_(vrfm::standard_normal<float>(Exec{}, flow_.dimension())),
-        batch_(batch) {}
+        objective_(objective),
+        batch_(batch) {
+    objective_.velocity = vrfm::Reduction::mean;
+  }
 
   void train(int steps) {
     // Not before it is asked for: who only draws needs no moments.
     if (!trainer_) {
       trainer_.emplace(
-          flow_, vrfm::VelocityLoss{vrfm::Reduction::mean}, vrfm::Adam{.learning_rate = 2e-4},
-          vrfm::independent(noise_, noise_),
+          flow_, objective_, vrfm::Adam{.learning_rate = 2e-4}, vrfm::independent(noise_, noise_),
           vrfm::TrainerOptions{.batch = batch_, .clip_norm = 1, .launch = {.batch = micro_batch}});
     }
     trainer_->run(trainer_->step() + steps, steps);
@@ -82,9 +124,9 @@ class Images {
 
   vrfm::Flow<float, Exec, Networks> flow_;
   Noise noise_;
+  Objective objective_;
   int batch_;
-  std::optional<
-      vrfm::Trainer<vrfm::Flow<float, Exec, Networks>, vrfm::VelocityLoss, vrfm::Adam, Pairing>>
+  std::optional<vrfm::Trainer<vrfm::Flow<float, Exec, Networks>, Objective, vrfm::Adam, Pairing>>
       trainer_;
 };
 
@@ -121,8 +163,24 @@ class Peer {
         }
         return images(sit_[network], sit, train, count, steps);
       }
+      const vrfm::ResidualFlowOptions map{.second_time = true};
+      if (network == "residual-mean-flow") {
+        return images(residual_mean_flow_, map, train, count, steps, mean_flow);
+      }
+      if (network == "residual-so-flow") {
+        return images(residual_so_flow_, map, train, count, steps, so_flow);
+      }
       vrfm::expect(network == "residual", "unknown network '", network, "'");
       return images(residual_, {}, train, count, steps);
+    }
+    if (what == "map") {
+      std::string objective;
+      int latent = 0, batch = 0, steps = 0;
+      words >> objective >> latent >> batch >> steps;
+      vrfm::expect(!words.fail(), "incomplete order '", order, "'");
+      auto& step = map_trainings_[{objective, latent, batch}];
+      if (!step) step = map_training(objective, latent, batch);
+      return timed([&] { step(steps); });
     }
     int first = 0, second = 0;
     words >> first >> second;
@@ -174,11 +232,11 @@ class Peer {
     return timer.seconds();
   }
 
-  template <class Networks>
-  static double images(std::unique_ptr<Images<Networks>>& kept,
-                       const typename Networks::Options& options, bool train, int count,
-                       int steps) {
-    if (!kept) kept = std::make_unique<Images<Networks>>(options, count);
+  template <class Networks, class Objective = vrfm::VelocityLoss>
+  static double images(std::unique_ptr<Images<Networks, Objective>>& kept,
+                       const typename Networks::Options& options, bool train, int count, int steps,
+                       const Objective& objective = {}) {
+    if (!kept) kept = std::make_unique<Images<Networks, Objective>>(options, count, objective);
     return timed([&] {
       if (train) {
         kept->train(steps);
@@ -209,8 +267,11 @@ class Peer {
   const Flow baseline_{Exec{}, {.dimension = 2, .latent = 0}, 1};
   const Flow variational_{Exec{}, {.dimension = 2, .latent = 8}, 1};
   std::map<std::array<int, 3>, std::function<void(int)>> trainings_;
+  std::map<std::tuple<std::string, int, int>, std::function<void(int)>> map_trainings_;
   std::unique_ptr<Images<vrfm::UnetNetworks>> unet_;
   std::unique_ptr<Images<vrfm::ResidualNetworks>> residual_;
+  std::unique_ptr<Images<vrfm::ResidualNetworks, vrfm::MeanFlow>> residual_mean_flow_;
+  std::unique_ptr<Images<vrfm::ResidualNetworks, vrfm::SoFlow>> residual_so_flow_;
   using Stored = vrfm::Stored<vrfm::BFloat16, vrfm::TransformerNetworks>;
   std::map<std::string, std::unique_ptr<Images<vrfm::TransformerNetworks>>> sit_;
   std::map<std::string, std::unique_ptr<Images<Stored>>> stored_;
