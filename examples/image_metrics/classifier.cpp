@@ -20,9 +20,6 @@
 namespace image_metrics {
 namespace {
 
-constexpr const char* model_key = "model";
-constexpr const char* model_name = "classifier";
-
 const std::vector<std::string> results{"weights.safetensors", "checkpoint.safetensors",
                                        "losses.npz"};
 
@@ -32,16 +29,6 @@ vrfm::Images read_labelled(const std::string& folder, vrfm::Split split) {
                ": expected a folder of the files of MNIST or CIFAR-10's binary version (",
                split == vrfm::Split::train ? "train" : "test", "), found none of them");
   return std::move(*set);
-}
-
-vrfm::ClassifierOptions extents_of(const std::vector<int>& image, int classes,
-                                   const ClassifierSettings& s) {
-  return {.height = image[0],
-          .width = image[1],
-          .channels = image[2],
-          .classes = classes,
-          .base = s.base,
-          .features = s.features};
 }
 
 /// Of images, `batch` a step, with their labels.
@@ -124,7 +111,7 @@ std::optional<nlohmann::ordered_json> train_classifier(const CLI::App& command,
   const int classes = classes_of(train, test);
 
   vrfm::Settings stored = common::texts(settings);
-  stored[model_key] = model_name;
+  stored[common::classifier_key] = common::classifier_name;
   stored["image"] = common::to_text(image);
   stored["classes"] = common::to_text(classes);
   images::Fingerprint print;
@@ -132,7 +119,7 @@ std::optional<nlohmann::ordered_json> train_classifier(const CLI::App& command,
   print.add(train.labels.data(), train.labels.size());
   stored["data"] = print.text(train.count);
 
-  const Classifier classifier(Exec(), extents_of(image, classes, settings), settings.seed);
+  const Classifier classifier(Exec(), common::extents_of(image, classes, settings), settings.seed);
   const vrfm::CrossEntropy objective{.label_smoothing = settings.label_smoothing};
   vrfm::Trainer trainer(
       classifier, objective, settings.optimizer(settings.iterations),
@@ -172,33 +159,6 @@ std::optional<nlohmann::ordered_json> train_classifier(const CLI::App& command,
                                 {"test_error", held_out.mean("error")},
                                 {"test_cross_entropy", held_out.mean("cross_entropy")},
                                 {"weights", weights.string()}};
-}
-
-LoadedClassifier load_classifier(const std::string& weights) {
-  const auto metadata = vrfm::SafetensorsFile::read(weights).metadata();
-  const auto at = [&](const char* key) {
-    const auto found = metadata.find(key);
-    return found == metadata.end() ? std::string() : found->second;
-  };
-  vrfm::expect(at(model_key) == model_name, weights,
-               ": expected weights that train-classifier wrote, found no metadata 'model' that "
-               "says 'classifier'");
-  ClassifierSettings settings;
-  std::vector<int> image;
-  int classes = 0;
-  try {
-    common::restore(settings, metadata);
-    common::from_text(at("image"), image);
-    common::from_text(at("classes"), classes);
-  } catch (const std::exception& error) {
-    throw std::runtime_error(weights + ": metadata: " + error.what());
-  }
-  vrfm::expect(image.size() == 3, weights,
-               ": expected three extents of an image as metadata 'image', found ", at("image"));
-  const auto extents = extents_of(image, classes, settings);
-  LoadedClassifier loaded{Classifier(Exec(), extents, 0), extents};
-  vrfm::load_weights(weights, loaded.classifier);
-  return loaded;
 }
 
 }  // namespace image_metrics

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <examples/image_metrics/features.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
-#include <span>
 #include <vector>
 
 #include <unistd.h>
@@ -14,24 +11,14 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <vrfm/data/pixels.hpp>
 #include <vrfm/io/npy.hpp>
 #include <vrfm/metrics/statistics_file.hpp>
-#include <vrfm/models/inception/inception.hpp>
-#include <vrfm/training/weights.hpp>
 
-#include <examples/image_metrics/classifier.hpp>
+#include <examples/common/features/network.hpp>
 #include <examples/image_metrics/image_files.hpp>
 
 namespace image_metrics {
 namespace {
-
-/// Rows of features and of logits, behind those that are there.
-struct Answers {
-  std::vector<float> features, logits;
-};
-/// Adds the answers of a network for some images.
-using Answer = std::function<void(const vrfm::Images&, Answers&)>;
 
 bool ends(const std::string& path, const char* kind) {
   return std::filesystem::path(path).extension() == kind;
@@ -59,70 +46,13 @@ void check(const FeatureOptions& o) {
                o.weights, "'), 'inception.safetensors')");
 }
 
-/// Rows of a table on the device, behind those of `all`.
-template <class Table>
-void append(const Table& table, std::vector<float>& all) {
-  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), table);
-  all.insert(all.end(), host.data(), host.data() + host.size());
-}
-
-Answer inception(const FeatureOptions& o) {
-  const vrfm::Inception<float, Exec> network{Exec()};
-  vrfm::load_weights(o.weights, network);
-  using Scores = vrfm::InceptionOptions::Scores;
-  const vrfm::InceptionOptions options{.scores = o.logits.empty() ? Scores::none
-                                                 : o.without_bias ? Scores::logits_without_bias
-                                                                  : Scores::logits,
-                                       .batch = o.batch};
-  return [network, options](const vrfm::Images& images, Answers& all) {
-    using Bytes = vrfm::Table<const std::uint8_t, Kokkos::DefaultHostExecutionSpace>;
-    const auto pixels = Kokkos::create_mirror_view_and_copy(
-        typename Exec::memory_space(),
-        Bytes(images.pixels.data(), images.count, images.pixels.size() / images.count));
-    const auto out = network(vrfm::Table<const std::uint8_t, Exec>(pixels),
-                             vrfm::narrow<int>(images.height, "the height of images"),
-                             vrfm::narrow<int>(images.width, "the width of images"), options);
-    append(out.features, all.features);
-    append(out.scores, all.logits);
-  };
-}
-
-/// The bytes of a pixel of the images as one of the classifier's: of a grey one three times the same, of three that are
-/// the same one.
-void take_pixel(std::span<const std::uint8_t> from, std::span<float> to, const std::string& path) {
-  vrfm::expect(
-      to.size() >= from.size() || std::count(from.begin(), from.end(), from[0]) == std::ssize(from),
-      path, ": expected grey images, as the classifier's are, found colours");
-  for (std::size_t c = 0; c < to.size(); ++c) {
-    to[c] = vrfm::from_pixel<float>(from[to.size() == from.size() ? c : 0]);
-  }
-}
-
-Answer classifier(const FeatureOptions& o) {
-  const LoadedClassifier loaded = load_classifier(o.classifier);
-  return [loaded, o](const vrfm::Images& images, Answers& all) {
-    const auto height = static_cast<std::size_t>(loaded.extents.height),
-               width = static_cast<std::size_t>(loaded.extents.width);
-    vrfm::expect(images.height == height && images.width == width, o.images,
-                 ": expected images of ", height, " x ", width,
-                 " pixels, as those that the classifier was trained on, found ", images.height,
-                 " x ", images.width);
-    const auto channels = static_cast<std::size_t>(loaded.extents.channels);
-    vrfm::expect(channels == images.channels || channels == 1 || images.channels == 1, o.images,
-                 ": expected images of ", channels, " channels, found ", images.channels);
-    const vrfm::Table<float, Exec> x("images", images.count, height * width * channels);
-    const auto host = Kokkos::create_mirror_view(x);
-    const std::span<const std::uint8_t> bytes(images.pixels);
-    const std::span<float> numbers(host.data(), host.size());
-    for (std::size_t k = 0; k < numbers.size() / channels; ++k) {
-      take_pixel(bytes.subspan(k * images.channels, images.channels),
-                 numbers.subspan(k * channels, channels), o.images);
-    }
-    Kokkos::deep_copy(x, host);
-    const auto out = loaded.classifier(x, o.batch);
-    append(out.features, all.features);
-    if (!o.logits.empty()) append(out.logits, all.logits);
-  };
+common::FeatureNetwork network_of(const FeatureOptions& o) {
+  using common::FeatureNetwork, common::ImageLogits;
+  const ImageLogits logits = o.logits.empty() ? ImageLogits::none
+                             : o.without_bias ? ImageLogits::without_bias
+                                              : ImageLogits::with_bias;
+  return o.classifier.empty() ? FeatureNetwork::inception(o.weights, o.batch, logits)
+                              : FeatureNetwork::classifier(o.classifier, o.batch, logits);
 }
 
 void show_progress(std::size_t done, std::size_t count, const Kokkos::Timer& timer) {
@@ -184,12 +114,12 @@ CLI::App* add_features(CLI::App& app, FeatureOptions& o) {
 nlohmann::ordered_json make_features(const FeatureOptions& o) {
   check(o);
   ImageFiles files(o.images, o.split == "train" ? vrfm::Split::train : vrfm::Split::test);
-  const Answer answer = o.classifier.empty() ? inception(o) : classifier(o);
-  Answers all;
+  const common::FeatureNetwork network = network_of(o);
+  common::ImageAnswers all;
   const Kokkos::Timer timer;
   for (std::size_t done = 0; done < files.count();) {
     const auto images = files.next(static_cast<std::size_t>(o.batch));
-    answer(images, all);
+    network(images, o.images, all);
     done += images.count;
     show_progress(done, files.count(), timer);
   }

@@ -4,6 +4,7 @@
 // these are of latents.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include <examples/images/latents.hpp>
 #include <examples/images/options.hpp>
 #include <examples/images/sample.hpp>
+#include <examples/images/sweep.hpp>
 #include <examples/images/train.hpp>
 
 namespace images {
@@ -132,6 +134,60 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
 }
 
 template <class Set>
+CLI::App* add_sweep(CLI::App& app, SweepOptions& o) {
+  CLI::App* command = add_command(
+      app, "sweep",
+      "Frechet distance of samples to the images over the evaluations of the network, for several "
+      "weights; a second start goes on with what is not there yet");
+  command->add_option("--load", o.load, "weights or checkpoints that train wrote; one or more")
+      ->required()
+      ->default_str("");
+  add_folder(command, "--data", o.data, std::string("folder of ") + Set::files);
+  add_folder(command, "-o,--output", o.output, "folder of all results");
+  add_overwrite(command, o.overwrite);
+  command
+      ->add_option("--split", o.split, "the images that samples are compared with: train or test")
+      ->check(CLI::IsMember({"train", "test"}));
+  auto* inception =
+      command
+          ->add_option("--inception", o.inception,
+                       "features of FID: weights of the Inception network (safetensors; see "
+                       "vrfm_image_metrics features --help)")
+          ->default_str("");
+  command
+      ->add_option("--classifier", o.classifier,
+                   "or features of a classifier: weights that vrfm_image_metrics train-classifier "
+                   "wrote")
+      ->excludes(inception)
+      ->default_str("");
+  const std::string group = "Sampling";
+  command->add_option("--steps", o.steps, "numbers of steps of solvers that do not choose them")
+      ->delimiter(',')
+      ->check(count_option())
+      ->group(group);
+  command
+      ->add_option("--solvers", o.solvers,
+                   "solvers: auto (of maps flow-map, else euler), euler, heun, dopri5")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"auto", "euler", "heun", "dopri5"}))
+      ->group(group);
+  command->add_option("--count", o.count, "samples of each distance; published ones take 50,000")
+      ->check(range_option(2, 10'000'000))
+      ->group(group);
+  command->add_option("--seed", o.seed, "seed of x0 and z")->check(seed_option())->group(group);
+  command
+      ->add_option("--tolerance", o.sampling.tolerance,
+                   "relative and absolute error of a step of dopri5")
+      ->check(positive_option())
+      ->group(group);
+  command
+      ->add_option("--sample-batch", o.sampling.batch, "images at a time, which bounds the memory")
+      ->check(count_option())
+      ->group(group);
+  return command;
+}
+
+template <class Set>
 int program(int argc, char** argv) {
   const common::Program program(std::string("vrfm_") + Set::name, argc, argv);
   CLI::App app(std::string("Trains, samples and evaluates rectified flows (rfm) and variational "
@@ -147,6 +203,9 @@ int program(int argc, char** argv) {
   LatentsOptions latents;
   CLI::App* encoding = nullptr;
   if constexpr (Set::has_classes) encoding = add_latents(app, latents);
+  SweepOptions sweep;
+  CLI::App* sweeping = nullptr;
+  if constexpr (Set::few_steps) sweeping = add_sweep<Set>(app, sweep);
   using Options = SettingOptions<Set>;
   const Options options(training, Options::Which::all, "Settings of the training");
   const std::string others = "Weights of other programs (safetensors without settings)";
@@ -181,6 +240,8 @@ int program(int argc, char** argv) {
                                                    : std::optional<vrfm::Settings>());
           if constexpr (Set::has_classes) settings.recompute = train.recompute;
           check_matmul_precision(settings);
+          check_method(settings);
+          (void)resolved(train.sampling, settings.map());
           train.iterations_given = training->get_option("--iterations")->count() > 0;
           if (!train.iterations_given) train.iterations = Set::iterations(settings.recipe);
           check_sampling(*training, train.sampling);
@@ -194,6 +255,18 @@ int program(int argc, char** argv) {
                          "without the option pictures show three channels of the latents");
           }
           if (to_sample.recipe_given()) sampled = {to_sample.settings(), sample.image};
+        }
+        if constexpr (Set::few_steps) {
+          if (sweeping->parsed()) {
+            vrfm::expect(!sweep.inception.empty() || !sweep.classifier.empty(),
+                         "sweep: expected --inception or --classifier, the network whose features "
+                         "are compared");
+            const bool adaptive = std::find(sweep.solvers.begin(), sweep.solvers.end(), "dopri5") !=
+                                  sweep.solvers.end();
+            refuse_unused(*sweeping, "--tolerance", adaptive, "without dopri5 in --solvers");
+            refuse_unused(*sweeping, "--steps", !adaptive || sweep.solvers.size() > 1,
+                          "with --solvers dopri5, which chooses its own steps");
+          }
         }
         if (evaluating->parsed()) {
           if constexpr (Set::has_classes) {
@@ -225,6 +298,12 @@ int program(int argc, char** argv) {
         if (sampling->parsed()) {
           const vrfm::StopSignal stop;
           sample_command<Set>(sample, sampled, given("--manifold"), given("--shared"), stop);
+        }
+        if constexpr (Set::few_steps) {
+          if (sweeping->parsed()) {
+            const vrfm::StopSignal stop;
+            Sweep<Set>(sweep, program.command_line(), stop).run();
+          }
         }
         if (evaluating->parsed())
           evaluate_command<Set>(evaluate, evaluated, program.command_line());

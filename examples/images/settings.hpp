@@ -186,6 +186,12 @@ inline const Method& use_method(TrainingSettings& s, std::int64_t iterations) {
   return method;
 }
 
+/// Throws std::invalid_argument for an objective and pairs that do not go together.
+inline void check_method(const TrainingSettings& s) {
+  vrfm::expect(s.pairs == "independent" || s.objective == "velocity", "--pairs ", s.pairs,
+               ": expected --objective velocity, got ", s.objective);
+}
+
 /// The steps of these recipes.
 inline void make_small(TrainingSettings& s, double learning_rate) {
   s.batch = 16;

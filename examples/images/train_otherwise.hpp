@@ -54,8 +54,6 @@ void with_few_step_objective(const TrainingSettings& s, std::int64_t iterations,
 template <class Set>
 void Training<Set>::train_otherwise() {
   if (settings_.objective != "velocity") {
-    vrfm::expect(settings_.pairs == "independent",
-                 "--pairs transport: expected --objective velocity, got ", settings_.objective);
     return with_few_step_objective(settings_, options_.iterations, [this](const auto& objective) {
       with_precision(settings_, flow_, [&](const auto& flow) { train(flow, objective, pairs()); });
     });

@@ -53,7 +53,7 @@ struct Options : TrainingSettings {
                       CLI::IsMember(names)});
     visit("encoder-input", s.encoder_inputs,
           SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation "
-                      "[x0+x1+x_t; of maps x0+x1]",
+                      "[x0+x1+x_t; of maps x1]",
                       CLI::Validator(std::string()), true});
     visit("seeds", s.seeds, SettingRule{"one training a seed", seed_option()});
     visit("iterations", s.iterations, SettingRule{"training steps", steps_option()});
@@ -96,7 +96,7 @@ inline TrainingSettings settings_of(const Options& o, const Variant& variant) {
 inline std::vector<std::string> inputs_of(const Options& o, const Method& method) {
   if (!method.posterior()) return {""};
   if (!o.encoder_inputs.empty()) return o.encoder_inputs;
-  return {method.map() ? "x0+x1" : "x0+x1+x_t"};
+  return {method.map() ? "x1" : "x0+x1+x_t"};
 }
 
 /// What must be equal for weights and checkpoints of one training to fit: all that it depends on,

@@ -17,6 +17,7 @@ std::optional<FlowType> train_map(const TrainingJob& job, O objective) {
   const TrainingSettings s = settings_of(job.options, job.variant);
   objective.times = {.equal = s.equal_times, .times = times_of(s)};
   objective.weight.power = s.adaptive_power;
+  objective.weight.offset = 0.01;
   objective.velocity = reduction_of(s);
   const auto pairs = independent_pairs(job);
   return s.latent > 0 ? train_by(job, with_latent(objective, s), pairs)

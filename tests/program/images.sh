@@ -125,6 +125,17 @@ done
 [ -s "$dir/small_mnist_vrfm-small/samples/manifold-1.png" ] || fail "mnist: no manifold"
 [ -s "$dir/small_cifar_vrfm-small/samples/shared-z-1.png" ] || fail "cifar10: no grid of one z"
 
+# The other methods' recipes train, and what they make is sampled by its own steps.
+for recipe in ot-fm vrfm-ot consistency meanflow vrfm-meanflow soflow vrfm-soflow; do
+  run "$mnist" small_$recipe train --data "$dir/mnist" --recipe $recipe-small --features 4 --iterations 2 --samples 1
+  run "$mnist" drawn_$recipe sample --load "$dir/small_$recipe/weights-ema.safetensors" --count 2 --steps 1
+done
+grep -q "2 steps of the map" "$dir/small_vrfm-soflow/report.html" || fail "a map's pictures by other steps"
+grep -q "V-SoFlow on MNIST" "$dir/small_vrfm-soflow/report.html" || fail "a report without its method"
+run "$cifar10" small_cifar_meanflow train --data "$dir/cifar10" --recipe vrfm-meanflow-small --base 8 --iterations 2 \
+  --samples 1 --time-mean 1 --time-deviation 2
+run "$mnist" euler_soflow sample --load "$dir/small_soflow/weights-ema.safetensors" --count 2 --solver euler --steps 2
+
 # Killed again and again, at moments that a small generator picks.
 random=1
 round=0
@@ -234,6 +245,10 @@ wrong "--data is required" "$mnist" train --output "$dir/none"
 wrong "vrfm-5" "$cifar10" train --recipe vrfm-5
 train "vrfm_mnist: unknown option '--wrong'" --wrong 1
 train "option --beta has no effect with --recipe rfm" --recipe rfm --beta 1
+train "option --equal-times has no effect with --objective velocity and --pairs independent" --equal-times 0.1
+train "option --time-mean has no effect" --time-mean 1
+train "--pairs transport: expected --objective velocity, got soflow" --recipe soflow --pairs transport
+train "--solver flow-map: this flow is no map" --solver flow-map
 train "option --tolerance has no effect without --solver dopri5" --tolerance 1
 train "option --steps has no effect with --solver dopri5" --solver dopri5
 train "--matmul-precision: float16 not in" --matmul-precision float16
