@@ -103,8 +103,13 @@ concept SavesFor = std::same_as<T, P> || requires { typename Model::template Sav
 }  // namespace detail
 
 /// The velocity of a model that predicts something else.
-template <Prediction prediction, VelocityModel Model, DifferentiableSchedule Path = LinearSchedule>
+template <Prediction prediction, VelocityModel Model, Schedule Path = LinearSchedule>
 class PredictingVelocity {
+  static_assert(DifferentiableSchedule<Path>,
+                "vrfm: a prediction needs a schedule with curvature(T t) const -> "
+                "ScheduleCurvature<T>, for float and "
+                "double, its second derivatives");
+
  public:
   static constexpr bool host_only = vrfm::host_only<Model>;
 
@@ -229,7 +234,7 @@ class PredictingVelocity {
   PredictionTimes<prediction, Path> times_;
 };
 
-template <Prediction prediction, class Networks, DifferentiableSchedule Path = LinearSchedule>
+template <Prediction prediction, class Networks, Schedule Path = LinearSchedule>
 struct Predicting {
   static constexpr bool host_only = vrfm::host_only<Networks>;
 

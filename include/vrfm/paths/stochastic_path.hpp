@@ -68,8 +68,12 @@ struct BridgeNoise {
   }
 };
 
-template <PathNoise Noise, Schedule S = LinearSchedule>
+template <class Noise, class S = LinearSchedule>
 struct StochasticPath {
+  static_assert(PathNoise<Noise>,
+                "vrfm: a path's noise needs at(T t) const -> NoiseValue<T>, for float and double");
+  static_assert(Schedule<S>,
+                "vrfm: a schedule needs at(T t) const -> ScheduleValue<T>, for float and double");
   static constexpr bool infinite_rate = infinite_at_end<Noise> || infinite_at_end<S>;
   static constexpr bool infinite_rate_at_start = infinite_at_start<Noise> || infinite_at_start<S>;
 

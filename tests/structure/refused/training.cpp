@@ -5,6 +5,7 @@
 #include <vrfm/couplings/given_pairs.hpp>
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/models/mlp/source_posterior.hpp>
+#include <vrfm/models/predicting.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/so_flow.hpp>
@@ -30,6 +31,13 @@ struct Source : NoDraw {
   KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, const RandomStream& stream,
                             T* x) const {
     stream.normal(sample, step, 0, 1, x);
+  }
+};
+
+struct NoCurvature {
+  template <class T>
+  KOKKOS_FUNCTION ScheduleValue<T> at(T t) const {
+    return {t, 1 - t, 1, -1};
   }
 };
 
@@ -115,5 +123,9 @@ int main() {
 #elif CASE == 24
   const Flow<float, Exec, MlpCouplingNetworks<>> flow(Exec(), {.dimension = 1}, 1);
   Trainer(flow, VelocityLoss{}, AdamW{}, pairs).run(1, 1);
+#elif CASE == 25
+  (void)BasicVelocityLoss<StochasticPath<Nothing>>{};
+#elif CASE == 26
+  (void)Predicting<Prediction::data, MlpNetworks<>, NoCurvature>{};
 #endif
 }
