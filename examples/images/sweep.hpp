@@ -14,6 +14,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -39,7 +40,7 @@ struct SweepCase {
 
 /// One distance.
 struct SweepResult {
-  std::string label, path, solver;
+  std::string label, model, solver;
   int steps = 0;
   double evaluations = 0, distance = 0;
 };
@@ -173,50 +174,84 @@ inline std::string sweep_table(const std::vector<SweepResult>& results, Markup m
   return text + (html ? "</tbody></table></div>\n" : "");
 }
 
-/// Distances over evaluations, both axes logarithmic.
+/// The colour of a model in this and in vrfm_synthetic's figures.
+inline std::string model_colour(const std::string& model, std::size_t index) {
+  for (const Method& method : methods) {
+    if (model == method.label) return method.colour;
+  }
+  return colour(index);
+}
+
+/// Distances over evaluations, both axes logarithmic: the mean over the files of a model, which may be seeds, and the
+/// range of them.
 inline FigurePlan sweep_figure(const std::vector<SweepResult>& results) {
   FigurePlan plan;
   plan.name = "sweep";
-  plan.title = "Frechet distance over evaluations";
+  plan.title = "Fréchet distance over evaluations";
   plan.caption =
-      "Each line is one file of weights, sampled with more and more evaluations of its "
-      "network; lower is better. A lone point is Dormand-Prince's, which chooses its "
-      "steps.";
-  std::vector<std::string> labels;
+      "Lower is better. Several files of one model, such as its seeds, are one line through their "
+      "mean, with a "
+      "band from the lowest to the highest. Rings are Dormand-Prince's, which chooses its steps.";
+  std::vector<std::string> models;
+  std::set<double> counts;
+  double lowest = HUGE_VAL, highest = 0, last = 1;
   for (const SweepResult& r : results) {
-    if (std::find(labels.begin(), labels.end(), r.label) == labels.end()) {
-      labels.push_back(r.label);
-    }
+    if (std::find(models.begin(), models.end(), r.model) == models.end()) models.push_back(r.model);
+    if (r.steps > 0) counts.insert(r.evaluations);
+    last = std::max(last, r.evaluations);
+    lowest = std::min(lowest, r.distance);
+    highest = std::max(highest, r.distance);
   }
   plan.width = 760;
-  plan.height = 460 + legend_excess(labels.size());
+  plan.height = 470 + legend_excess(models.size());
   Script script(plan.width, plan.height);
   script.panel({84, 40, plan.width - 116.0, 330}, "Distance of samples to the training images");
-  script.axes("evaluations of the network", "Frechet distance");
+  script.axes("evaluations of the network", "Fréchet distance");
   script.line("set logscale xy");
-  std::vector<std::string> layers, entries;
-  for (std::size_t k = 0; k < labels.size(); ++k) {
+  std::string tics;
+  for (const double count : counts) {
+    tics += (tics.empty() ? "" : ",") + literal(number(count)) + " " + number(count);
+  }
+  if (!tics.empty()) script.line("set xtics (", tics, ")");
+  script.x_range((counts.empty() ? 1.0 : *counts.begin()) / 1.15, last * 1.15);
+  if (lowest > 0 && highest > 0) script.y_range(lowest / 1.25, highest * 1.25);
+  std::vector<std::string> bands, lines, entries;
+  for (std::size_t k = 0; k < models.size(); ++k) {
+    const std::string shade = model_colour(models[k], k);
     for (const bool adaptive : {false, true}) {
-      const std::string block = (adaptive ? "d" : "s") + std::to_string(k);
-      std::vector<const SweepResult*> points;
+      std::map<int, std::vector<const SweepResult*>> points;  // by steps
       for (const SweepResult& r : results) {
-        if (r.label == labels[k] && (r.steps == 0) == adaptive) points.push_back(&r);
+        if (r.model == models[k] && (r.steps == 0) == adaptive) points[r.steps].push_back(&r);
       }
       if (points.empty()) continue;
-      std::sort(points.begin(), points.end(), [](const SweepResult* a, const SweepResult* b) {
-        return a->evaluations < b->evaluations;
-      });
+      const std::string block = (adaptive ? "d" : "s") + std::to_string(k);
+      bool spread = false;
       script.begin_data(block);
-      for (const SweepResult* point : points) script.row(point->evaluations, point->distance);
+      for (const auto& [steps, of_steps] : points) {
+        double evaluations = 0, sum = 0, least = HUGE_VAL, most = 0;
+        for (const SweepResult* r : of_steps) {
+          evaluations += r->evaluations / static_cast<double>(of_steps.size());
+          sum += r->distance / static_cast<double>(of_steps.size());
+          least = std::min(least, r->distance);
+          most = std::max(most, r->distance);
+        }
+        spread = spread || most > least;
+        script.row(evaluations, sum, least, most);
+      }
       script.end_data();
+      if (spread && !adaptive) {
+        bands.push_back("$" + block + " using 1:3:4 with filledcurves fs solid noborder lc rgb " +
+                        translucent(shade, 0.15));
+      }
       const std::string style =
-          adaptive ? "with points pt 6 ps 1 lw 2" : "with linespoints pt 7 ps 0.7 lw 2";
-      layers.push_back("$" + block + " using 1:2 " + style + " lc rgb " + literal(colour(k)));
+          adaptive ? "with points pt 6 ps 1 lw 2" : "with linespoints pt 7 ps 0.6 lw 2";
+      lines.push_back("$" + block + " using 1:2 " + style + " lc rgb " + literal(shade));
     }
-    entries.push_back("with linespoints pt 7 ps 0.7 lw 2 lc rgb " + literal(colour(k)) + " title " +
-                      literal(escape(labels[k], Markup::gnuplot)));
+    entries.push_back("with linespoints pt 7 ps 0.6 lw 2 lc rgb " + literal(shade) + " title " +
+                      literal(escape(models[k], Markup::gnuplot)));
   }
-  script.plot(layers);
+  bands.insert(bands.end(), lines.begin(), lines.end());
+  script.plot(bands);
   script.legend(entries);
   plan.script = script.finish();
   return plan;
@@ -281,7 +316,7 @@ class Sweep {
                       way.steps > 0 ? std::to_string(way.steps).c_str() : "",
                       found->at("distance").template get<double>(), left);
         }
-        results_.push_back({labels_[k], options_.load[k], how.solver, way.steps,
+        results_.push_back({labels_[k], model_name(flows_[k].settings), how.solver, way.steps,
                             found->at("evaluations").template get<double>(),
                             found->at("distance").template get<double>()});
       }
@@ -325,7 +360,7 @@ class Sweep {
     const auto figures = draw_plans({sweep_figure(results_)}, output_ / "figures");
     vrfm::write_file_atomically(output_ / "table.md", sweep_table(results_, Markup::gnuplot));
     const std::string intro =
-        "<p>Frechet distance of " + plural(static_cast<std::size_t>(options_.count), "sample") +
+        "<p>Fréchet distance of " + plural(static_cast<std::size_t>(options_.count), "sample") +
         " to " + plural(Set::count(data_), "image") + " of " + escape(options_.data, Markup::html) +
         " in the features of " + network_.title() +
         ", by steps. A distance of few samples is biased upwards: compare those of equally "
