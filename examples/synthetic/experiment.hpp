@@ -12,6 +12,7 @@
 
 #include <examples/common/output_folder.hpp>
 #include <examples/synthetic/measurement.hpp>
+#include <examples/synthetic/report/settings.hpp>
 #include <examples/synthetic/training.hpp>
 
 namespace synthetic {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -119,56 +118,6 @@ inline vrfm::Settings training_settings(const Options& o, const Variant& variant
   if (loss == Loss::so_flow || loss == Loss::consistency) stored["ends"] = to_text(o.iterations);
   if (!variant.encoder_input.empty()) stored["encoder_input"] = variant.encoder_input;
   return stored;
-}
-
-/// All settings that have an effect, as the report shows them: where methods differ, each value with its methods.
-inline std::vector<Setting> report_rows(const Options& o) {
-  std::vector<Setting> rows{{"experiment", o.experiment}};
-  const auto add = [&](const Options& values, auto each) {
-    const Options defaults;
-    std::vector<Setting> usual;
-    each(defaults, [&](const char* name, const auto& value, const SettingRule&) {
-      usual.push_back({name, to_text(value)});
-    });
-    std::size_t k = 0;
-    each(values, [&](const char* name, const auto& value, const SettingRule&) {
-      const std::string text = to_text(value);
-      rows.push_back({name, text, text == usual[k++].value});
-    });
-  };
-  add(o, [](const auto& s, const auto& visit) { Options::each_of_runs(s, visit); });
-  std::vector<std::string> names;
-  std::map<std::string, std::vector<std::pair<std::string, std::string>>> values;  // value, methods
-  std::set<std::string> unusual;
-  for (const std::string& model : o.models) {
-    const Method& method = method_named(model);
-    const TrainingSettings settings = settings_of(o, method);
-    const auto usual = texts(usual_settings(o.experiment, method));
-    for (const Setting& row : rows_of(settings)) {
-      if (values.count(row.name) == 0) names.push_back(row.name);
-      auto& known = values[row.name];
-      auto same = std::find_if(known.begin(), known.end(),
-                               [&](const auto& pair) { return pair.first == row.value; });
-      if (same == known.end()) same = known.insert(known.end(), {row.value, ""});
-      same->second += (same->second.empty() ? "" : ", ") + model;
-      const auto found = usual.find(row.name);
-      if (found == usual.end() || found->second != row.value) unusual.insert(row.name);
-    }
-  }
-  for (const std::string& name : names) {
-    std::string text;
-    for (const auto& [value, of] : values[name]) {
-      if (!text.empty()) text += "; ";
-      text += values[name].size() == 1 ? value : value + " (" + of + ")";
-    }
-    rows.push_back({name, text, unusual.count(name) == 0});
-  }
-  add(o, [](const auto& s, const auto& visit) { Options::each_of_sampling(s, visit); });
-  std::erase_if(rows, [&](const Setting& row) {
-    return row.name == (o.adaptive() ? "steps" : "tolerance") || row.value.empty() ||
-           (row.name == "iterations" && !o.load.empty());
-  });
-  return rows;
 }
 
 /// Describes the options to `app`; `o` is filled when it parses.
