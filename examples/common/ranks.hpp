@@ -135,7 +135,7 @@ class Ranks {
   }
 
   std::optional<Communicator> communicator_ = Communicator();
-  bool initialized_ = false;
+  [[maybe_unused]] bool initialized_ = false;
 };
 
 /// Those of this program.
