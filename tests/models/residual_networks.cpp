@@ -10,6 +10,8 @@
 #include <tests/support/thrown.hpp>
 
 #include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/transformer/posterior.hpp>
+#include <vrfm/models/unet/posterior.hpp>
 
 using namespace vrfm;
 using namespace vrfm::test;
@@ -89,4 +91,20 @@ TEST_CASE("networks of small images name what is impossible", "[models][residual
           ParameterList none;
           ResidualNetworks(none, {.latent = 0, .prior = PriorKind::given_source});
         }) == "vrfm: a learned prior needs latent >= 1, got 0");
+}
+
+TEST_CASE("a flow whose encoder sees nothing has no posterior", "[models][residual]") {
+  ParameterList list;
+  const ResidualNetworks networks(list, {.height = 6,
+                                         .width = 5,
+                                         .latent = 2,
+                                         .features = 2,
+                                         .blocks = 1,
+                                         .posterior_features = 2,
+                                         .encoder_input = EncoderInput::none});
+  CHECK((networks.velocity.inputs().latent == 2 && networks.prior.latent() == 2));
+  CHECK((networks.posterior.latent() == 0 && networks.prior.standard()));
+  for (const auto& slot : list.entries()) CHECK(slot.name.starts_with("velocity."));
+  // So is that of the other networks of images.
+  CHECK((UnetPosterior().latent() == 0 && TransformerPosterior().latent() == 0));
 }
