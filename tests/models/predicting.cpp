@@ -5,6 +5,7 @@
 // short training.
 #include <cmath>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include <tests/support/catch.hpp>
@@ -195,16 +196,20 @@ void check_exact() {
         "");
 }
 
+template <Prediction prediction>
+using Tag = std::integral_constant<Prediction, prediction>;
+
 template <class Check>
 void each_prediction_and_path(const Check& check) {
-  const auto each_path = [&]<Prediction prediction>() {
-    check.template operator()<prediction, LinearSchedule>();
-    check.template operator()<prediction, TrigonometricSchedule>();
-    check.template operator()<prediction, VariancePreservingSchedule>();
+  const auto each_path = [&](auto prediction) {
+    INFO("prediction " << static_cast<int>(prediction()));
+    check(prediction, LinearSchedule{});
+    check(prediction, TrigonometricSchedule{});
+    check(prediction, VariancePreservingSchedule{});
   };
-  each_path.template operator()<Prediction::data>();
-  each_path.template operator()<Prediction::noise>();
-  each_path.template operator()<Prediction::score>();
+  each_path(Tag<Prediction::data>{});
+  each_path(Tag<Prediction::noise>{});
+  each_path(Tag<Prediction::score>{});
 }
 
 }  // namespace
@@ -216,17 +221,13 @@ TEST_CASE("networks that predict conform as velocity models", "[models][predicti
 }
 
 TEST_CASE("velocities of predictions have their derivative in t", "[models][predicting]") {
-  each_prediction_and_path([]<Prediction prediction, class Path>() {
-    INFO("prediction " << static_cast<int>(prediction));
-    check_time_derivative<prediction, Path>();
-  });
+  each_prediction_and_path(
+      [](auto prediction, auto path) { check_time_derivative<prediction(), decltype(path)>(); });
 }
 
 TEST_CASE("exact predictions of a Gaussian target are its velocity", "[models][predicting]") {
-  each_prediction_and_path([]<Prediction prediction, class Path>() {
-    INFO("prediction " << static_cast<int>(prediction));
-    check_exact<prediction, Path>();
-  });
+  each_prediction_and_path(
+      [](auto prediction, auto path) { check_exact<prediction(), decltype(path)>(); });
 }
 
 TEST_CASE("what a network predicts is no name of its parameters", "[models][predicting]") {
