@@ -13,7 +13,6 @@
 #include <examples/images/latents.hpp>
 #include <examples/images/options.hpp>
 #include <examples/images/sample.hpp>
-#include <examples/images/sweep.hpp>
 #include <examples/images/train.hpp>
 
 namespace images {
@@ -132,6 +131,11 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
   }
   return command;
 }
+
+/// The command sweep (sweep.hpp), instantiated beside the trainings of few steps.
+template <class Set>
+void sweep_command(const SweepOptions& options, const std::string& command_line,
+                   const vrfm::StopSignal& stop);
 
 template <class Set>
 CLI::App* add_sweep(CLI::App& app, SweepOptions& o) {
@@ -302,7 +306,7 @@ int program(int argc, char** argv) {
         if constexpr (Set::few_steps) {
           if (sweeping->parsed()) {
             const vrfm::StopSignal stop;
-            Sweep<Set>(sweep, program.command_line(), stop).run();
+            sweep_command<Set>(sweep, program.command_line(), stop);
           }
         }
         if (evaluating->parsed())

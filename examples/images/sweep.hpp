@@ -386,4 +386,10 @@ class Sweep {
   std::vector<SweepResult> results_;
 };
 
+template <class Set>
+void sweep_command(const SweepOptions& options, const std::string& command_line,
+                   const vrfm::StopSignal& stop) {
+  Sweep<Set>(options, command_line, stop).run();
+}
+
 }  // namespace images
