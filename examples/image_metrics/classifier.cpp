@@ -114,7 +114,7 @@ std::optional<nlohmann::ordered_json> train_classifier(const CLI::App& command,
   stored[common::classifier_key] = common::classifier_name;
   stored["image"] = common::to_text(image);
   stored["classes"] = common::to_text(classes);
-  images::Fingerprint print;
+  common::Fingerprint print;
   print.add(train.pixels.data(), train.pixels.size());
   print.add(train.labels.data(), train.labels.size());
   stored["data"] = print.text(train.count);

@@ -101,7 +101,7 @@ struct Cifar10 : PixelData {
     s.clip_norm = 1;
     s.ema_decay = 0.9999;
     s.mirror = true;
-    const Method& method = use_method(s, iterations(recipe));
+    const Method& method = use_method(s);
     if (is_small(recipe)) return small(s, method);
     if (method.loss == Loss::mean_flow) {  // as Geng et al. 2025; their t is 1 - t
       s.batch = 1024;

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -19,6 +18,7 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/pixels.hpp>
 
+#include <examples/common/fingerprint.hpp>
 #include <examples/images/settings.hpp>
 
 namespace images {
@@ -50,26 +50,6 @@ inline Developer first_channels(const std::vector<int>& shape, int shown, std::s
   };
   return {{shape[0], shape[1], shown}, shape[2], scale, develop};
 }
-
-/// Which data a run was made with: their number and a hash (FNV-1a) of their bytes.
-class Fingerprint {
- public:
-  void add(const void* bytes, std::size_t count) {
-    const auto* begin = static_cast<const unsigned char*>(bytes);
-    for (std::size_t i = 0; i < count; ++i) hash_ = (hash_ ^ begin[i]) * 0x100000001b3u;
-  }
-  std::string digits() const {
-    char text[32];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_));
-    return text;
-  }
-  std::string text(std::size_t images) const {
-    return std::to_string(images) + " images, " + digits();
-  }
-
- private:
-  std::uint64_t hash_ = 0xcbf29ce484222325u;
-};
 
 /// Sets of images in memory, without labels.
 struct PixelData {

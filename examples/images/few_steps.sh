@@ -22,17 +22,21 @@ shift 4
 
 mkdir -p "$output" || exit 1
 if [ -n "${INCEPTION:-}" ]; then
-  features="--inception $INCEPTION"
+  kind=--inception
+  features=$INCEPTION
 else
-  features="--classifier $output/classifier/weights.safetensors"
+  kind=--classifier
+  features=$output/classifier/weights.safetensors
   # shellcheck disable=SC2086
-  [ -e "$output/classifier/weights.safetensors" ] ||
+  [ -e "$features" ] ||
     "$programs/vrfm_image_metrics" train-classifier --data "$data" --output "$output/classifier" --resume \
       ${CLASSIFY:-} || exit 1
+  [ -e "$features" ] || exit 0 # a signal has ended it
 fi
-weights=
+recipes=$*
+set --
 for seed in ${SEEDS:-1 2}; do
-  for recipe in "$@"; do
+  for recipe in $recipes; do
     run=$output/$recipe-seed$seed
     # shellcheck disable=SC2086
     # The report is the last file of a run; a run that a signal has ended has none.
@@ -41,12 +45,11 @@ for seed in ${SEEDS:-1 2}; do
         ${TRAIN:-} || exit 1
     [ -e "$run/report.html" ] || exit 0
     if [ -e "$run/weights-ema.safetensors" ]; then
-      weights="$weights $run/weights-ema.safetensors"
+      set -- "$@" "$run/weights-ema.safetensors"
     else
-      weights="$weights $run/weights.safetensors"
+      set -- "$@" "$run/weights.safetensors"
     fi
   done
 done
-# shellcheck disable=SC2086
-"$programs/vrfm_$set" sweep --load $weights --data "$data" $features --steps "${STEPS:-1,2,4,8,20,100}" \
+"$programs/vrfm_$set" sweep --load "$@" --data "$data" "$kind" "$features" --steps "${STEPS:-1,2,4,8,20,100}" \
   --count "${COUNT:-5000}" --output "$output/sweep"

@@ -69,7 +69,7 @@ struct Mnist : PixelData {
       s.blocks = 4;
       s.posterior_features = 8;
     }
-    const Method& method = use_method(s, iterations(recipe));
+    const Method& method = use_method(s);
     if (!method.latent) return s;
     s.latent = 2;
     s.beta = is_small(recipe) ? 3e-4 : 1e-3;

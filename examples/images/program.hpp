@@ -168,12 +168,14 @@ CLI::App* add_sweep(CLI::App& app, SweepOptions& o) {
   command->add_option("--steps", o.steps, "numbers of steps of solvers that do not choose them")
       ->delimiter(',')
       ->check(count_option())
+      ->default_str(to_text(o.steps))
       ->group(group);
   command
       ->add_option("--solvers", o.solvers,
                    "solvers: auto (of maps flow-map, else euler), euler, heun, dopri5")
       ->delimiter(',')
       ->check(CLI::IsMember({"auto", "euler", "heun", "dopri5"}))
+      ->default_str(to_text(o.solvers))
       ->group(group);
   command->add_option("--count", o.count, "samples of each distance; published ones take 50,000")
       ->check(range_option(2, 10'000'000))
@@ -267,6 +269,13 @@ int program(int argc, char** argv) {
                          "are compared");
             const bool adaptive = std::find(sweep.solvers.begin(), sweep.solvers.end(), "dopri5") !=
                                   sweep.solvers.end();
+            const auto distinct = [](auto values) {
+              std::sort(values.begin(), values.end());
+              return std::adjacent_find(values.begin(), values.end()) == values.end();
+            };
+            vrfm::expect(distinct(sweep.load), "--load names a file twice");
+            vrfm::expect(distinct(sweep.steps), "--steps names a number twice");
+            vrfm::expect(distinct(sweep.solvers), "--solvers names a solver twice");
             refuse_unused(*sweeping, "--tolerance", adaptive, "without dopri5 in --solvers");
             refuse_unused(*sweeping, "--steps", !adaptive || sweep.solvers.size() > 1,
                           "with --solvers dopri5, which chooses its own steps");

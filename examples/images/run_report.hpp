@@ -81,6 +81,7 @@ class RunReport {
     std::vector<Setting> rows;
     const vrfm::Settings usual = texts_with_recipe(Set::recipe(settings_.recipe));
     for (const auto& [name, value] : facts.stored) {
+      if (name == "iterations") continue;  // below
       const auto found = usual.find(name);
       rows.push_back(
           {name, value, name != "recipe" && found != usual.end() && found->second == value});

@@ -86,13 +86,14 @@ void each_method_setting(S& s, const Visit& visit) {
         only("maps: an image's loss d counts 1 / (d + 0.01)^power of itself, d the sum over pixels",
              not_negative_option(), s.map()));
   visit("last-rho", s.last_rho,
-        only("soflow: how near the second point comes to the first by the recipe's iterations",
+        only("soflow: how near the second point comes to the first by the last iteration",
              positive_part_option(), s.objective == "soflow"));
   visit("segments", s.segments,
         only("consistency: segments of time", range_option(1, 1000), s.objective == "consistency"));
-  visit("second-stage", s.second_stage,
-        only("consistency: the step from which the flow's own answer is the target",
-             steps_or_none_option(), s.objective == "consistency"));
+  visit(
+      "second-stage", s.second_stage,
+      only("consistency: the step from which the flow's own answer is the target; 0: half of them",
+           steps_or_none_option(), s.objective == "consistency"));
 }
 
 /// visit(name, member, rule) for each setting of the training alone.
@@ -117,14 +118,6 @@ void each_training_setting(S& s, const Visit& visit) {
 /// The same for each setting that all networks depend on.
 template <class S, class Visit>
 void each_network_setting(S& s, const Visit& visit) {
-  if constexpr (S::few_steps) {
-    visit("objective", s.objective,
-          SettingRule{.help = "what is learnt: velocity; consistency, which is constant along its "
-                              "own paths; or by meanflow or soflow a map of few steps",
-                      .check = CLI::IsMember(std::vector<std::string>{"velocity", "consistency",
-                                                                      "meanflow", "soflow"}),
-                      .unwritten = "velocity"});
-  }
   visit("latent", s.latent, SettingRule{"dimension of z", count_option(), true});
   visit("encoder-input", s.encoder_input,
         SettingRule{std::string("what the posterior sees: ") + S::encoder_inputs,
@@ -135,6 +128,14 @@ void each_network_setting(S& s, const Visit& visit) {
                     "the source x0 and the condition",
                     CLI::IsMember(std::vector<std::string>{"standard", "condition", "source"}),
                     true, "standard"});
+  if constexpr (S::few_steps) {
+    visit("objective", s.objective,
+          SettingRule{.help = "what is learnt: velocity; consistency, which is constant along its "
+                              "own paths; or by meanflow or soflow a map of few steps",
+                      .check = CLI::IsMember(std::vector<std::string>{"velocity", "consistency",
+                                                                      "meanflow", "soflow"}),
+                      .unwritten = "velocity"});
+  }
 }
 
 /// Recipes for narrow networks that learn the stand-in sets in minutes.
@@ -173,8 +174,8 @@ inline std::vector<std::string> method_recipes(std::vector<std::string> names) {
   return names;
 }
 
-/// Sets objective and pairs of the recipe's method, for a training of so many steps; returns the method.
-inline const Method& use_method(TrainingSettings& s, std::int64_t iterations) {
+/// Sets objective and pairs of the recipe's method, which it returns.
+inline const Method& use_method(TrainingSettings& s) {
   const Method& method = method_of(s.recipe);
   const std::map<Loss, std::string> objectives{{Loss::velocity, "velocity"},
                                                {Loss::consistency, "consistency"},
@@ -182,7 +183,6 @@ inline const Method& use_method(TrainingSettings& s, std::int64_t iterations) {
                                                {Loss::so_flow, "soflow"}};
   s.objective = objectives.at(method.loss);
   if (method.pairs == Pairs::transport) s.pairs = "transport";
-  if (method.loss == Loss::consistency) s.second_stage = iterations / 2;
   return method;
 }
 

@@ -58,18 +58,6 @@ inline std::vector<SweepCase> cases_of(const SweepOptions& options) {
   return cases;
 }
 
-/// The hash of a file's bytes.
-inline std::string file_print(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  Fingerprint print;
-  for (std::vector<char> some(1 << 20);
-       file.read(some.data(), std::ssize(some)) || file.gcount() > 0;) {
-    print.add(some.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  vrfm::expect(file.eof(), path, ": cannot read: expected a readable file");
-  return print.digits();
-}
-
 /// The distances that are known, each under a key that names all that it depends on.
 class SweepFile {
  public:
@@ -87,9 +75,19 @@ class SweepFile {
     known_ = all;
   }
 
+  /// Throws std::runtime_error if what is there is no distance.
   std::optional<Json> find(const std::string& key) const {
     const auto found = known_.find(key);
-    return found == known_.end() ? std::nullopt : std::optional<Json>(*found);
+    if (found == known_.end()) return std::nullopt;
+    const auto number = [&](const char* name) {
+      return found->is_object() && found->contains(name) && found->at(name).is_number();
+    };
+    if (!number("evaluations") || !number("distance")) {
+      throw std::runtime_error(path_.string() +
+                               ": expected the numbers evaluations and distance of '" + key +
+                               "', found " + found->dump() + "; --overwrite begins anew");
+    }
+    return *found;
   }
 
   void add(const std::string& key, const Json& value) {
@@ -141,6 +139,15 @@ class FeatureCollector {
   std::size_t count_ = 0;
 };
 
+/// A column of the table: the steps, with the solver where a model was sampled by several that take steps.
+inline std::string way_of(const std::vector<SweepResult>& results, const SweepResult& r) {
+  if (r.steps == 0) return r.solver;
+  const bool several = std::any_of(results.begin(), results.end(), [&](const SweepResult& other) {
+    return other.label == r.label && other.steps > 0 && other.solver != r.solver;
+  });
+  return several ? r.solver + " " + std::to_string(r.steps) : std::to_string(r.steps);
+}
+
 /// The distances as a table of models by ways of sampling, for a page or a document.
 inline std::string sweep_table(const std::vector<SweepResult>& results, Markup markup) {
   std::vector<std::string> rows, columns;
@@ -149,7 +156,7 @@ inline std::string sweep_table(const std::vector<SweepResult>& results, Markup m
     const std::string column =
         r.steps == 0 ? "dopri5 (" + decimal(r.evaluations, 0) + ")" : std::to_string(r.steps);
     if (std::find(rows.begin(), rows.end(), r.label) == rows.end()) rows.push_back(r.label);
-    const std::string name = r.steps == 0 ? "dopri5" : column;
+    const std::string name = way_of(results, r);
     if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
     values[{r.label, name}] = r.distance;
   }
@@ -205,7 +212,7 @@ inline FigurePlan sweep_figure(const std::vector<SweepResult>& results) {
   plan.width = 760;
   plan.height = 470 + legend_excess(models.size());
   Script script(plan.width, plan.height);
-  script.panel({84, 40, plan.width - 116.0, 330}, "Distance of samples to the training images");
+  script.panel({84, 40, plan.width - 116.0, 330}, "Distance of samples to the images of the set");
   script.axes("evaluations of the network", "Fréchet distance");
   script.line("set logscale xy");
   std::string tics;
@@ -219,15 +226,18 @@ inline FigurePlan sweep_figure(const std::vector<SweepResult>& results) {
   for (std::size_t k = 0; k < models.size(); ++k) {
     const std::string shade = model_colour(models[k], k);
     for (const bool adaptive : {false, true}) {
-      std::map<int, std::vector<const SweepResult*>> points;  // by steps
+      // By evaluations; a solver that chooses its steps has one point.
+      std::map<std::pair<double, std::string>, std::vector<const SweepResult*>> points;
       for (const SweepResult& r : results) {
-        if (r.model == models[k] && (r.steps == 0) == adaptive) points[r.steps].push_back(&r);
+        if (r.model == models[k] && (r.steps == 0) == adaptive) {
+          points[{adaptive ? 0 : r.evaluations, r.solver}].push_back(&r);
+        }
       }
       if (points.empty()) continue;
       const std::string block = (adaptive ? "d" : "s") + std::to_string(k);
       bool spread = false;
       script.begin_data(block);
-      for (const auto& [steps, of_steps] : points) {
+      for (const auto& [way, of_steps] : points) {
         double evaluations = 0, sum = 0, least = HUGE_VAL, most = 0;
         for (const SweepResult* r : of_steps) {
           evaluations += r->evaluations / static_cast<double>(of_steps.size());
@@ -361,8 +371,8 @@ class Sweep {
     vrfm::write_file_atomically(output_ / "table.md", sweep_table(results_, Markup::gnuplot));
     const std::string intro =
         "<p>Fréchet distance of " + plural(static_cast<std::size_t>(options_.count), "sample") +
-        " to " + plural(Set::count(data_), "image") + " of " + escape(options_.data, Markup::html) +
-        " in the features of " + network_.title() +
+        " to " + plural(Set::count(data_), "image") + " (" + options_.split + ") of " +
+        escape(options_.data, Markup::html) + " in the features of " + network_.title() +
         ", by steps. A distance of few samples is biased upwards: compare those of equally "
         "many.</p>\n";
     vrfm::write_file_atomically(

@@ -62,7 +62,10 @@ class Training {
         stored_(texts_with_recipe(settings)),
         report_(options, settings, command_line, stop) {
     stored_["set"] = Set::name;
-    if (settings.objective == "soflow") stored_["ends"] = std::to_string(options.iterations);
+    // What SoFlow's rho and the stages of Consistency-FM end with.
+    if (settings.objective == "soflow" || settings.objective == "consistency") {
+      stored_["iterations"] = std::to_string(options.iterations);
+    }
     stored_["image"] = to_text(Set::shape_of(data_));
     stored_["data"] = Set::fingerprint(data_);
     if constexpr (Set::has_classes) {

@@ -4,6 +4,7 @@
 // it with every number of steps, and measures the samples. All ranks train; the root does the rest.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -75,6 +76,10 @@ inline std::optional<Results> run_experiment(
   for (const char* folder : {"checkpoints", "weights"}) {
     if (o.load.empty()) output.add(folder);
   }
+  const bool reflow = std::any_of(o.models.begin(), o.models.end(), [](const std::string& model) {
+    return method_named(model).teacher() != nullptr;
+  });
+  if (o.load.empty() && reflow) output.add("pairs");
   auto before_writing = [&, replaced = !o.overwrite]() mutable {
     if (!std::exchange(replaced, true)) remove_earlier(o, output);
   };

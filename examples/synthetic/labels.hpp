@@ -11,6 +11,7 @@
 
 #include <examples/common/markup.hpp>
 #include <examples/common/methods.hpp>
+#include <examples/common/report/format.hpp>
 #include <examples/synthetic/results.hpp>
 #include <examples/synthetic/summary.hpp>
 
@@ -51,15 +52,23 @@ inline std::string variant_label(const Results& results, const Variant& variant,
 
 inline std::string variant_colour(const Results& results, const Variant& variant) {
   if (variant.model == "truth") return "#5f6670";
-  const Method* const method = find_method(variant.model);
-  if (method != nullptr && variant_count(results, variant.model) < 2) return method->colour;
-  static const char* const colours[] = {"#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
-  std::size_t index = 0;
-  for (const Variant& other : variants(results)) {
-    if (other == variant) break;
-    if (variant_count(results, other.model) > 1) ++index;
+  // A method's first variant has its colour; the others of an ablation have those of methods that are not here.
+  std::vector<std::string> unused;
+  for (const Method& method : methods) {
+    if (variant_count(results, method.name) == 0) unused.push_back(method.colour);
   }
-  return colours[index % std::size(colours)];
+  std::size_t more = 0;
+  std::vector<std::string> seen;
+  for (const Variant& other : variants(results)) {
+    const Method* const method = find_method(other.model);
+    const bool first = std::find(seen.begin(), seen.end(), other.model) == seen.end();
+    seen.push_back(other.model);
+    const bool own = first && method != nullptr;
+    if (other == variant && own) return method->colour;
+    if (other == variant) return unused.empty() ? "#5f6670" : unused[more % unused.size()];
+    if (!own) ++more;
+  }
+  return "#5f6670";
 }
 
 inline std::string solver_label(const std::string& solver, Markup markup) {
@@ -78,6 +87,20 @@ inline std::string first_seed(const Results& results) {
          (results.seeds.empty() ? std::string("one seed")
                                 : "the seed " + std::to_string(results.seeds.front())) +
          ", their paths take ";
+}
+
+/// "20 Euler steps", and that maps take their own.
+inline std::string steps_of_paths(const Results& results, std::size_t steps) {
+  const std::vector<Variant> all = variants(results);
+  const auto is_map = [](const Variant& variant) {
+    const Method* const method = find_method(variant.model);
+    return method != nullptr && method->map();
+  };
+  const bool maps = std::any_of(all.begin(), all.end(), is_map);
+  if (maps && std::all_of(all.begin(), all.end(), is_map)) {
+    return plural(steps, "step") + " of the map";
+  }
+  return plural(steps, "Euler step") + (maps ? ", those of maps as many of their own" : "");
 }
 
 /// What a figure or table over seeds is worth if there is only one.

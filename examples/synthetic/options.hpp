@@ -51,8 +51,8 @@ struct Options : TrainingSettings {
           SettingRule{"one or more of " + method_names() + "; or all, or both: the first two",
                       CLI::IsMember(names)});
     visit("encoder-input", s.encoder_inputs,
-          SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation "
-                      "[x0+x1+x_t; of maps x1]",
+          SettingRule{"what the posterior sees: x0, x1, x_t, t joined by +; several: an ablation, "
+                      "whose first one teaches reflow [x0+x1+x_t; of maps x1]",
                       CLI::Validator(std::string()), true});
     visit("seeds", s.seeds, SettingRule{"one training a seed", seed_option()});
     visit("iterations", s.iterations, SettingRule{"training steps", steps_option()});
@@ -112,10 +112,15 @@ inline vrfm::Settings training_settings(const Options& o, const Variant& variant
   stored["experiment"] = o.experiment;
   stored["model"] = variant.model;
   stored["seed"] = to_text(seed);
-  // A cosine ends with the training, and so do SoFlow's rho and the stages of Consistency-FM.
+  // A cosine ends with the training, and so do SoFlow's rho, the stages of Consistency-FM and reflow's teacher.
   stored["cosine"] = settings.cosine ? to_text(o.iterations) : "off";
-  const Loss loss = method_named(variant.model).loss;
-  if (loss == Loss::so_flow || loss == Loss::consistency) stored["ends"] = to_text(o.iterations);
+  const Method& method = method_named(variant.model);
+  if (method.loss == Loss::so_flow || method.loss == Loss::consistency || method.teacher()) {
+    stored["iterations"] = to_text(o.iterations);
+  }
+  if (method.teacher() != nullptr && method.latent) {
+    stored["teacher_encoder_input"] = inputs_of(o, method_named(method.teacher())).front();
+  }
   if (!variant.encoder_input.empty()) stored["encoder_input"] = variant.encoder_input;
   return stored;
 }
@@ -203,7 +208,7 @@ inline void complete(const CLI::App& app, Options& o) {
     const Method& method = method_named(model);
     const TrainingSettings s = settings_of(o, method);
     vrfm::expect(!s.cosine || s.warmup < o.iterations, "--warmup: must be less than --iterations ",
-                 o.iterations, " with a cosine, got ", s.warmup);
+                 o.iterations, " with --cosine, got ", s.warmup);
     vrfm::expect(o.solver != "flow-map" || method.map(), "--solver flow-map: ", model,
                  " is no map; the maps are those of MeanFlow and SoFlow");
     if (!method.posterior()) continue;

@@ -73,7 +73,9 @@ struct TrainingSettings : StepSettings {
                       "vrfm-meanflow: 0.4, 0.3]",
                       not_negative_option(), true});
     visit("source-deviation", s.source_deviation,
-          SettingRule{"of p0's components [1d: 1, 2d: 0.1 / 3]", positive_option()});
+          SettingRule{.help = "of p0's components [1d: 1, 2d: 0.1 / 3]",
+                      .check = positive_option(),
+                      .unused = method_named(s.model).pairs == Pairs::learned});
     visit("target-deviation", s.target_deviation,
           SettingRule{"of p1's components [1d: sqrt(0.02), 2d: 0.1]", positive_option()});
   }

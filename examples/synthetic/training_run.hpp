@@ -40,6 +40,26 @@ inline auto independent_pairs(const TrainingJob& job) {
   return vrfm::independent(source_of(job.exec, job.options), target_of(job.exec, job.options));
 }
 
+/// What the files of a round that is not the last are called besides.
+inline std::string stage_of(int round, int rounds) {
+  return round < rounds ? "-round" + std::to_string(round) : "";
+}
+
+/// Throws std::runtime_error if there is a checkpoint of another training.
+inline void refuse_other_settings(const TrainingJob& job, const std::string& stage) {
+  const auto file =
+      Folder{job.options.output}.file("checkpoints", job.variant, job.seed, stage + ".safetensors");
+  if (!std::filesystem::exists(file)) return;
+  const auto stored = vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(file));
+  for (const auto& [name, value] : training_settings(job.options, job.variant, job.seed)) {
+    const auto found = stored.find(name);
+    const std::string there = found == stored.end() ? "" : found->second;
+    if (there == value) continue;
+    throw std::runtime_error(file.string() + ": setting '" + name + "' is '" + value +
+                             "' but the checkpoint was made with '" + there + "'");
+  }
+}
+
 /// Trains `flow`, one of the job's variant. `stage`: of a training in several, what its files and its progress are
 /// called besides; all but the last have one, and only the last is told in the results. Nothing if it was stopped.
 template <class Flow, class Objective, class Pairing>

@@ -83,9 +83,11 @@ TEST_CASE("a flow passes its options on", "[models][flow]") {
   CHECK(count_prefix(flow.parameters(), "velocity.decoder.") == 10);
   CHECK(flow.networks().posterior.input() == EncoderInput::x1);
 
-  options.encoder_input = EncoderInput{};
-  CHECK(thrown<std::invalid_argument>([&] { Flow<double, Host>(Host(), options, 1); }) ==
-        "vrfm: posterior network needs at least one input of {x0, x1, x_t, t}");
+  // A posterior that sees nothing is none: z comes with the pairs.
+  options.encoder_input = EncoderInput::none;
+  const Flow<double, Host> given(Host(), options, 1);
+  CHECK((given.latent() == 3 && given.networks().posterior.latent() == 0));
+  CHECK(count_prefix(given.parameters(), "posterior.") == 0);
 }
 
 TEST_CASE("a flow with a condition and a learned prior", "[models][flow]") {

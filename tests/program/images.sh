@@ -247,7 +247,9 @@ train "vrfm_mnist: unknown option '--wrong'" --wrong 1
 train "option --beta has no effect with --recipe rfm" --recipe rfm --beta 1
 train "option --equal-times has no effect with --objective velocity and --pairs independent" --equal-times 0.1
 train "option --time-mean has no effect" --time-mean 1
-train "--pairs transport: expected --objective velocity, got soflow" --recipe soflow --pairs transport
+# shellcheck disable=SC2086
+wrong "--pairs transport: expected --objective velocity, got soflow" "$mnist" train $tiny --recipe soflow --pairs transport \
+  --output "$dir/one"
 train "--solver flow-map: this flow is no map" --solver flow-map
 train "option --tolerance has no effect without --solver dopri5" --tolerance 1
 train "option --steps has no effect with --solver dopri5" --solver dopri5

@@ -216,7 +216,8 @@ TEST_CASE("Of many methods the nearest to the target is told, and all are named"
   const auto sentences = synthetic::findings(results);
   REQUIRE(sentences.size() == 3);
   CHECK(sentences[1] ==
-        "Nearest to exact target samples with 2 evaluations comes <strong>SoFlow</strong>: Parzen "
+        "By Parzen log-likelihood nearest to exact target samples with 2 evaluations comes "
+        "<strong>SoFlow</strong>: Parzen "
         "log-likelihood −0.51, Wasserstein-1 1.600 (exact −0.50, 0.010).");
   const std::string html = synthetic::report_html(results, {});
   CHECK(contains(html, "<p>RFM, V-RFM and SoFlow were trained"));

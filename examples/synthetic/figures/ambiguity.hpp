@@ -118,7 +118,7 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
   plan.name = "ambiguity";
   plan.title = "How many velocities meet at one place";
   plan.width = 1000;
-  const double map_height = 230, row_pitch = 300;
+  const double map_height = 230, row_pitch = 336;
   const double below = row_pitch * static_cast<double>(rows - 1);
   plan.height =
       static_cast<int>(below) + (probes > 0 ? 596 + legend_excess(ambiguity.maps.size()) : 330);
@@ -130,7 +130,7 @@ inline std::optional<FigurePlan> ambiguity_figure(const Results& results) {
       "within a bin; V-RFM should repeat the ground truth's map. Bottom: the velocities at the "
       "numbered places, each histogram scaled to a peak of "
       "1. RFM shows one spike at the mean, V-RFM should fill the grey shape. " +
-      first_seed(results) + plural(ambiguity.time_bins, "Euler step") + ".";
+      first_seed(results) + steps_of_paths(results, ambiguity.time_bins) + ".";
 
   // A few bins at the edge of the sampled region would otherwise set the scale for all.
   std::vector<double> deviations;

@@ -62,8 +62,18 @@ inline std::optional<FigurePlan> loss_figure(const Results& results) {
                          : ".";
   Script script(plan.width, plan.height);
   const double pitch = latent ? 500 : 620;
-  script.panel({84, 40, pitch - 116, 218}, "Velocity loss");
-  script.axes("iteration", "mean squared velocity error");
+  const auto compared = variants(results);
+  const bool other = std::any_of(compared.begin(), compared.end(), [](const Variant& variant) {
+    const Method* const method = find_method(variant.model);
+    return method != nullptr && method->loss != Loss::velocity;
+  });
+  if (other) {
+    plan.caption +=
+        " Losses of different objectives, such as that of maps and of Consistency-FM, do not "
+        "compare.";
+  }
+  script.panel({84, 40, pitch - 116, 218}, other ? "Loss" : "Velocity loss");
+  script.axes("iteration", other ? "loss" : "mean squared velocity error");
   const auto last = static_cast<double>(std::max<std::int64_t>(0, iterations_of(results).second));
   const auto velocity = detail::families(results, &LossCurve::velocity_loss);
   curves_panel(script, velocity, "v", true, last);

@@ -31,6 +31,12 @@ inline double position(const Trajectories& paths, std::size_t dimension, std::si
   return paths.positions[(time * paths.paths + path) * dimension + axis];
 }
 
+/// Whether a model begins elsewhere than at the data's source.
+inline bool own_source(const Variant& variant) {
+  const Method* const method = find_method(variant.model);
+  return method != nullptr && method->pairs == Pairs::learned;
+}
+
 /// Half the side of a square around the origin that holds all but the outermost 0.3 % of the data
 /// and of the paths, unless these stray beyond twice the data.
 inline double half_width(const Results& results, const std::vector<Trajectories>& shown) {
@@ -43,7 +49,8 @@ inline double half_width(const Results& results, const std::vector<Trajectories>
   const double data = std::fmax(reach(results.source), reach(results.target));
   double size = data;
   for (const Trajectories& paths : shown)
-    size = std::fmax(size, std::fmin(2 * data, reach(paths.positions)));
+    if (!own_source(paths.variant))
+      size = std::fmax(size, std::fmin(2 * data, reach(paths.positions)));
   return size > 0 ? 1.06 * size : 1;
 }
 
@@ -126,7 +133,15 @@ inline void paths_in_plane(Script& script, const Results& results, const Traject
     script.row(position(paths, 2, last, path, 0), position(paths, 2, last, path, 1));
   script.end_data();
   const std::string colour = variant_colour(results, paths.variant);
-  script.plot({"$source with points pt 7 ps 0.22 lc rgb " + translucent("#009e73", 0.55),
+  std::string source = "source";
+  if (own_source(paths.variant)) {
+    source = name + "b";
+    script.begin_data(source);
+    for (std::size_t path = 0; path < paths.paths; ++path)
+      script.row(position(paths, 2, 0, path, 0), position(paths, 2, 0, path, 1));
+    script.end_data();
+  }
+  script.plot({"$" + source + " with points pt 7 ps 0.22 lc rgb " + translucent("#009e73", 0.55),
                "$target with points pt 7 ps 0.22 lc rgb " + translucent("#aa4499", 0.45),
                "$" + name + " with lines lw 0.8 lc rgb " + translucent(colour, 0.5),
                "$" + name + "e with points pt 7 ps 0.3 lc rgb " + literal(colour)});
@@ -165,7 +180,7 @@ inline std::optional<FigurePlan> trajectory_figure(const Results& results) {
               "cross, the colours part and the paths bend. V-RFM chooses among the velocities that "
               "meet at a place, so its paths may cross and stay straight.";
   plan.caption +=
-      " " + first_seed(results) + plural(shown.back().times.size() - 1, "Euler step") + ".";
+      " " + first_seed(results) + steps_of_paths(results, shown.back().times.size() - 1) + ".";
 
   Script script(plan.width, plan.height);
   const double extent = detail::half_width(results, shown);

@@ -69,7 +69,8 @@ inline std::string nearest(const Results& results, const std::vector<Group>& all
     if (group.steps == fewest && (best == nullptr || far(group) < far(*best))) best = &group;
   }
   const std::size_t evaluations = static_cast<std::size_t>(std::lround(best->evaluations()));
-  return "Nearest to exact target samples with " + plural(evaluations, "evaluation") + " comes " +
+  return "By Parzen log-likelihood nearest to exact target samples with " +
+         plural(evaluations, "evaluation") + " comes " +
          bold(variant_label(results, best->variant, Markup::html)) + ": Parzen log-likelihood " +
          decimal(best->of(&Run::parzen_ll).mean, 2) + ", Wasserstein-1 " +
          decimal(best->of(&Run::wasserstein1).mean) + " (exact " +
@@ -97,7 +98,8 @@ inline std::vector<std::string> findings(const Results& results) {
   const bool others = std::any_of(compared.begin(), compared.end(), [](const Variant& variant) {
     return variant.model != "rfm" && variant.model != "vrfm";
   });
-  if (fewest > 0 && others) sentences.push_back(detail::nearest(results, all, fewest));
+  if (fewest > 0 && others && compared.size() > 1)
+    sentences.push_back(detail::nearest(results, all, fewest));
   baseline = find_group(all, "rfm", most);
   variational = find_group(all, "vrfm", most);
   // One step is a straight line whatever the model has learnt.

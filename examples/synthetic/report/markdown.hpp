@@ -26,6 +26,16 @@ inline std::string markdown_number(const Spread& value, int digits) {
   return text;
 }
 
+/// A label in a cell, where | would end it.
+inline std::string markdown_text(const std::string& label) {
+  std::string text;
+  for (const char c : label) {
+    if (c == '|') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
 }  // namespace detail
 
 /// One table a step count, a row a method.
@@ -42,8 +52,8 @@ inline std::string markdown_tables(const Results& results) {
         "|---|---|---|---|---|---|\n";
     for (std::size_t i = begin; i < end; ++i) {
       const Group& group = all[i];
-      text += "| " + variant_label(results, group.variant, Markup::gnuplot) + " | " +
-              detail::markdown_number(group.of(&Run::true_ll), 3) + " | " +
+      text += "| " + detail::markdown_text(variant_label(results, group.variant, Markup::gnuplot)) +
+              " | " + detail::markdown_number(group.of(&Run::true_ll), 3) + " | " +
               detail::markdown_number(group.of(&Run::parzen_ll), 3) + " | " +
               detail::markdown_number(group.of(&Run::wasserstein1), 3) + " | " +
               detail::markdown_number(group.of(&Run::squared_mmd, 1000), 2) + " | " +

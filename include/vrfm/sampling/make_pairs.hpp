@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include <vrfm/core/copy.hpp>
 #include <vrfm/io/pair_file.hpp>
@@ -35,14 +36,15 @@ auto elements_of(const View& host) {
 
 }  // namespace detail
 
-/// Writes options.count pairs to `path`, which appears when all are done. Waits for the end. Throws as draw_pairs and
+/// Writes options.count pairs to `path`, which appears when all are done. `between` is called behind each block; if it
+/// throws, nothing appears. Waits for the end. Throws as draw_pairs and
 /// AtomicFile do, and std::invalid_argument for a solver whose error norm is over a batch.
 template <Real T, ExecutionSpace Exec, class Networks, Compute precision, class List, class Source,
           class Solver>
 void make_pairs(const std::filesystem::path& path,
                 const Flow<T, Exec, Networks, precision, List>& flow, const Source& source,
                 const Solver& solver, const std::type_identity_t<PairOptions<T, Exec>>& options,
-                const Metadata& metadata = {}) {
+                const Metadata& metadata = {}, const std::function<void()>& between = {}) {
   expect(options.count >= 1, "make_pairs needs at least 1 pair, got ", options.count);
   expect(options.block >= 1, "make_pairs needs blocks of at least 1 pair, got ", options.block);
   (void)detail::all_samples(options.count, options.seed, options.first_id, Use::sampling);
@@ -78,6 +80,7 @@ void make_pairs(const std::filesystem::path& path,
     file.write({detail::elements_of(x0), detail::elements_of(x1), detail::elements_of(z),
                 detail::elements_of(vector), detail::elements_of(field),
                 detail::elements_of(labels)});
+    if (between) between();
   }
   file.commit();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// TimeEncoder: the encoding of t, and of a flow map that of s - t, which is added to it and is zero at first, so that
-// a network without it loads as a flow map's start.
+// TimeEncoder: the encoding of t, and of a flow map (Geng et al. 2025, "Mean Flows") that of s - t, which is added to
+// it. It is zero at first, so that a flow map may start from the weights of a flow without it.
 #pragma once
 
 #include <vrfm/linalg/elementwise.hpp>
@@ -58,7 +58,7 @@ class TimeEncoder {
     }
   }
 
-  /// Overwrites dt and ds unless they are empty.
+  /// Overwrites dt unless it is empty, and ds, likewise, where there is an encoder of s - t.
   template <class Ctx, class T>
   KOKKOS_FUNCTION void backward(const Ctx& ctx, const T* p, Gradient<T> g, ConstMatrix<T> d,
                                 Matrix<T> dt, Matrix<T> ds, const Saved<T>& saved,
