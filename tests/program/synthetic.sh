@@ -80,21 +80,21 @@ run euler 2d --model vrfm-soflow --iterations 4 --solver euler
 grep -q '"solver": "euler"' "$dir/euler/metrics.json" || fail "a map is not integrated by Euler"
 
 # Reflow in rounds: the pairs are kept, and a run goes on only with those of its teacher.
-reflow="--model reflow --pairs 300 --rounds 2"
+reflow="--model vrfm-reflow --pairs 300 --rounds 2"
 # shellcheck disable=SC2086
 {
   run reflow 2d $reflow --iterations 6 --checkpoint-every 3
-  rm "$dir/reflow/pairs/reflow-seed3-round1.safetensors"
+  rm "$dir/reflow/pairs/vrfm-reflow-seed3-round1.safetensors"
   cp -r "$dir/reflow" "$dir/again"
   run again 2d $reflow --iterations 6 --resume
   same reflow again "reflow, resumed"
   grep -q "seed 3-round1: 300 pairs" "$dir/err" || fail "pairs that were gone were not made: $(cat "$dir/err")"
   grep -q "seed 3: 300 pairs" "$dir/err" && fail "pairs that were there were made again"
-  cp "$dir/reflow/pairs/reflow-seed3.safetensors" "$dir/pairs"
-  refused "setting 'pairs' is '301' but" "$program" 2d $small --model reflow --rounds 2 --pairs 301 --iterations 6 --resume \
+  cp "$dir/reflow/pairs/vrfm-reflow-seed3.safetensors" "$dir/pairs"
+  refused "setting 'pairs' is '301' but" "$program" 2d $small --model vrfm-reflow --rounds 2 --pairs 301 --iterations 6 --resume \
     --output "$dir/reflow"
   refused "setting 'iterations' is '8' but" "$program" 2d $small $reflow --iterations 8 --resume --output "$dir/reflow"
-  cmp -s "$dir/pairs" "$dir/reflow/pairs/reflow-seed3.safetensors" || fail "pairs changed by a refused run"
+  cmp -s "$dir/pairs" "$dir/reflow/pairs/vrfm-reflow-seed3.safetensors" || fail "pairs changed by a refused run"
   run input 2d --model vrfm-reflow --pairs 300 --iterations 4 --encoder-input x0
   refused "setting 'teacher_encoder_input' is 'x1' but" "$program" 2d $small --model vrfm-reflow --pairs 300 --iterations 4 \
     --encoder-input x1 --resume --output "$dir/input"
