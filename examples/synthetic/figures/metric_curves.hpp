@@ -38,12 +38,17 @@ inline void evaluation_axis(Script& script, const std::vector<Group>& all) {
   steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
   std::string tics;
   double last = -1;
+  std::size_t digits = 0;  // of the last number
   for (const double step : steps) {
-    // Neighbours closer than the width of two digits keep their mark but lose their number.
+    // Neighbours closer than their digits are wide keep their mark but lose their number.
     const double place = std::log(step) - std::log(steps.front());
     const double span = std::max(1e-9, std::log(steps.back()) - std::log(steps.front()));
-    const bool labelled = last < 0 || (place - last) / span > 0.07;
-    if (labelled) last = place;
+    const double width = 0.02 * static_cast<double>(digits + number(step).size()) + 0.01;
+    const bool labelled = last < 0 || (place - last) / span > width;
+    if (labelled) {
+      last = place;
+      digits = number(step).size();
+    }
     tics += (tics.empty() ? "" : ",") + literal(labelled ? number(step) : "") + " " + number(step);
   }
   script.line("set logscale x; set xtics (", tics, ")");
