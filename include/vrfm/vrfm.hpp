@@ -41,8 +41,8 @@
 #include <vrfm/metrics/velocity_points.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
 #include <vrfm/models/flow.hpp>
-#include <vrfm/models/predicting.hpp>
 #include <vrfm/models/mlp/source_posterior.hpp>
+#include <vrfm/models/predicting.hpp>
 #include <vrfm/objectives/consistency_loss.hpp>
 #include <vrfm/objectives/cross_entropy.hpp>
 #include <vrfm/objectives/elbo.hpp>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Trainer: fits a flow, or another model (models/model.hpp), to a coupling. A step evaluates the objective's gradient
-// over the batch (BatchGradient) and applies the optimizer (ParameterUpdate); it allocates nothing and waits for
-// nothing but other ranks.
-// What changes from step to step is in the execution space's memory, so on CUDA a step, or of many ranks what lies
-// before and behind their sum, is recorded once and replayed as a graph.
+// (BatchGradient) and applies the optimizer (ParameterUpdate); it allocates nothing and waits for nothing but other
+// ranks. What changes from step to step is in the execution space's memory, so on CUDA a step, or of many ranks what
+// lies before and behind their sum, is recorded once and replayed as a graph.
 #pragma once
 
 #include <optional>
@@ -66,8 +65,7 @@ class Trainer {
   const Comm& communicator() const { return shards_->communicator(); }
   const ParameterList& parameters() const { return parameters_; }
   const Array<T, Exec>& values() const { return values_; }
-  /// What a checkpoint holds besides the values: the optimizer's arrays, and the average's; of the
-  /// elements of segment() alone, which are all unless sharded().
+  /// What a checkpoint holds besides the values: arrays of the optimizer and of the average; of segment(), if sharded().
   const std::vector<NamedArray<T, Exec>>& state() const {
     return averaged_ ? averaged_->state() : plain_->state();
   }
