@@ -65,7 +65,7 @@ class Trainer {
   const Comm& communicator() const { return shards_->communicator(); }
   const ParameterList& parameters() const { return parameters_; }
   const Array<T, Exec>& values() const { return values_; }
-  /// What a checkpoint holds besides the values: arrays of the optimizer and of the average; of segment(), if sharded().
+  /// What a checkpoint holds besides values(): arrays of the optimizer and the average; of segment(), if sharded().
   const std::vector<NamedArray<T, Exec>>& state() const {
     return averaged_ ? averaged_->state() : plain_->state();
   }
