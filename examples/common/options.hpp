@@ -3,9 +3,11 @@
 // What the options of the programs with flows share: the end of --help, and the set of the posterior's inputs.
 #pragma once
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <vrfm/core/check.hpp>
 #include <vrfm/models/mlp/posterior.hpp>
@@ -20,6 +22,13 @@ inline const char* const shared_footer =
     "OMP_NUM_THREADS; where others use the same cores, OMP_WAIT_POLICY=passive keeps threads that "
     "wait "
     "from taking them.";
+
+/// Whether no value of a list is there twice.
+template <class T>
+bool distinct(std::vector<T> values) {
+  std::sort(values.begin(), values.end());
+  return std::adjacent_find(values.begin(), values.end()) == values.end();
+}
 
 /// "x0+x1+x_t" as a set. Throws std::invalid_argument for an unknown or repeated name.
 inline vrfm::EncoderInput parse_encoder_input(const std::string& text) {

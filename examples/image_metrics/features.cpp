@@ -130,10 +130,7 @@ nlohmann::ordered_json make_features(const FeatureOptions& o) {
     vrfm::write_npy(o.output, {count, each}, features);
     result["features"] = o.output;
   } else {
-    using Rows = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace,
-                              Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-    vrfm::save_statistics(o.output, vrfm::feature_statistics(Kokkos::DefaultHostExecutionSpace(),
-                                                             Rows(features.data(), count, each)));
+    vrfm::save_statistics(o.output, common::statistics_of(all, count));
     warn_of_few(o.images, count, each);
     result["statistics"] = o.output;
   }

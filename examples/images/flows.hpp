@@ -11,9 +11,9 @@
 
 #include <vrfm/objectives/elbo.hpp>
 #include <vrfm/objectives/velocity_loss.hpp>
-#include <vrfm/paths/time_sampler.hpp>
 #include <vrfm/training/weights.hpp>
 
+#include <examples/common/few_steps.hpp>
 #include <examples/common/run.hpp>
 #include <examples/images/pictures.hpp>
 #include <examples/images/settings.hpp>
@@ -55,18 +55,6 @@ void with_velocity_objective(const TrainingSettings& settings, const Times& time
     use(vrfm::BasicVelocityLoss<vrfm::LinearSchedule, Times>{.velocity = mean, .times = times});
   }
 }
-
-/// The training's times: uniform, or logit-normal. Chosen when it runs: one objective serves both.
-struct ChosenTimes {
-  double mean = 0, deviation = 0;
-
-  template <class T>
-  KOKKOS_INLINE_FUNCTION T draw(const vrfm::RandomStream& stream, std::uint64_t sample,
-                                std::uint32_t step) const {
-    return deviation > 0 ? vrfm::LogitNormalTime{mean, deviation}.draw<T>(stream, sample, step)
-                         : vrfm::UniformTime{}.draw<T>(stream, sample, step);
-  }
-};
 
 inline ChosenTimes times_of(const TrainingSettings& s) { return {s.time_mean, s.time_deviation}; }
 

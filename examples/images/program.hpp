@@ -269,10 +269,6 @@ int program(int argc, char** argv) {
                          "are compared");
             const bool adaptive = std::find(sweep.solvers.begin(), sweep.solvers.end(), "dopri5") !=
                                   sweep.solvers.end();
-            const auto distinct = [](auto values) {
-              std::sort(values.begin(), values.end());
-              return std::adjacent_find(values.begin(), values.end()) == values.end();
-            };
             vrfm::expect(distinct(sweep.load), "--load names a file twice");
             vrfm::expect(distinct(sweep.steps), "--steps names a number twice");
             vrfm::expect(distinct(sweep.solvers), "--solvers names a solver twice");

@@ -21,7 +21,6 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <vrfm/metrics/feature_statistics.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
 
 #include <examples/common/features/network.hpp>
@@ -124,13 +123,7 @@ class FeatureCollector {
     count_ += images.count;
   }
 
-  vrfm::FeatureStatistics statistics() const {
-    using Rows = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace,
-                              Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
-    return vrfm::feature_statistics(
-        Kokkos::DefaultHostExecutionSpace(),
-        Rows(answers_.features.data(), count_, answers_.features.size() / count_));
-  }
+  vrfm::FeatureStatistics statistics() const { return statistics_of(answers_, count_); }
 
  private:
   const FeatureNetwork& network_;

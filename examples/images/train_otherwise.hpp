@@ -42,13 +42,13 @@ void with_few_step_objective(const TrainingSettings& s, std::int64_t iterations,
   } else {
     using Times = vrfm::TimesWithin<ChosenTimes>;
     const std::int64_t change = s.second_stage > 0 ? s.second_stage : iterations / 2;
-    with_latent_if_any(s,
-                       vrfm::BasicConsistencyLoss<Path, Times>{
-                           .boundary = vrfm::StepFunction::change(0, 0.9, change),
-                           .segments = s.segments,
-                           .velocity = mean,
-                           .times = {.first = 1e-3, .last = 1, .times = times_of(s)}},
-                       use);
+    with_latent_if_any(
+        s,
+        vrfm::BasicConsistencyLoss<Path, Times>{.boundary = consistency_boundary(change),
+                                                .segments = s.segments,
+                                                .velocity = mean,
+                                                .times = consistency_times(times_of(s))},
+        use);
   }
 }
 

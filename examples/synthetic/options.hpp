@@ -219,10 +219,6 @@ inline void complete(const CLI::App& app, Options& o) {
                    " holds z along a map: expected x0, x1 or both");
     }
   }
-  const auto distinct = [](auto values) {
-    std::sort(values.begin(), values.end());
-    return std::adjacent_find(values.begin(), values.end()) == values.end();
-  };
   vrfm::expect(distinct(o.seeds), "--seeds names a seed twice");
   vrfm::expect(distinct(o.steps), "--steps names a number twice");
   vrfm::expect(distinct(o.encoder_inputs), "--encoder-input names a set twice");

@@ -20,7 +20,10 @@ std::optional<FlowType> train_map(const TrainingJob& job, O objective) {
   objective.weight.offset = 0.01;
   objective.velocity = reduction_of(s);
   const auto pairs = independent_pairs(job);
-  return s.latent > 0 ? train_by(job, with_latent(objective, s), pairs)
+  return s.latent > 0 ? train_by(job,
+                                 vrfm::Variational{
+                                     .objective = objective, .beta = s.beta, .kl = reduction_of(s)},
+                                 pairs)
                       : train_by(job, objective, pairs);
 }
 
@@ -44,10 +47,10 @@ std::optional<FlowType> train_consistency(const TrainingJob& job) {
   using Times = vrfm::TimesWithin<ChosenTimes>;
   return train_by(job,
                   vrfm::BasicConsistencyLoss<vrfm::LinearSchedule, Times>{
-                      .boundary = vrfm::StepFunction::change(0, last_boundary, change),
+                      .boundary = consistency_boundary(change),
                       .segments = s.segments,
                       .velocity = reduction_of(s),
-                      .times = {.first = 1e-3, .last = 1, .times = times_of(s)}},
+                      .times = consistency_times(times_of(s))},
                   independent_pairs(job));
 }
 

@@ -8,9 +8,6 @@
 
 namespace synthetic {
 
-/// b of Consistency-FM's second stage (Yang et al. 2024).
-inline constexpr double last_boundary = 0.9;
-
 std::optional<FlowType> train_flow(const TrainingJob& job);
 std::optional<FlowType> train_flow_by_transport(const TrainingJob& job);
 std::optional<FlowType> train_bridge(const TrainingJob& job);

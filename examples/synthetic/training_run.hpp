@@ -6,8 +6,8 @@
 #include <optional>
 
 #include <vrfm/couplings/independent.hpp>
-#include <vrfm/paths/time_sampler.hpp>
 
+#include <examples/common/few_steps.hpp>
 #include <examples/common/run.hpp>
 #include <examples/synthetic/training.hpp>
 
@@ -16,20 +16,8 @@ namespace synthetic {
 // Steps between two looks at the results: a look costs as much as some of these small steps.
 inline constexpr std::int64_t steps_between_looks = 100;
 
-/// The times that the options name. Chosen when it runs: one objective serves both.
-struct ChosenTimes {
-  bool logit_normal = false;
-
-  template <class T>
-  KOKKOS_INLINE_FUNCTION T draw(const vrfm::RandomStream& stream, std::uint64_t sample,
-                                std::uint32_t step) const {
-    return logit_normal ? vrfm::LogitNormalTime{}.draw<T>(stream, sample, step)
-                        : vrfm::UniformTime{}.draw<T>(stream, sample, step);
-  }
-};
-
 inline ChosenTimes times_of(const TrainingSettings& s) {
-  return {s.time_sampler == "logit-normal"};
+  return {.deviation = s.time_sampler == "logit-normal" ? 1.0 : 0.0};
 }
 
 inline vrfm::Reduction reduction_of(const TrainingSettings& s) {
@@ -50,14 +38,8 @@ inline void refuse_other_settings(const TrainingJob& job, const std::string& sta
   const auto file =
       Folder{job.options.output}.file("checkpoints", job.variant, job.seed, stage + ".safetensors");
   if (!std::filesystem::exists(file)) return;
-  const auto stored = vrfm::checkpoint_settings(vrfm::SafetensorsFile::read(file));
-  for (const auto& [name, value] : training_settings(job.options, job.variant, job.seed)) {
-    const auto found = stored.find(name);
-    const std::string there = found == stored.end() ? "" : found->second;
-    if (there == value) continue;
-    throw std::runtime_error(file.string() + ": setting '" + name + "' is '" + value +
-                             "' but the checkpoint was made with '" + there + "'");
-  }
+  vrfm::check_checkpoint_settings(vrfm::SafetensorsFile::read(file),
+                                  training_settings(job.options, job.variant, job.seed));
 }
 
 /// Trains `flow`, one of the job's variant. `stage`: of a training in several, what its files and its progress are
@@ -101,12 +83,6 @@ template <class Objective, class Pairing>
 std::optional<FlowType> train_by(const TrainingJob& job, const Objective& objective,
                                  const Pairing& pairs) {
   return train_by(job, make_flow(job.exec, job.options, job.variant, job.seed), objective, pairs);
-}
-
-/// The objective of a method with z: `objective` and beta KL.
-template <class O>
-vrfm::Variational<O> with_latent(const O& objective, const TrainingSettings& s) {
-  return {.objective = objective, .beta = s.beta, .kl = reduction_of(s)};
 }
 
 }  // namespace synthetic

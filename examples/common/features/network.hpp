@@ -4,11 +4,14 @@
 // Inception network of FID, or a classifier of the data set.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <vrfm/io/images.hpp>
+#include <vrfm/metrics/feature_statistics.hpp>
 
 namespace common {
 
@@ -16,6 +19,15 @@ namespace common {
 struct ImageAnswers {
   std::vector<float> features, logits;
 };
+
+/// Mean and covariance of the features of `count` images. Throws as feature_statistics.
+inline vrfm::FeatureStatistics statistics_of(const ImageAnswers& answers, std::size_t count) {
+  using Rows = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace,
+                            Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  return vrfm::feature_statistics(
+      Kokkos::DefaultHostExecutionSpace(),
+      Rows(answers.features.data(), count, answers.features.size() / count));
+}
 
 /// What is wanted besides the features.
 enum class ImageLogits { none, with_bias, without_bias };

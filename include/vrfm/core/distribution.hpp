@@ -18,7 +18,7 @@ struct ConditionShape {
   int columns = 0;        ///< of the vector; 0: none
   int field_columns = 0;  ///< elements of the field; 0: none
   bool dropped = false;   ///< whether it counts as not given in some samples
-  int latent = 0;  ///< columns of z, which is no part of c and is not dropped with it; 0: none
+  int latent = 0;         ///< columns of z, no part of c and not dropped with it; 0: none
 
   bool operator==(const ConditionShape&) const = default;
 

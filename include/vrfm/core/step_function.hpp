@@ -135,9 +135,8 @@ class StepFunction {
   double value_;
   Kind kind_ = Kind::constant;
   std::int64_t warmup_ = 0;
-  std::int64_t period_ =
-      0;  // of a cosine or exponential: the step at which it ends; of a change: its step
-  double floor_ = 0;  // of a cycle: the ramp's fraction; of exponential and change: the last value
+  std::int64_t period_ = 0;  // the step at which a cosine or exponential ends, and that of a change
+  double floor_ = 0;  // of a cycle the ramp's fraction, of exponential and change the last value
 };
 
 }  // namespace vrfm

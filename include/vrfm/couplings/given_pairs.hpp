@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // GivenPairs: a coupling of pairs (x0, x1), or (x0, z, x1), that were computed beforehand, such as reflow pairs
-// (sampling/pairs.hpp) or an optimal assignment, in tables. Each draw picks a row with equal probability, with
+// (sampling/draw_pairs.hpp) or an optimal assignment, in tables. Each draw picks a row with equal probability, with
 // replacement. Those of a file, each once in an epoch, are StoredPairs (data/stored_pairs.hpp).
 #pragma once
 

@@ -70,7 +70,7 @@ struct BasicElbo {
       const Matrix<T> dz = arena.take(rows, latent);
       pass.backward(ctx, networks.velocity, p, problem.gradient, pass.v, dz, arena, problem.dx0);
       if (!problem.dx0.empty()) {
-        add_source_gradient<Ctx, T>(ctx, path, point.t, pass.v, problem.dx0);
+        source_gradient<Ctx, T>(ctx, path, point.t, pass.v, problem.dx0);
       }
       posterior.backward(ctx, problem, dz, arena);
     }

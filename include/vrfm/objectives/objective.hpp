@@ -45,9 +45,8 @@ struct LossProblem {
   const Parameter* parameters;
   const Parameter* teacher;  ///< the parameters' moving average; null if there is none
   Gradient<T> gradient;
-  Matrix<T> x0, x1;  ///< rows x dimension
-  Condition<T>
-      condition;  ///< with z if the coupling gives it, or an objective around this one has drawn it
+  Matrix<T> x0, x1;        ///< rows x dimension
+  Condition<T> condition;  ///< with z where the coupling or an objective around this one gives it
   DrawAddress draws;
   double row_weight;   ///< 1 / (global batch)
   Matrix<T> losses;    ///< rows x terms

@@ -50,7 +50,7 @@ struct BasicVelocityLoss {
       pass.backward(ctx, problem.networks.velocity, problem.parameters, problem.gradient, pass.v,
                     Matrix<T>(), arena, problem.dx0);
       if (!problem.dx0.empty()) {
-        add_source_gradient<Ctx, T>(ctx, path, point.t, pass.v, problem.dx0);
+        source_gradient<Ctx, T>(ctx, path, point.t, pass.v, problem.dx0);
       }
     }
     arena.rewind(mark);

@@ -90,8 +90,8 @@ struct SourceGradient {
 
 /// The same of a path, whose noise does not depend on x0.
 template <class Ctx, class T, ConditionalPath Path>
-KOKKOS_FUNCTION void add_source_gradient(const Ctx& ctx, const Path& path, Matrix<const T> t,
-                                         Matrix<const T> dv, Matrix<T> dx0) {
+KOKKOS_FUNCTION void source_gradient(const Ctx& ctx, const Path& path, Matrix<const T> t,
+                                     Matrix<const T> dv, Matrix<T> dx0) {
   const auto& schedule = schedule_of(path);
   using S = std::remove_cvref_t<decltype(schedule)>;
   ctx.each_row(dx0.rows, SourceGradient<T, S>{schedule, t, dv, dx0});

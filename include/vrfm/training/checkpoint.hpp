@@ -185,13 +185,8 @@ void save_checkpoint(const std::filesystem::path& path, const TrainerType& train
   detail::write_checkpoint(path, trainer, settings);
 }
 
-/// Restores the state of a run; the next step is the one after the checkpoint's.
-/// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit; the
-/// trainer is then unchanged.
-template <detail::HasTrainingState TrainerType>
-void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Settings& settings) {
-  using T = typename TrainerType::T;
-  const std::int64_t step = detail::read_step(file);
+/// Throws std::runtime_error naming the first setting of a checkpoint that differs from those of this run.
+inline void check_checkpoint_settings(const SafetensorsFile& file, const Settings& settings) {
   Settings stored = checkpoint_settings(file);
   for (const auto& [name, value] : settings) {
     const auto found = stored.find(name);
@@ -206,6 +201,16 @@ void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Se
     throw std::runtime_error(text(file.name(), ": the checkpoint was made with the setting '",
                                   stored.begin()->first, "', which this run does not have"));
   }
+}
+
+/// Restores the state of a run; the next step is the one after the checkpoint's.
+/// Throws std::runtime_error naming the setting that differs, or the tensor that does not fit; the
+/// trainer is then unchanged.
+template <detail::HasTrainingState TrainerType>
+void load_checkpoint(const SafetensorsFile& file, TrainerType& trainer, const Settings& settings) {
+  using T = typename TrainerType::T;
+  const std::int64_t step = detail::read_step(file);
+  check_checkpoint_settings(file, settings);
   detail::reject_unknown(file, trainer.parameters());
   detail::expect_notes(file, trainer.parameters());
   detail::expect_state(file, trainer.state());

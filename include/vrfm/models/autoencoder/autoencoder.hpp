@@ -5,6 +5,7 @@
 #pragma once
 
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/parts.hpp>
 #include <vrfm/models/autoencoder/networks.hpp>
 #include <vrfm/models/blocks/image_rows.hpp>
 
@@ -134,17 +135,7 @@ class Autoencoder {
   template <class Part>
   void run(int count, int batch, const Part& part) const {
     expect(batch >= 1, "images at a time must be >= 1, got ", batch);
-    if (count == 0) return;
-    auto measured = Arena<T>::measure();
-    part(Batch::dry_run(exec_), 0, math::minimum(batch, count), measured);
-    const Array<T, Exec> memory(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::Autoencoder::memory"),
-        measured.peak());
-    for (int first = 0; first < count; first += batch) {
-      Arena<T> arena(memory.data(), memory.extent(0));
-      part(Batch(exec_), first, math::minimum(batch, count - first), arena);
-    }
-    exec_.fence();
+    run_in_parts<Batch, T>(exec_, "vrfm::Autoencoder::memory", count, batch, part);
   }
 
   Exec exec_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/parts.hpp>
 #include <vrfm/models/classifier/networks.hpp>
 #include <vrfm/models/model.hpp>
 
@@ -71,18 +72,7 @@ class Classifier {
                       features.row_range(first, rows), logits.row_range(first, rows),
                       static_cast<ConvClassifier::Saved<T>*>(nullptr), arena);
     };
-    batch = math::minimum(batch, x.rows);
-    if (batch == 0) return out;
-    auto measured = Arena<T>::measure();
-    part(Batch::dry_run(exec_), 0, batch, measured);
-    const Array<T, Exec> memory(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::Classifier::memory"),
-        measured.peak());
-    for (int first = 0; first < x.rows; first += batch) {
-      Arena<T> arena(memory.data(), memory.extent(0));
-      part(Batch(exec_), first, math::minimum(batch, x.rows - first), arena);
-    }
-    exec_.fence();
+    run_in_parts<Batch, T>(exec_, "vrfm::Classifier::memory", x.rows, batch, part);
     return out;
   }
 

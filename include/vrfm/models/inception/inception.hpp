@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include <vrfm/linalg/batch_context.hpp>
+#include <vrfm/linalg/parts.hpp>
 #include <vrfm/models/inception/networks.hpp>
 
 namespace vrfm {
@@ -148,18 +149,7 @@ class Inception {
       run(ctx, x.row_range(first, rows), {height, width, channels}, features.row_range(first, rows),
           scores.row_range(first, rows), o.scores, arena);
     };
-    const int batch = math::minimum(o.batch, x.rows);
-    if (batch == 0) return out;
-    auto measured = Arena<T>::measure();
-    part(Batch::dry_run(exec_), 0, batch, measured);
-    const Array<T, Exec> memory(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::Inception::memory"),
-        measured.peak());
-    for (int first = 0; first < x.rows; first += batch) {
-      Arena<T> arena(memory.data(), memory.extent(0));
-      part(Batch(exec_), first, math::minimum(batch, x.rows - first), arena);
-    }
-    exec_.fence();
+    run_in_parts<Batch, T>(exec_, "vrfm::Inception::memory", x.rows, o.batch, part);
     return out;
   }
 
