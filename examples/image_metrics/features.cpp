@@ -67,9 +67,9 @@ void show_progress(std::size_t done, std::size_t count, const Kokkos::Timer& tim
 
 CLI::App* add_features(CLI::App& app, FeatureOptions& o) {
   auto* command = app.add_subcommand("features",
-                                     "Features of images by the Inception network or a classifier "
-                                     "of train-classifier, for `frechet`, and logits, "
-                                     "for `inception`");
+                                     "Features of images, for `frechet`, and logits, for "
+                                     "`inception`, by the Inception network (--weights) "
+                                     "or a classifier (--classifier): one of them is needed");
   command
       ->add_option(
           "images", o.images,

@@ -56,8 +56,8 @@ struct Exact {
 inline constexpr std::int64_t unknown_iterations = -1;
 inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-/// One finished training, of which something may be unknown if its weights were loaded; final_kl is 0
-/// for a model without a latent.
+/// One finished training, of which something may be unknown if its weights were loaded; final_kl is that
+/// of z, of a learned coupling that of x0, and 0 where neither is drawn from a posterior.
 struct Training {
   Variant variant;
   std::uint64_t seed = 0;
@@ -68,7 +68,7 @@ struct Training {
   double samples_per_second = unknown;  ///< likewise
 };
 
-/// Losses along one training, three vectors of one length; kl is empty for a model without a latent.
+/// Losses along one training, three vectors of one length; kl, as in Training, is empty where there is none.
 struct LossCurve {
   Variant variant;
   std::uint64_t seed = 0;

@@ -38,10 +38,11 @@ inline void add_training(const Training& training, const LossLog& losses, Result
   const auto& [variant, seed] = std::tie(training.variant, training.seed);
   const std::string first = losses.main_name();
   results.train.back().final_velocity_loss = losses.final_mean(final_window, first);
-  results.train.back().final_kl = losses.final_mean(final_window, "kl");
+  const std::string kl = losses.has("source_kl") ? "source_kl" : "kl";
+  results.train.back().final_kl = losses.final_mean(final_window, kl);
   const Curve velocity = losses.curve(first);
   results.loss_curves.push_back({variant, seed, velocity.x, velocity.y,
-                                 losses.has("kl") ? losses.curve("kl").y : std::vector<double>()});
+                                 losses.has(kl) ? losses.curve(kl).y : std::vector<double>()});
 }
 
 /// What one training needs.

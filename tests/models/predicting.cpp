@@ -230,12 +230,15 @@ TEST_CASE("exact predictions of a Gaussian target are its velocity", "[models][p
       [](auto prediction, auto path) { check_exact<prediction(), decltype(path)>(); });
 }
 
-TEST_CASE("what a network predicts is no name of its parameters", "[models][predicting]") {
+TEST_CASE("what a network predicts is a note, and no name of its parameters",
+          "[models][predicting]") {
   const FlowOptions options{.dimension = 2, .latent = 3};
   ParameterList plain, predicting;
   MlpNetworks<>(plain, options);
   Predicting<Prediction::noise, MlpNetworks<>>(predicting, {.networks = options});
   CHECK(names_and_shapes(predicting) == names_and_shapes(plain));
+  CHECK(plain.notes().count("velocity.predicts") == 0);
+  CHECK(predicting.notes().at("velocity.predicts") == "noise");
 }
 
 TEST_CASE("impossible predictions are refused in words", "[models][predicting]") {

@@ -110,9 +110,9 @@ inline std::string training_table(const Results& results) {
             (training.iterations == unknown_iterations ? std::string("n/a")
                                                        : grouped(training.iterations)) +
             "</td><td>" + decimal(training.final_velocity_loss, 4) + "</td><td>" +
-            (training.variant.encoder_input.empty() ? "–" : decimal(training.final_kl, 4)) +
-            "</td><td>" + duration(training.seconds) + "</td><td>" +
-            rough_count(training.samples_per_second) + "</td></tr>\n";
+            (training.final_kl == 0 ? "–" : decimal(training.final_kl, 4)) + "</td><td>" +
+            duration(training.seconds) + "</td><td>" + rough_count(training.samples_per_second) +
+            "</td></tr>\n";
   return html + "</tbody></table></div>\n";
 }
 

@@ -8,8 +8,8 @@
 //
 // Times of a and b, not those that the network sees, are kept within [first, last]. The path is that of the objective.
 // The loss of velocities counts errors of o by b^2, which is large near an end; objectives/prediction_weight.hpp has
-// the weight of o's own loss. Parameters have the names of the inner networks, whose files these read and write: what
-// they predict is not in the file. A flow map's mean velocity from t to s is no such combination, and is refused.
+// the weight of o's own loss. Parameters have the names of the inner networks; what is predicted is a note of the
+// file, so that no others read it. A flow map's mean velocity from t to s is no such combination, and is refused.
 #pragma once
 
 #include <vrfm/models/latent_model.hpp>
@@ -252,7 +252,9 @@ struct Predicting {
 
   /// Throws std::invalid_argument naming the first impossible option.
   Predicting(ParameterList& list, const Options& options)
-      : Predicting(Networks(list, options.networks), options) {}
+      : Predicting(Networks(list, options.networks), options) {
+    list.note("velocity", "predicts", name_of(prediction));
+  }
 
  private:
   Predicting(const Networks& networks, const Options& options)

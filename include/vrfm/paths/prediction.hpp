@@ -16,6 +16,12 @@ namespace vrfm {
 
 enum class Prediction { data, noise, score };
 
+constexpr const char* name_of(Prediction prediction) {
+  return prediction == Prediction::data    ? "data"
+         : prediction == Prediction::noise ? "noise"
+                                           : "score";
+}
+
 /// a and b, or their derivatives.
 template <class T>
 struct VelocityFactors {
