@@ -24,6 +24,7 @@ struct BasicElbo {
   Reduction velocity = Reduction::sum;
   Reduction kl = Reduction::sum;
   double free_bits = 0;  ///< nats that each dimension's KL counts at least (Kingma et al. 2016)
+  double rate = 0;       ///< nats that a LearnedBeta brings the KL to; beta then multiplies it
   Path path = {};
   Times times = {};
   D distance = {};
@@ -36,7 +37,7 @@ struct BasicElbo {
     check_part(distance);
     check_part(time_weight);
     check_part(times);
-    check_latent(networks, "Elbo", "VelocityLoss", beta, free_bits);
+    check_latent(networks, "Elbo", "VelocityLoss", beta, free_bits, rate);
   }
 
   VRFM_UNCHECKED_HOST_DEVICE
@@ -53,7 +54,7 @@ struct BasicElbo {
     PosteriorPass<Networks, T> posterior;
     posterior.forward(
         ctx, problem, {problem.x0, problem.x1, point.x, point.t, problem.condition},
-        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight},
+        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight, rate},
         problem.losses.col_range(1, 1), arena);
 
     Condition<T> condition = problem.condition;

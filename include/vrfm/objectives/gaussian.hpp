@@ -58,6 +58,19 @@ struct KlTerm {
   double factor;
   T free_bits;
   double row_weight;
+  double rate = 0;               ///< nats that a learned beta brings it to
+  Matrix<const T> learned = {};  ///< of beta what is learned, 1 x 1; empty: nothing
+};
+
+/// Element of the gradient of ln beta, per row: beta grows where the KL is above the rate. Small, so that
+/// it takes no part in what clipping sees of the networks' gradient.
+template <class T>
+struct LearnedBetaGradient {
+  Matrix<const T> kl;
+  T factor, rate, weight;
+  KOKKOS_INLINE_FUNCTION T operator()(int i, int) const {
+    return weight * (T(1) - kl(i, 0) / (factor * rate));
+  }
 };
 
 /// Row function: z from the noise e that is given, and the row's KL (times `factor`) to kl(i, 0).
@@ -108,8 +121,8 @@ struct ReparameterizeBackward {
 
   KOKKOS_INLINE_FUNCTION void operator()(int i) const {
     const int latent = dz.cols;
-    const T weight =
-        static_cast<T>(term.row_weight * term.beta.at(std::uint32_t(step)) * term.factor);
+    T weight = static_cast<T>(term.row_weight * term.beta.at(std::uint32_t(step)) * term.factor);
+    if (!term.learned.empty()) weight *= term.learned(0, 0);
     for (int j = 0; j < latent; ++j) {
       const T raw = draw.moments(i, latent + j), mu = draw.moments(i, j);
       const T s = detail::limited_log_variance(raw);

@@ -27,13 +27,14 @@ struct Variational {
   StepFunction beta = 1.0;
   Reduction kl = Reduction::sum;
   double free_bits = 0;  ///< nats that each dimension's KL counts at least (Kingma et al. 2016)
+  double rate = 0;       ///< nats that a LearnedBeta brings the KL to; beta then multiplies it
 
   /// Throws std::invalid_argument naming what does not fit.
   template <class Networks>
   void check(const Networks& networks) const {
     const std::string name = text("Variational", O::name);
     objective.check_parts(networks);
-    check_latent(networks, name, O::name, beta, free_bits);
+    check_latent(networks, name, O::name, beta, free_bits, rate);
     const EncoderInput seen = networks.posterior.input();
     expect(!contains(seen, EncoderInput::x_t | EncoderInput::t), name,
            " holds z along a map: expected a posterior that sees x0 and x1 at most, got ",
@@ -53,7 +54,7 @@ struct Variational {
     seen.condition = problem.condition;
     posterior.forward(
         ctx, problem, seen,
-        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight},
+        {beta, reduction_factor(kl, latent), static_cast<T>(free_bits), problem.row_weight, rate},
         problem.losses.col_range(term_count<O>, 1), arena);
     LossProblem<Networks, T> given = problem;
     given.condition.z = posterior.draw.z;
