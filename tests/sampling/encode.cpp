@@ -9,6 +9,7 @@
 #include <tests/support/numbers.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/sampling/aggregated_posterior.hpp>
 #include <vrfm/sampling/encode.hpp>
 
 using namespace vrfm;
@@ -175,4 +176,41 @@ TEST_CASE("what the posterior sees must be given, and nothing else", "[sampling]
   const auto code = encode(data, empty<T>(), x1);
   CHECK(numbers_of(code.z) == numbers_of(encode(data, x0, x1).z));
   CHECK(encode(path, empty<T>(), empty<T>(), {.x_t = x0}).z.extent(0) == 3);
+}
+
+TEMPLATE_TEST_CASE("z of the aggregated posterior is drawn from all codes alike", "[sampling]",
+                   float, double) {
+  using T = TestType;
+  const Space exec;
+  // Two codes far apart, of deviations 0.5 and 2 in the first column and exact in the second.
+  const Encoding<T, Space> codes{
+      table<T, Space>(2, 2, {-10, 1, 10, 2}),
+      table<T, Space>(2, 2, {2 * std::log(0.5), -50, 2 * std::log(2.0), -50}),
+      {}};
+  constexpr std::size_t count = 20'000;
+  const auto z = numbers_of(draw_latents(exec, codes, count, 4, 7));
+  double sums[2] = {}, squares[2] = {};
+  std::size_t of[2] = {}, wrong = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t k = z[2 * i] > 0 ? 1 : 0;
+    if (std::abs(z[2 * i + 1] - (k == 0 ? 1 : 2)) > 1e-6) ++wrong;
+    const double e = (z[2 * i] - (k == 0 ? -10 : 10)) / (k == 0 ? 0.5 : 2);
+    sums[k] += e;
+    squares[k] += e * e;
+    ++of[k];
+  }
+  CHECK(wrong == 0);
+  for (const int k : {0, 1}) {
+    const auto n = static_cast<double>(of[k]);
+    CHECK(std::abs(n / count - 0.5) < 5 * std::sqrt(0.25 / count));
+    CHECK(std::abs(sums[k] / n) < 5 / std::sqrt(n));
+    CHECK(std::abs(squares[k] / n - 1) < 5 * std::sqrt(2 / n));
+  }
+  // A row depends on its id alone.
+  const auto tail = numbers_of(draw_latents(exec, codes, count - 5, 4, 12));
+  CHECK(std::vector<double>(z.begin() + 10, z.end()) == tail);
+  CHECK(numbers_of(draw_latents(exec, codes, 5, 5, 7)) !=
+        std::vector<double>(z.begin(), z.begin() + 10));
+  CHECK(thrown<std::invalid_argument>([&] { draw_latents(exec, Encoding<T, Space>{}, 1); }) ==
+        "vrfm: an aggregated posterior needs at least one code, got none");
 }
