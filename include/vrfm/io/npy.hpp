@@ -46,9 +46,9 @@ inline constexpr std::string_view npy_magic = "\x93NUMPY";
 inline constexpr std::size_t npy_header_limit = 1'048'576;
 
 /// The header. After it `left` bytes of data are still to be read, which must be as many as it
-/// says.
+/// says, if its type is known.
 template <class Input>
-NpyHeader load_npy_header(Input& input, std::size_t& left) {
+NpyHeader load_npy_header(Input& input, std::size_t& left, NpyTypes types = NpyTypes::known) {
   const std::string& name = input.name();
   left = input.size();
   const auto take = [&](std::span<std::byte> out, std::string_view what) {
@@ -81,7 +81,8 @@ NpyHeader load_npy_header(Input& input, std::size_t& left) {
                    std::to_string(left) + " left in the file" + std::string(truncated));
   std::string text(header_size, '\0');
   take(std::as_writable_bytes(std::span(text)), "header");
-  NpyHeader header = NpyHeaderReader(text, name).read();
+  NpyHeader header = NpyHeaderReader(text, name, types).read();
+  if (!header.other.empty()) return header;
 
   const auto bytes = byte_count(header.shape, header.dtype);
   if (!bytes || *bytes != left)

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include <vrfm/io/detail/file_kind.hpp>
+#include <vrfm/io/detail/memory.hpp>
 #include <vrfm/io/detail/zip_reader.hpp>
 #include <vrfm/io/detail/zip_writer.hpp>
 #include <vrfm/io/file.hpp>
@@ -127,6 +129,32 @@ class NpzArchive {
   /// The array of that name, of uint8, int32 or int64.
   NpyArray<std::int64_t> read_integers(std::string_view array) {
     return with(array, [](auto& input) { return detail::io::load_npy_integers(input); });
+  }
+
+  /// What comes before the values of the array of that name, whose type may be one that is not read.
+  detail::io::NpyHeader header(std::string_view array) {
+    detail::io::ZipEntryReader<Input> data(input_, entry_of(array));
+    std::size_t left = 0;
+    return detail::io::load_npy_header(data, left, detail::io::NpyTypes::any);
+  }
+
+  /// Where the array's NPY file lies in the archive; nothing if it is compressed.
+  struct Place {
+    std::size_t begin, size;  ///< in bytes
+  };
+  std::optional<Place> place(std::string_view array) {
+    const detail::io::ZipEntryReader<Input> data(input_, entry_of(array));
+    if (!data.is_stored()) return std::nullopt;
+    return Place{data.position(), data.size()};
+  }
+
+  /// The array's NPY file.
+  std::vector<std::byte> bytes(std::string_view array) {
+    return with(array, [](auto& input) {
+      auto result = detail::io::allocate_values<std::byte>(input.name(), input.size());
+      input.read(result);
+      return result;
+    });
   }
 
   /// The same array as read gives, piece by piece.

@@ -47,6 +47,21 @@ class RowReader {
     if (columns_ == 0)
       throw std::invalid_argument(name_ + ": expected at least one number in each row, found none");
   }
+  /// How many rows `size` numbers are. Throws std::invalid_argument unless they are whole rows, and there from row
+  /// `first` on.
+  std::size_t checked_rows(std::size_t first, std::size_t size) const {
+    if (size % columns_ != 0)
+      throw std::invalid_argument(name_ + ": expected a place for whole rows of " +
+                                  std::to_string(columns_) + " numbers, found one for " +
+                                  std::to_string(size) + " numbers");
+    const std::size_t count = size / columns_;
+    if (first > rows() || count > rows() - first)
+      throw std::invalid_argument(name_ + ": expected rows below " + std::to_string(rows()) +
+                                  ", found " + std::to_string(count) + " from row " +
+                                  std::to_string(first) + " on");
+    return count;
+  }
+
   RowReader(const RowReader&) = default;
   RowReader& operator=(const RowReader&) = default;
 

@@ -62,11 +62,12 @@ class SafetensorsFile {
   }
 
   /// Checks the header alone; tensors are bytes of the mapped file, which come from disk as they are looked at,
-  /// and which must stay as it is meanwhile. Throws as read does, and for tensors that are not aligned.
-  static SafetensorsFile map(const std::filesystem::path& path) {
+  /// and which must stay as it is meanwhile. Throws as read does, and for tensors that are not aligned, unless these
+  /// are wanted: then Tensor::values refuses them, and copy_values takes them.
+  static SafetensorsFile map(const std::filesystem::path& path, bool unaligned = false) {
     detail::io::Mapping mapping(path);
     InputBytes input(mapping.bytes(), path.string());
-    return SafetensorsFile(input, std::move(mapping));
+    return SafetensorsFile(input, std::move(mapping), unaligned);
   }
 
   const std::string& name() const { return name_; }
@@ -197,7 +198,7 @@ class SafetensorsFile {
     set_rest(head);
   }
 
-  SafetensorsFile(InputBytes& input, detail::io::Mapping mapping)
+  SafetensorsFile(InputBytes& input, detail::io::Mapping mapping, bool unaligned)
       : name_(input.name()), mapping_(std::move(mapping)) {
     using namespace detail::io;
     Head head = read_head(input);
@@ -205,7 +206,7 @@ class SafetensorsFile {
     for (const std::size_t i : head.order) {
       const SafetensorsEntry& entry = head.header.entries[i];
       const std::size_t begin = head.size + entry.offsets[0], unit = row(entry.dtype).bits / 8;
-      if (unit > 1 && begin % unit != 0)
+      if (!unaligned && unit > 1 && begin % unit != 0)
         fail(name_, "tensor " + in_quotes(entry.name) + ": expected its data at a multiple of " +
                         std::to_string(unit) + " bytes, found them at byte " +
                         std::to_string(begin));

@@ -2,7 +2,8 @@
 //
 // Elements of files as the types of C++: reals of 16 bits become float or double, which hold them
 // exactly, and truth values become the bytes 0 and 1. A half (IEEE 754 binary16) has 5 bits of
-// exponent and 10 of fraction; a bfloat16 is the first half of a float.
+// exponent and 10 of fraction; a bfloat16 is the first half of a float. Where any number will do,
+// integers become the nearest float or double, too.
 #pragma once
 
 #include <algorithm>
@@ -61,6 +62,29 @@ void convert(DType from, std::span<const std::byte> bytes, T* out) {
   } else {
     convert_each<float>(bytes, out, [](float value) { return value; });
   }
+}
+
+/// Whether convert_number takes that type: it is a truth value, an integer or a real of 16 bits or more.
+constexpr bool is_number(DType from) {
+  return static_cast<std::size_t>(from) <= static_cast<std::size_t>(DType::u32);
+}
+
+/// Writes the elements that `bytes` hold, of a type that is_number, to `out`, each as the nearest T.
+template <std::floating_point T>
+void convert_number(DType from, std::span<const std::byte> bytes, T* out) {
+  const auto as = [&]<class Stored>(Stored) {
+    convert_each<Stored>(bytes, out, [](Stored value) { return value; });
+  };
+  if (from == DType::f64 && !std::same_as<T, double>) return as(double{});
+  if (from == DType::u8) return as(std::uint8_t{});
+  if (from == DType::u16) return as(std::uint16_t{});
+  if (from == DType::u32) return as(std::uint32_t{});
+  if (from == DType::u64) return as(std::uint64_t{});
+  if (from == DType::i8) return as(std::int8_t{});
+  if (from == DType::i16) return as(std::int16_t{});
+  if (from == DType::i32) return as(std::int32_t{});
+  if (from == DType::i64) return as(std::int64_t{});
+  convert<T>(from, bytes, out);
 }
 
 /// Turns the bytes of each element of `size` bytes around.

@@ -78,6 +78,21 @@ std::string first_bytes(Input& input) {
   return start;
 }
 
+/// Whether `input` is an HDF5 file, which may begin behind a block of another's, such as MATLAB's, of 512, 1024, ...
+/// bytes (HDF5 File Format Specification, II.A). It is then at its beginning again.
+template <class Input>
+bool is_hdf5(Input& input) {
+  constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+  std::string found(signature.size(), '\0');
+  for (std::size_t at = 0; at + found.size() <= input.size(); at = at == 0 ? 512 : 2 * at) {
+    input.seek(at);
+    input.read(std::as_writable_bytes(std::span(found)));
+    if (found == signature) break;
+  }
+  input.seek(0);
+  return found == signature;
+}
+
 /// Throws std::runtime_error if `input` is empty, a web page or a Git LFS pointer, and not
 /// `wanted`, such as "an NPY file". No file of a format that is read here begins so.
 template <class Input>

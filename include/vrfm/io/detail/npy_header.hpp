@@ -25,7 +25,11 @@ struct NpyHeader {
   std::vector<std::size_t> shape;
   bool big_endian = false;
   bool fortran_order = false;  // the first index is the fastest
+  std::string other;           // a descr that is no DType; empty: dtype is the type
 };
+
+/// Which types a header may name: those of DType, or any, for what only lists arrays.
+enum class NpyTypes { known, any };
 
 /// What NumPy calls a type: '<f4', '>f4' if its first byte is the highest, '|u1' if it has one.
 inline std::string npy_descr(DType dtype, bool big_endian = false) {
@@ -37,7 +41,8 @@ inline std::string npy_descr(DType dtype, bool big_endian = false) {
 /// Reads the dictionary; throws std::runtime_error at the first character that does not belong.
 class NpyHeaderReader {
  public:
-  NpyHeaderReader(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {}
+  NpyHeaderReader(std::string_view text, std::string file, NpyTypes types = NpyTypes::known)
+      : text_(text), file_(std::move(file)), types_(types) {}
 
   NpyHeader read() {
     constexpr std::string_view keys[] = {"descr", "fortran_order", "shape"};
@@ -67,16 +72,36 @@ class NpyHeaderReader {
  private:
   void read_descr() {
     skip_space();
-    if (text_.starts_with('[')) refuse("a plain element type as descr", "a structured one");
+    if (text_.starts_with('[')) {
+      if (types_ == NpyTypes::known) refuse("a plain element type as descr", "a structured one");
+      return skip_structured();
+    }
     const std::string_view descr = quoted_text();
     std::string_view name = descr;
     // No order, '=' and '|' mean this machine's, which is little-endian.
     const char order = name.empty() ? ' ' : name.front();
     if (order == '<' || order == '>' || order == '=' || order == '|') name.remove_prefix(1);
     const auto dtype = find_dtype(name, &DTypeRow::npy);
+    if (!dtype && types_ == NpyTypes::any) {
+      header_.other = descr;
+      return;
+    }
     if (!dtype) refuse("one descr of " + known_descrs(), in_quotes(descr));
     header_.dtype = *dtype;
     header_.big_endian = order == '>' && row(*dtype).bits > 8;
+  }
+
+  /// A list of tuples, which may hold lists; brackets stand in no name that NumPy's files of numbers have.
+  void skip_structured() {
+    header_.other = "structured";
+    std::size_t depth = 0, at = 0;
+    do {
+      if (at == text_.size()) refuse("the end of a structured descr", "none");
+      if (text_[at] == '[') ++depth;
+      if (text_[at] == ']') --depth;
+      ++at;
+    } while (depth != 0);
+    text_.remove_prefix(at);
   }
 
   static std::string known_descrs() {
@@ -151,6 +176,7 @@ class NpyHeaderReader {
 
   std::string_view text_;
   std::string file_;
+  NpyTypes types_;
   NpyHeader header_;
 };
 

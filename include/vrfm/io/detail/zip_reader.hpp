@@ -228,12 +228,17 @@ class ZipEntryReader {
     input.read(std::as_writable_bytes(std::span(name)));
     if (name != entry.name || method != entry.method)
       refuse("the directory's name and method before the data", "others");
-    input.seek(entry.offset + begin);
+    position_ = entry.offset + begin;
+    input.seek(position_);
     if (entry.method == zip_deflated) inflate_.emplace(input, entry.packed, name_);
   }
 
   const std::string& name() const { return name_; }
   std::size_t size() const { return entry_.size; }
+  /// Whether the data are size() bytes of the archive as they are, and at which byte of it they, or what they were
+  /// compressed to, begin.
+  bool is_stored() const { return entry_.method == zip_stored; }
+  std::size_t position() const { return position_; }
 
   void read(std::span<std::byte> out) {
     if (out.empty()) return;  // zlib takes a null pointer for a wish to start again
@@ -258,6 +263,7 @@ class ZipEntryReader {
   Input& input_;
   const ZipEntry& entry_;
   std::string name_;
+  std::size_t position_ = 0;
   std::optional<InflateReader<Input>> inflate_;
   uLong checksum_ = 0;
 };
