@@ -64,8 +64,10 @@ class CsvReader {
     std::vector<std::size_t> from;
     for (const std::string& name : wanted) {
       const std::size_t j = find(name);
-      if (j == columns_.size()) fail(name_, "expected a column " + in_quotes(name) + listed());
-      if (!columns_[j].text.empty()) refuse(columns_[j].line, j, "a number", columns_[j].text);
+      if (j == columns_.size())
+        fail(name_,
+             "expected a column " + in_quotes(name) + ", found none of that name" + listed());
+      if (!columns_[j].text.empty()) refuse(columns_[j].line, j, columns_[j].text);
       from.push_back(j);
     }
     auto values = allocate_values<double>(name_, rows_ * from.size());
@@ -75,7 +77,7 @@ class CsvReader {
     for (auto value = values.begin(); next(records, cells);) {
       for (const std::size_t j : from) {
         const auto number = csv_number(cells[j].text);
-        if (!number) refuse(records.line(), j, "a number", cells[j].text);
+        if (!number) refuse(records.line(), j, cells[j].text);
         *value++ = *number;
       }
     }
@@ -152,13 +154,11 @@ class CsvReader {
     return static_cast<std::size_t>(found - columns_.begin());
   }
 
-  [[noreturn]] void refuse(std::size_t line, std::size_t column, const std::string& expected,
-                           const std::string& found) const {
-    fail(name_,
-         "line " + std::to_string(line) + ", column " + in_quotes(columns_[column].name) +
-             ": expected " + expected + ", found " + in_quotes(found) +
-             (is_broken_number(found) ? ", which is none that a double holds with a point" : "") +
-             listed());
+  [[noreturn]] void refuse(std::size_t line, std::size_t column, const std::string& found) const {
+    fail(name_, "line " + std::to_string(line) + ", column " + in_quotes(columns_[column].name) +
+                    ": expected a number" +
+                    (is_broken_number(found) ? " with a decimal point that a double holds" : "") +
+                    ", found " + in_quotes(found) + listed());
   }
 
   std::string_view text_;
