@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# vrfm_find_onednn() and vrfm_find_cudnn(): DNNL::dnnl and CUDNN::cudnn, unless there are such targets
-# already. Headers and libraries are looked for by hand, under DNNL_ROOT and CUDNN_ROOT first: Debian's
+# vrfm_find_hdf5(), vrfm_find_onednn() and vrfm_find_cudnn(): HDF5::hdf5_c, DNNL::dnnl and CUDNN::cudnn,
+# unless there are such targets already. Of the last two, headers and libraries are looked for by hand, under DNNL_ROOT and CUDNN_ROOT first: Debian's
 # package configuration of oneDNN asks for OpenCL's development files, and cuDNN 9 has none.
 function(vrfm_find_library name target header)
   find_path(${name}_INCLUDE_DIR ${header} HINTS ENV ${name}_ROOT PATH_SUFFIXES include)
@@ -22,5 +22,23 @@ endfunction()
 function(vrfm_find_cudnn)
   if(Kokkos_DEVICES MATCHES "CUDA")
     vrfm_find_library(CUDNN CUDNN::cudnn cudnn.h libcudnn.so.9 cudnn)
+  endif()
+endfunction()
+
+# The C library alone, and none of the flags that its compiler wrapper adds. An HDF5 for MPI includes mpi.h.
+function(vrfm_find_hdf5)
+  if(TARGET HDF5::hdf5_c)
+    return()
+  endif()
+  find_package(HDF5 1.8.13 QUIET COMPONENTS C)
+  if(HDF5_FOUND AND HDF5_C_LIBRARIES)
+    add_library(HDF5::hdf5_c INTERFACE IMPORTED)
+    target_include_directories(HDF5::hdf5_c INTERFACE ${HDF5_INCLUDE_DIRS} ${HDF5_C_INCLUDE_DIRS})
+    target_link_libraries(HDF5::hdf5_c INTERFACE ${HDF5_C_LIBRARIES})
+    if(HDF5_IS_PARALLEL)
+      set(MPI_CXX_SKIP_MPICXX ON)
+      find_package(MPI QUIET COMPONENTS CXX)
+      target_link_libraries(HDF5::hdf5_c INTERFACE $<TARGET_NAME_IF_EXISTS:MPI::MPI_CXX>)
+    endif()
   endif()
 endfunction()

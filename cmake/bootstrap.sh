@@ -12,7 +12,7 @@ prefix="$home/kokkos"
 logs="$home/log"
 
 packages="g++ cmake ninja-build xz-utils
-  libeigen3-dev catch2 libcli11-dev nlohmann-json3-dev libbenchmark-dev libpng-dev libjpeg-dev zlib1g-dev
+  libeigen3-dev catch2 libcli11-dev nlohmann-json3-dev libbenchmark-dev libpng-dev libjpeg-dev libhdf5-dev zlib1g-dev
   librandom123-dev gnuplot-nox clang libomp-dev clang-format-16|clang-format libdnnl-dev| libopenmpi-dev openmpi-bin"
 
 say() { printf 'vrfm: %s\n' "$*"; }
@@ -33,7 +33,7 @@ step() {
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   die "this set-up knows Debian and its descendants only; elsewhere install a C++20 compiler," \
-    "CMake >= 3.25, Ninja, Eigen >= 3.4, Catch2, CLI11, nlohmann-json, libpng, libjpeg, zlib, Google Benchmark," \
+    "CMake >= 3.25, Ninja, Eigen >= 3.4, Catch2, CLI11, nlohmann-json, libpng, libjpeg, HDF5, zlib, Google Benchmark," \
     "Random123, gnuplot, for many ranks an MPI, and Kokkos >= 3.4.01 with OpenMP, and name Kokkos' prefix in Kokkos_ROOT" \
     "(spack: export Kokkos_ROOT=\$(spack location -i kokkos+openmp); modules: load kokkos, or" \
     "export Kokkos_ROOT=<its prefix>), then run cmake --workflow --preset test"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The whole library but the files (vrfm/io, vrfm/training/weights.hpp, checkpoint.hpp and checkpoint_folder.hpp,
-// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng, zlib and, for
-// vrfm/io/jpeg.hpp alone, libjpeg,
+// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng, zlib and, for vrfm/io/jpeg.hpp,
+// libjpeg, for vrfm/io/hdf5.hpp and hdf5_writer.hpp, libhdf5,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of rows of many columns
-// (vrfm/models/residual_mlp/networks.hpp) and of images (vrfm/models/residual/networks.hpp, vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp,
+// (vrfm/models/residual_mlp/networks.hpp) and of images (vrfm/models/residual/networks.hpp,
+// vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp,
 // vrfm/models/autoencoder/autoencoder.hpp, vrfm/models/inception/inception.hpp and
 // vrfm/models/classifier/classifier.hpp).
 #pragma once
