@@ -128,8 +128,8 @@ class Hdf5Set {
     }
     const std::size_t bytes =
         chunks > most / (std::max)(chunk_bytes, std::size_t{1}) ? most : chunks * chunk_bytes;
-    const std::size_t slots = std::clamp<std::size_t>(10 * chunks + 1, 521, 1'000'003);
-    H5Pset_chunk_cache(access, slots, (std::max)(bytes, least), H5D_CHUNK_CACHE_W0_DEFAULT);
+    const std::size_t places = std::clamp<std::size_t>(10 * chunks + 1, 521, 1'000'003);
+    H5Pset_chunk_cache(access, places, (std::max)(bytes, least), H5D_CHUNK_CACHE_W0_DEFAULT);
   }
 
   ArrayInfo info_;
