@@ -82,6 +82,7 @@ using backend::erf;
 using backend::exp;
 using backend::expm1;
 using backend::fabs;
+using backend::floor;
 using backend::log;
 using backend::log1p;
 using backend::pow;

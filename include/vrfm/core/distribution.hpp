@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Distributions: light values that, inside a kernel, draw a sample or compute its log density; and
-// Slot, where a coupling writes one training sample.
+// Slot, where a coupling writes one training sample. Besides what the concepts below ask for, one that is drawn from may
+// have
+//   check(batch)         throws std::invalid_argument unless a global batch may have this size
+//   prepare(exec, address, purpose, batch)
+//                        fills its tables for the samples 0 ... batch - 1 of the step at `address`, which are then drawn
+//                        from the stream of that purpose; it allocates nothing, and does not fence unless it says
+//   prepares_on_host     static constexpr bool, true: see couplings/coupling.hpp
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 
+#include <vrfm/core/concepts.hpp>
 #include <vrfm/core/random.hpp>
 
 namespace vrfm {
@@ -93,5 +100,34 @@ concept LogDensity = requires(const D& density, const T* x) {
   { density.dimension() } -> std::convertible_to<int>;
   { density.log_density(x) } -> std::convertible_to<T>;
 };
+
+/// The condition, and z, that a coupling or distribution writes.
+template <class C>
+KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
+  if constexpr (requires { drawn.condition(); }) {
+    return drawn.condition();
+  } else {
+    return {};
+  }
+}
+
+/// Whether `prepare` is partly the host's work.
+template <class C>
+inline constexpr bool prepares_on_host = requires { requires C::prepares_on_host; };
+
+/// Throws std::invalid_argument if `drawn` was made for another global batch.
+template <class C>
+void check_batch(const C& drawn, int batch) {
+  if constexpr (requires { drawn.check(batch); }) drawn.check(batch);
+}
+
+/// Lets a distribution with tables prepare the step at `address`.
+template <ExecutionSpace Exec, class D>
+void prepare_draws(const Exec& exec, const D& distribution, const DrawAddress& address,
+                   Purpose purpose, int batch) {
+  if constexpr (requires { distribution.prepare(exec, address, purpose, batch); }) {
+    distribution.prepare(exec, address, purpose, batch);
+  }
+}
 
 }  // namespace vrfm

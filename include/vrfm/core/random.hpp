@@ -33,6 +33,7 @@ enum class Purpose : std::uint32_t {
   subset = 14,
   coupling = 15,
   path_noise = 16,
+  split = 17,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 

@@ -45,26 +45,6 @@ struct RequireCoupling {
   static constexpr bool ok = Coupling<C, T>;
 };
 
-/// The condition, and z, that a coupling or distribution writes.
-template <class C>
-KOKKOS_INLINE_FUNCTION ConditionShape condition_of(const C& drawn) {
-  if constexpr (requires { drawn.condition(); }) {
-    return drawn.condition();
-  } else {
-    return {};
-  }
-}
-
-/// Whether `prepare` is partly the host's work.
-template <class C>
-inline constexpr bool prepares_on_host = requires { requires C::prepares_on_host; };
-
-/// Throws std::invalid_argument if `drawn` was made for another global batch.
-template <class C>
-void check_batch(const C& drawn, int batch) {
-  if constexpr (requires { drawn.check(batch); }) drawn.check(batch);
-}
-
 /// Lets a coupling over the batch prepare the step at `address`.
 template <ExecutionSpace Exec, class C>
 void prepare_coupling(const Exec& exec, const C& coupling, const DrawAddress& address, int batch) {

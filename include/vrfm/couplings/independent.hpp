@@ -15,6 +15,9 @@ class IndependentCoupling {
   static_assert(detail::HasDimension<Target>, "vrfm: a target needs dimension() -> int");
 
  public:
+  static constexpr bool prepares_on_host =
+      vrfm::prepares_on_host<Source> || vrfm::prepares_on_host<Target>;
+
   /// Throws std::invalid_argument if the dimensions differ.
   IndependentCoupling(const Source& source, const Target& target)
       : source_(source), target_(target) {
@@ -30,6 +33,12 @@ class IndependentCoupling {
   void check(int batch) const {
     check_batch(source_, batch);
     check_batch(target_, batch);
+  }
+
+  template <ExecutionSpace Exec>
+  void prepare(const Exec& exec, const DrawAddress& address, int batch) const {
+    prepare_draws(exec, source_, address, Purpose::source, batch);
+    prepare_draws(exec, target_, address, Purpose::target, batch);
   }
 
   template <class T>
