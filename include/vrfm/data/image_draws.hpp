@@ -11,9 +11,9 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/concepts.hpp>
 #include <vrfm/core/distribution.hpp>
+#include <vrfm/data/detail/epoch_order.hpp>
 #include <vrfm/data/image_set.hpp>
 #include <vrfm/data/pixels.hpp>
-#include <vrfm/data/shuffle.hpp>
 
 namespace vrfm {
 
@@ -30,11 +30,9 @@ struct ImageDraw {
 KOKKOS_INLINE_FUNCTION ImageDraw image_draw(int count, std::uint32_t batch, bool mirror,
                                             std::uint64_t sample, std::uint32_t step,
                                             const RandomStream& stream) {
-  const std::uint64_t n = std::uint64_t{step} * batch + sample,
-                      epoch = n / static_cast<std::uint32_t>(count);
-  const std::uint32_t index =
-      shuffled(static_cast<std::uint32_t>(n % static_cast<std::uint32_t>(count)),
-               static_cast<std::uint32_t>(count), epoch, stream);
+  const auto images = static_cast<std::uint32_t>(count);
+  const auto [epoch, position] = detail::epoch_place(images, batch, step, sample);
+  const std::uint32_t index = shuffled(position, images, epoch, stream);
   constexpr std::uint32_t coin = detail::shuffle_rounds;  // the order uses the blocks before it
   const bool mirrored = mirror && stream.words(epoch, index, coin).word[0] >> 31 != 0;
   return {static_cast<int>(index), mirrored};
