@@ -34,6 +34,7 @@ enum class Purpose : std::uint32_t {
   coupling = 15,
   path_noise = 16,
   split = 17,
+  tie = 18,
   user = 1u << 16  ///< first value free for callers: `Purpose(unsigned(Purpose::user) + k)`
 };
 
