@@ -34,12 +34,14 @@ TEMPLATE_LIST_TEST_CASE("classifier two-sample test by hand", "[metrics][two_sam
   CHECK(apart.held_out == 4);
   CHECK(apart.neighbours == 1);
   CHECK(apart.accuracy == 1);
+  CHECK(apart.standard_error == 0);
   CHECK(std::fabs(apart.p_value - std::erfc(std::sqrt(2.0)) / 2) <= epsilon<double>);
   // All rows equal, so that the first training rows, of a, are nearest: chance.
   const auto same = test::table<T, Exec>(40, 2, std::vector<double>(80, 1));
   const auto chance = classifier_two_sample(exec, same, same);
   CHECK(chance.neighbours == 6);
   CHECK(chance.accuracy == 0.5);
+  CHECK(std::fabs(chance.standard_error - std::sqrt(0.25 / 40)) <= epsilon<double>);
   CHECK(chance.p_value == 0.5);
 }
 

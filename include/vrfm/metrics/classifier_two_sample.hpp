@@ -25,7 +25,8 @@ struct ClassifierTwoSampleOptions {
 
 struct ClassifierTwoSample {
   double accuracy = 0;  ///< share of held-out samples whose set the classifier tells; 1/2 is chance
-  double p_value = 0;   ///< probability of this accuracy or a better one if both sets are alike
+  double standard_error = 0;  ///< of the accuracy, sqrt(accuracy (1 - accuracy) / held_out)
+  double p_value = 0;  ///< probability of this accuracy or a better one if both sets are alike
   int training = 0, held_out = 0;  ///< samples of both sets together
   int neighbours = 0;
 };
@@ -102,7 +103,12 @@ ClassifierTwoSample classifier_two_sample(const Exec& exec, const A& a, const B&
                                  detail::metrics::RightVote{matrix(found.rows), half, rest});
   const double accuracy = right / n;
   // P(N(0, 1) > z) = erfc(z / sqrt 2) / 2 of z = (accuracy - 1/2) 2 sqrt(n)
-  return {accuracy, std::erfc((accuracy - 0.5) * std::sqrt(2 * n)) / 2, 2 * half, 2 * rest, k};
+  return {accuracy,
+          std::sqrt(accuracy * (1 - accuracy) / n),
+          std::erfc((accuracy - 0.5) * std::sqrt(2 * n)) / 2,
+          2 * half,
+          2 * rest,
+          k};
 }
 
 }  // namespace vrfm
