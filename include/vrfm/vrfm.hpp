@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The whole library but the files (vrfm/io, vrfm/training/weights.hpp, checkpoint.hpp and checkpoint_folder.hpp,
-// vrfm/metrics/statistics_file.hpp), which need nlohmann-json, libpng, zlib and, for vrfm/io/jpeg.hpp,
-// libjpeg, for vrfm/io/hdf5.hpp and hdf5_writer.hpp, libhdf5,
+// vrfm/metrics/statistics_file.hpp, vrfm/data/standardization_file.hpp), which need nlohmann-json, libpng, zlib and, for
+// vrfm/io/jpeg.hpp, libjpeg, for vrfm/io/hdf5.hpp and hdf5_writer.hpp, libhdf5,
 // vrfm/metrics/frechet_distance.hpp, which needs Eigen, and the networks of rows of many columns
 // (vrfm/models/residual_mlp/networks.hpp) and of images (vrfm/models/residual/networks.hpp,
 // vrfm/models/unet/networks.hpp, vrfm/models/transformer/networks.hpp,
@@ -21,6 +21,15 @@
 #include <vrfm/data/mixture.hpp>
 #include <vrfm/data/mixture_path.hpp>
 #include <vrfm/data/pixels.hpp>
+#include <vrfm/data/row_draws.hpp>
+#include <vrfm/data/row_layout.hpp>
+#include <vrfm/data/row_source.hpp>
+#include <vrfm/data/row_split.hpp>
+#include <vrfm/data/row_stream.hpp>
+#include <vrfm/data/row_windows.hpp>
+#include <vrfm/data/standardization.hpp>
+#include <vrfm/data/standardization_fit.hpp>
+#include <vrfm/data/standardized.hpp>
 #include <vrfm/integrators/runge_kutta.hpp>
 #include <vrfm/integrators/saver.hpp>
 #include <vrfm/integrators/step_control.hpp>

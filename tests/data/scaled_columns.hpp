@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include <vrfm/data/standardization.hpp>
+#include <vrfm/data/standardization_fit.hpp>
 
 namespace vrfm::test {
 

@@ -158,6 +158,23 @@ TEST_CASE("weights of networks that differ beyond their shapes are refused",
   CHECK(vrfm::load_weights(path, flow) == vrfm::Metadata{{"beta", "1"}});
 }
 
+TEST_CASE("tensors of the data are kept beside weights and are no parameters",
+          "[training][checkpoint]") {
+  const TemporaryFolder folder;
+  const vrfm::Flow<float> flow({}, {.dimension = 2, .latent = 3}, 1),
+      other({}, {.dimension = 2, .latent = 3}, 2);
+  const std::vector<double> numbers{1, 2};
+  const std::vector<vrfm::Tensor> data{vrfm::make_tensor("data.x1", {2, 1}, numbers)};
+  vrfm::save_weights(folder / "w", flow, {{"data.x1", "kinds"}}, data);
+  CHECK(vrfm::load_weights(folder / "w", other) == vrfm::Metadata{{"data.x1", "kinds"}});
+  CHECK(host_numbers(other.values()) == host_numbers(flow.values()));
+  const auto file = vrfm::SafetensorsFile::read(folder / "w");
+  CHECK(file.values<double>("data.x1", std::vector<std::size_t>{2, 1})[1] == 2);
+  const std::vector<vrfm::Tensor> stray{vrfm::make_tensor("x1", {2}, numbers)};
+  CHECK(thrown<std::invalid_argument>([&] { vrfm::save_weights(folder / "v", flow, {}, stray); }) ==
+        "vrfm: save_weights: the name of a tensor of the data begins with data., got 'x1'");
+}
+
 TEST_CASE("weights of norms in other groups are refused", "[training][checkpoint]") {
   const TemporaryFolder folder;
   const auto path = folder / "weights";

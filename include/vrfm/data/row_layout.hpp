@@ -71,7 +71,7 @@ struct RowRoles {
 namespace detail {
 
 /// Throws std::invalid_argument unless the columns are there.
-inline std::vector<std::size_t> resolved(const char* role, const RowColumns& part) {
+inline std::vector<std::size_t> resolved_columns(const char* role, const RowColumns& part) {
   expect(part.reader != nullptr, role, ": expected an array to read, got none");
   const std::size_t all = part.reader->columns();
   std::vector<std::size_t> columns = part.columns;
@@ -177,7 +177,7 @@ class RowPacker {
     expect(count == 1, role, ": expected one column, got ", count, " of ", part.reader->name());
   }
   void add_part(const char* role, const RowColumns& part) {
-    const auto columns = detail::resolved(role, part);
+    const auto columns = detail::resolved_columns(role, part);
     const auto found = std::ranges::find(sources_, part.reader, &Source::reader);
     const auto k = static_cast<std::size_t>(found - sources_.begin());
     if (found == sources_.end()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // RowSource: the packed rows that are wanted of a user's arrays (data/row_layout.hpp): one part of a split, without
-// those that have a NaN or an infinity, if the caller decides so; and pack, all of them in memory. Every pass over rows,
-// also that of a stream (data/row_stream.hpp), reads them here.
+// those that have a NaN or an infinity, if the caller decides so; and pack, all of them in memory. Every pass over
+// rows, also that of a stream (data/row_stream.hpp), reads them here.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,8 @@ namespace vrfm {
 /// What to do with rows in which a number is NaN or infinite.
 enum class NanRows { refuse, drop };
 
-struct RowSelection {
+/// Which rows of the arrays are wanted.
+struct RowFilter {
   NanRows nan = NanRows::refuse;
   SplitPart part = SplitPart::all;
   RowSplit split = {};  ///< counts unless part is all
@@ -47,13 +48,13 @@ class RowSource {
   static constexpr std::size_t pass_rows = 4096;
 
   /// Throws std::invalid_argument as RowPacker and RowSplit::check do, and if ids are not as many as rows.
-  explicit RowSource(const RowRoles& roles, RowSelection selection = {})
-      : packer_(roles), selection_(std::move(selection)) {
-    if (selection_.part == SplitPart::all) return;
-    selection_.split.check();
-    const RowColumns& ids = selection_.split.ids;
+  explicit RowSource(const RowRoles& roles, RowFilter filter = {})
+      : packer_(roles), filter_(std::move(filter)) {
+    if (filter_.part == SplitPart::all) return;
+    filter_.split.check();
+    const RowColumns& ids = filter_.split.ids;
     if (ids.reader == nullptr) return;
-    id_column_ = detail::resolved("the ids of a split", ids).front();
+    id_column_ = detail::resolved_columns("the ids of a split", ids).front();
     expect_same("x1", packer_.rows(), ids.reader->name(), ids.reader->rows(), "rows");
   }
 
@@ -87,7 +88,7 @@ class RowSource {
   /// a NaN or an infinity.
   template <Real T>
   void check(const RowScratch<T>& scratch) const {
-    if (scratch.nan_rows > 0 && selection_.nan == NanRows::refuse) {
+    if (scratch.nan_rows > 0 && filter_.nan == NanRows::refuse) {
       throw std::runtime_error(text("vrfm: expected finite numbers, found a NaN or an infinity in ",
                                     scratch.nan_rows, " of ", scratch.nan_rows + scratch.kept,
                                     " rows, first in ", scratch.first_nan,
@@ -114,8 +115,8 @@ class RowSource {
  private:
   template <Real T>
   void read_ids(std::size_t first, std::size_t count, RowScratch<T>& scratch) const {
-    const RowReader* const reader = selection_.split.ids.reader;
-    if (selection_.part == SplitPart::all || reader == nullptr) return;
+    const RowReader* const reader = filter_.split.ids.reader;
+    if (filter_.part == SplitPart::all || reader == nullptr) return;
     const std::size_t width = reader->columns();
     scratch.id_rows.resize(count * width);
     reader->read(first, std::span<double>(scratch.id_rows));
@@ -131,10 +132,10 @@ class RowSource {
 
   template <Real T>
   bool in_part(std::size_t row, std::size_t i, const RowScratch<T>& scratch) const {
-    if (selection_.part == SplitPart::all) return true;
+    if (filter_.part == SplitPart::all) return true;
     const double id =
-        selection_.split.ids.reader == nullptr ? static_cast<double>(row) : scratch.ids[i];
-    return selection_.split.held_out(id) == (selection_.part == SplitPart::validation);
+        filter_.split.ids.reader == nullptr ? static_cast<double>(row) : scratch.ids[i];
+    return filter_.split.held_out(id) == (filter_.part == SplitPart::validation);
   }
 
   template <Real T>
@@ -175,7 +176,7 @@ class RowSource {
   }
 
   RowPacker packer_;
-  RowSelection selection_;
+  RowFilter filter_;
   std::size_t id_column_ = 0;
 };
 
@@ -188,7 +189,7 @@ struct PackedRows {
   std::string first_dropped = {};
 };
 
-/// Reads all wanted rows of `source`. Allocates for all that there are, and fences. Throws as RowSource::read and check.
+/// Reads all wanted rows of `source`. Allocates for all that there are; fences. Throws as RowSource::read and check.
 template <Real T, ExecutionSpace Exec>
 PackedRows<T, Exec> pack(const Exec& exec, const RowSource& source) {
   using HostRows = Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace>;

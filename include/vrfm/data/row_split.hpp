@@ -28,7 +28,7 @@ struct RowSplit {
     expect(validation >= 0 && validation <= 1,
            "rows are held out with a probability in [0, 1], got ", validation);
     if (ids.reader == nullptr) return;
-    const std::size_t count = detail::resolved("the ids of a split", ids).size();
+    const std::size_t count = detail::resolved_columns("the ids of a split", ids).size();
     expect(count == 1, "the ids of a split: expected one column, got ", count, " of ",
            ids.reader->name());
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// RowWindows: rows that may be more than memory holds, in the order of their draws. A window of them is in memory, while
-// a thread reads the next (data/detail/window_plan.hpp says which rows these are); if one window holds all, the arrays
+// RowWindows: rows that may be more than memory holds, in the order of their draws. A window of them is in memory
+// while a thread reads the next (data/detail/window_plan.hpp says which rows these are); if one window holds all, the arrays
 // are read once. The order does not depend on how the arrays are read, and any draw is found by its step, so a run may
 // begin anywhere. Programs link a thread library (Threads::Threads).
 #pragma once

@@ -13,7 +13,7 @@
 #include <vrfm/core/check.hpp>
 #include <vrfm/core/distribution.hpp>
 #include <vrfm/data/row_source.hpp>
-#include <vrfm/data/standardization.hpp>
+#include <vrfm/data/standardization_fit.hpp>
 
 namespace vrfm {
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -33,8 +34,9 @@ concept HasParameters = requires(const F& f) {
 };
 
 inline constexpr std::string_view network_prefix = "network.";
-inline constexpr const char* step_key = "step";    // of checkpoints, and
-inline constexpr const char* state_key = "state";  // the names of their state's arrays
+inline constexpr std::string_view data_prefix = "data.";  // of tensors that are no parameters
+inline constexpr const char* step_key = "step";           // of checkpoints, and
+inline constexpr const char* state_key = "state";         // the names of their state's arrays
 
 /// A flat array on the host, and its slots as tensors over it.
 template <class T>
@@ -139,7 +141,8 @@ inline void reject_unknown(const SafetensorsFile& file, const ParameterList& lis
     const auto is_parameter = [&](std::string_view of) {
       return std::ranges::any_of(list.entries(), [&](const auto& slot) { return slot.name == of; });
     };
-    bool known = is_parameter(name) || list.disregards(std::string(name));
+    bool known =
+        is_parameter(name) || list.disregards(std::string(name)) || name.starts_with(data_prefix);
     for (const auto& state : states) {
       known =
           known || (name.starts_with(state + '.') && is_parameter(name.substr(state.size() + 1)));
@@ -171,12 +174,13 @@ Metadata load_values(const std::filesystem::path& path, const FlowType& flow,
 
 }  // namespace detail
 
-/// Writes the flow's parameters under their names, with `settings` as metadata. Atomic: an earlier
-/// file stays until the new one is complete. Of many ranks the root alone calls it. Throws std::runtime_error if
-/// it cannot be written.
+/// Writes the flow's parameters under their names, with `settings` as metadata, and tensors `data` that tell how samples
+/// become data, such as a standardization (data/standardization_file.hpp), whose names begin with "data.". Atomic: an
+/// earlier file stays until the new one is complete. Of many ranks the root alone calls it. Throws std::runtime_error
+/// if it cannot be written.
 template <detail::HasParameters FlowType>
 void save_weights(const std::filesystem::path& path, const FlowType& flow,
-                  const Settings& settings = {}) {
+                  const Settings& settings = {}, std::span<const Tensor> data = {}) {
   using T = typename FlowType::value_type;
   for (const auto& [name, value] : settings) {
     expect(name != detail::step_key && name != detail::state_key &&
@@ -187,6 +191,12 @@ void save_weights(const std::filesystem::path& path, const FlowType& flow,
   const detail::HostParameters<T> host(flow.exec(), flow.parameters(), flow.values());
   std::vector<Tensor> tensors;
   host.append_to(tensors, "");
+  for (const Tensor& tensor : data) {
+    expect(tensor.name.starts_with(detail::data_prefix),
+           "save_weights: the name of a tensor of the data begins with ", detail::data_prefix,
+           ", got '", tensor.name, "'");
+    tensors.push_back(tensor);
+  }
   Metadata metadata = settings;
   detail::add_notes(metadata, flow.parameters());
   write_safetensors(path, tensors, metadata);
@@ -210,7 +220,8 @@ Metadata load_average(const std::filesystem::path& path, const FlowType& flow) {
 /// For what is no flow: says so.
 template <class Other>
   requires(!detail::HasParameters<Other>)
-void save_weights(const std::filesystem::path&, const Other&, const Settings& = {}) {
+void save_weights(const std::filesystem::path&, const Other&, const Settings& = {},
+                  std::span<const Tensor> = {}) {
   static_assert(detail::HasParameters<Other>, "vrfm: weights are those of a Flow or another model");
 }
 template <class Other>
