@@ -27,7 +27,8 @@ struct RowLayout {
   int dimension = 0;      ///< columns of x1
   int columns = 0;        ///< of the vector; 0: none
   int field_columns = 0;  ///< of the field; 0: none
-  int classes = 0;        ///< labels are 0 ... classes - 1, whole numbers; 0: there is no label
+  int classes =
+      0;  ///< labels are 0 ... classes - 1, whole numbers (of float below 2^24); 0: no label
   bool weighted = false;  ///< whether there is a weight
 
   bool operator==(const RowLayout&) const = default;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // RowWindows: rows that may be more than memory holds, in the order of their draws. A window of them is in memory
-// while a thread reads the next (data/detail/window_plan.hpp says which rows these are); if one window holds all, the arrays
-// are read once. The order does not depend on how the arrays are read, and any draw is found by its step, so a run may
-// begin anywhere. Programs link a thread library (Threads::Threads).
+// while a thread reads the next (data/detail/window_plan.hpp says which rows these are); if one window holds all, the
+// arrays are read once. The order does not depend on how the arrays are read, and any draw is found by its step, so a run
+// may begin anywhere. Programs link a thread library (Threads::Threads).
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -79,7 +80,7 @@ class RowWindows {
   ~RowWindows() {
     {
       const std::lock_guard lock(mutex_);
-      stop_ = true;
+      stop_ = abandon_ = true;
     }
     changed_.notify_all();
     reader_.join();
@@ -194,6 +195,7 @@ class RowWindows {
     if (front_.place == place) return front_;
     std::unique_lock lock(mutex_);
     const auto wait = [&] { changed_.wait(lock, [&] { return state_ != State::wanted; }); };
+    if (!(wanted_ == place)) abandon_ = true;
     wait();
     if (state_ == State::idle || !(wanted_ == place)) {
       request(place);
@@ -209,6 +211,7 @@ class RowWindows {
   void request(const Place& place) {
     wanted_ = place;
     error_ = nullptr;
+    abandon_ = false;
     state_ = State::wanted;
     changed_.notify_all();
   }
@@ -245,6 +248,7 @@ class RowWindows {
     } else {
       window.rows = window.memory.get();
       for (std::uint32_t i = plan.first_block[w]; i < plan.first_block[w + 1]; ++i) {
+        if (abandon_) return;
         rows += read_block(plan.blocks[i], window.memory.get() + rows * columns_);
       }
     }
@@ -286,6 +290,7 @@ class RowWindows {
   Place wanted_;
   std::exception_ptr error_;
   bool stop_ = false;
+  std::atomic<bool> abandon_ = false;  // what is read is no longer wanted
   std::thread reader_;
 };
 

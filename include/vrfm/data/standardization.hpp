@@ -44,7 +44,7 @@ struct ScaleList {
 };
 
 /// The u of discrete columns have elements of their own, which no distribution uses: those of x1, vector and field.
-inline constexpr std::uint32_t scale_elements[] = {1u << 24, 2u << 24, 3u << 24};
+inline constexpr std::uint32_t scale_x1 = 1u << 24, scale_vector = 2u << 24, scale_field = 3u << 24;
 
 template <class T>
 struct StandardizeRow {
@@ -53,7 +53,7 @@ struct StandardizeRow {
   Matrix<T> rows;
   KOKKOS_FUNCTION void operator()(int i) const {
     scales.apply(rows.row(i), rows.cols, address.sample(i), address.step,
-                 address.stream(Purpose::target), scale_elements[0]);
+                 address.stream(Purpose::target), scale_x1);
   }
 };
 
@@ -143,7 +143,9 @@ class Standardization {
   /// The scales where kernels of `Exec` read them. Fences.
   template <ExecutionSpace Exec>
   Array<ColumnScale, Exec> scales_on(const Exec& exec) const {
-    const Array<ColumnScale, Exec> scales("vrfm::Standardization::scales", scales_.size());
+    const Array<ColumnScale, Exec> scales(
+        Kokkos::view_alloc(Kokkos::WithoutInitializing, "vrfm::Standardization::scales"),
+        scales_.size());
     using Host = Kokkos::View<const ColumnScale*, Kokkos::HostSpace>;
     copy_elements(exec, scales, Host(scales_.data(), scales_.size()));
     exec.fence();

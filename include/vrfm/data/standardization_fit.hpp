@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // StandardizationFit: a Standardization of rows, which come one after the other. Mean and deviation by Welford's sums
-// in double (Welford 1962), so that it does not matter in which parts the rows are read; median and quartiles of all rows,
-// or if there are many of every k-th.
+// in double (Welford 1962), so that it does not matter in which parts the rows are read; median and quartiles of all
+// rows, or if there are many of every k-th.
 #pragma once
 
 #include <algorithm>

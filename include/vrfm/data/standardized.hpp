@@ -99,18 +99,18 @@ class Standardized {
                             const Slot<T>& slot) const {
     inner_.draw(sample, step, stream, slot);
     const ConditionShape shape = condition();
-    map(x1_, slot.x1, dimension(), sample, step, stream, detail::scale_elements[0]);
+    map(x1_, slot.x1, dimension(), sample, step, stream, detail::scale_x1);
     // What is dropped need not be written.
     if (slot.dropped != nullptr && *slot.dropped != 0) return;
-    map(vector_, slot.vector, shape.columns, sample, step, stream, detail::scale_elements[1]);
-    map(field_, slot.field, shape.field_columns, sample, step, stream, detail::scale_elements[2]);
+    map(vector_, slot.vector, shape.columns, sample, step, stream, detail::scale_vector);
+    map(field_, slot.field, shape.field_columns, sample, step, stream, detail::scale_field);
   }
   template <class T>
     requires Distribution<Inner, T>
   KOKKOS_FUNCTION void draw(std::uint64_t sample, std::uint32_t step, const RandomStream& stream,
                             T* x) const {
     inner_.draw(sample, step, stream, x);
-    map(x1_, x, dimension(), sample, step, stream, detail::scale_elements[0]);
+    map(x1_, x, dimension(), sample, step, stream, detail::scale_x1);
   }
 
  private:

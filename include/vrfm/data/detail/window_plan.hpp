@@ -3,8 +3,8 @@
 // WindowPlan: in which order an epoch reads rows that are more than memory holds. Blocks of consecutive rows are
 // permuted; consecutive ones of these form windows of nearly equal numbers of rows, and the draws of a window are
 // shuffled among themselves. So the order depends on the blocks, the windows and (seed, purpose, epoch) alone. The
-// parts k of data/detail/epoch_order.hpp follow the permuted blocks: with one window, whose blocks stay in the order of their
-// rows, it is that of rows in memory.
+// parts k of data/detail/epoch_order.hpp follow the permuted blocks: with one window, whose blocks stay in the order of
+// their rows, it is that of rows in memory.
 #pragma once
 
 #include <algorithm>
