@@ -10,6 +10,9 @@
 // exact divergence has no such bias.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include <vrfm/sampling/detail/density_programs.hpp>
 #include <vrfm/sampling/sample.hpp>
 
@@ -19,10 +22,11 @@ struct LikelihoodOptions {
   double source_time = 0;
   double data_time = 1;
   Divergence divergence = Divergence::exact;
-  int probes = 1;              ///< of an estimated divergence
-  int draws = 1;               ///< M: draws of z; each is a trajectory
-  std::uint32_t seed = 0;      ///< of z and of the probes
-  std::uint64_t first_id = 0;  ///< id of row 0
+  int probes = 1;                ///< of an estimated divergence
+  int draws = 1;                 ///< M: draws of z; each is a trajectory
+  std::uint32_t first_draw = 0;  ///< number of the first of them: other numbers, other z and probes
+  std::uint32_t seed = 0;        ///< of z and of the probes
+  std::uint64_t first_id = 0;    ///< id of row 0
   Launch launch = {};
 };
 
@@ -33,6 +37,12 @@ struct Likelihood {
   Array<T, Exec> effective_draws;  ///< (sum p)^2 / sum p^2; 0 where the density is 0
   Result result;                   ///< steps and evaluations are summed over the draws
 };
+
+/// The standard error of the log of a mean of `draws` densities, to first order: sqrt(1 / effective_draws - 1 / draws).
+/// It is too small where few draws have all the density: 0 of a single one.
+inline double log_density_error(double effective_draws, int draws) {
+  return std::sqrt((std::max)(0.0, 1 / effective_draws - 1.0 / draws));
+}
 
 /// Samples with the log densities that they were drawn with: under their own z, if there is one.
 template <Real T, ExecutionSpace Exec>
@@ -59,7 +69,7 @@ Likelihood<FieldValue<Field>, Exec> log_density(const Exec& exec, const Field& f
     const TimeGrid grid{options.data_time, options.source_time};
     detail::check_solver<T>(solver, grid, options.launch);
     expect(options.draws >= 1, "a likelihood needs at least 1 draw of z, got ", options.draws);
-    narrow<std::uint32_t>(std::int64_t{options.draws} * options.probes,
+    narrow<std::uint32_t>((std::int64_t{options.first_draw} + options.draws) * options.probes,
                           "the number of probes of all draws");
     expect(!depends_on_start(field), "a likelihood integrates from the data back to the source, ",
            "but this field's z depends on x0, which is not known before the end");
@@ -74,6 +84,7 @@ Likelihood<FieldValue<Field>, Exec> log_density(const Exec& exec, const Field& f
         solver,
         GridView{grid.begin(), grid.end(), grid.intervals()},
         matrix(points),
+        options.first_draw,
         options.draws,
         out.log_density.data(),
         out.effective_draws.data()};

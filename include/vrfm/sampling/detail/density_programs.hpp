@@ -85,6 +85,7 @@ struct EvaluateDensities {
   Solver solver;
   GridView grid;
   Matrix<const T> points;
+  std::uint32_t first_draw;
   int draws;
   T* log_density;
   T* effective_draws;
@@ -98,7 +99,7 @@ struct EvaluateDensities {
     const LogSums<T> sums(block.count, arena);
     for (int draw = 0; draw < draws; ++draw) {
       const auto before = arena.used();
-      block.draw = static_cast<std::uint32_t>(draw);
+      block.draw = first_draw + static_cast<std::uint32_t>(draw);
       ctx.map(block.count, points.cols, ReadBlock<T>{points, block, x});
       ctx.map(block.count, 1, Fill<T>{a, T(0)});
       const auto bound = bind_velocity(ctx, field, block, state, arena);
