@@ -11,6 +11,7 @@
 #include <tests/support/table.hpp>
 #include <tests/support/thrown.hpp>
 
+#include <vrfm/metrics/latent_diagnostics.hpp>
 #include <vrfm/sampling/velocity_spread.hpp>
 
 using namespace vrfm;
@@ -95,6 +96,9 @@ TEST_CASE("the share of the velocity's variance that z explains", "[sampling][sp
   CHECK(std::fabs(without / variance - 1) < 4 * 1.5 / std::sqrt(double(rows)));
   const double with = mean_of_elements(elements_of(found.with_z));
   CHECK(std::fabs(with / (variance / 5) - 1) < 4 / std::sqrt(double(rows)));
+  const Estimate left = ratio_of(SpreadExec(), found.with_z, found.without_z);
+  CHECK(std::fabs(left.value - 0.2) < 4 * left.standard_error);
+  CHECK(left.standard_error < 0.01);
   CHECK(elements_of(found.spread) ==
         elements_of(velocity_spread(flow, pairs.x0, 0, {.draws = 3, .seed = 4})));
   // A posterior that is the prior explains nothing: its residual is twice the variance.
@@ -103,6 +107,32 @@ TEST_CASE("the share of the velocity's variance that z explains", "[sampling][sp
   const auto guessed =
       mean_of_elements(elements_of(velocity_residuals(blind, pairs.x0, pairs.x1, 0).with_z));
   CHECK(std::fabs(guessed / (2 * variance) - 1) < 4 / std::sqrt(double(rows)));
+}
+
+TEST_CASE("diagnostics of z from a flow's tables", "[sampling][spread]") {
+  const double scale = 3;
+  const std::size_t rows = 4000;
+  const auto pairs = linear_pairs(rows, scale);
+  const auto state_of = [&](const LinearOptions& options) {
+    const auto flow = linear_flow<double, SpreadExec>(options);
+    const auto code = encode(flow, {}, pairs.x1);
+    const auto usage = latent_usage(SpreadExec(), code.mean, code.log_variance);
+    // E mu^2 = slope^2 (1 + scale^2)
+    const double square = options.slope * options.slope * 10;
+    const double kl = (square + options.variance - 1 - std::log(options.variance)) / 2;
+    for (const Estimate& found : usage.kl)
+      CHECK(std::fabs(found.value - kl) <= 4 * found.standard_error + 1e-12);
+    return describe_latents(usage,
+                            aggregated_posterior(SpreadExec(), code.z, draw_latents(flow, rows)));
+  };
+  // The true posterior's aggregate is the prior; one of half the slope has the variance 0.225 + 0.1.
+  CHECK(state_of({.columns = 2, .scale = scale, .slope = 0.3, .variance = 0.1}) ==
+        "2 of 2 dimensions active; aggregated posterior near the prior");
+  CHECK(state_of({.columns = 2, .scale = scale, .slope = 0.15, .variance = 0.1}) ==
+        "2 of 2 dimensions active; aggregated posterior far from prior: larger beta, or a learned "
+        "prior");
+  CHECK(contains(state_of({.columns = 2, .scale = scale, .slope = 0.03, .variance = 1}),
+                 "0 of 2 dimensions active: z is ignored"));
 }
 
 TEST_CASE("residuals of networks with a condition and a learned prior", "[sampling][spread]") {
@@ -118,7 +148,7 @@ TEST_CASE("residuals of networks with a condition and a learned prior", "[sampli
       flow, x0, x1, t, {.draws = 2, .condition = condition, .seed = 6, .first_id = 3});
   std::vector<double> middle;
   for (std::size_t i = 0; i < 10; ++i) middle.push_back((1 - t) * from[i] + t * to[i]);
-  // One Euler step of length one from x_t is the velocity there, if the field does not depend on where it is bound.
+  // One Euler step from x_t tells the velocity there.
   const auto code =
       encode(flow, x0, x1, {.condition = condition, .t = t, .seed = 6, .first_id = 3});
   const auto step = table<double, SpreadExec>(5, 2, middle);

@@ -28,7 +28,8 @@ KOKKOS_INLINE_FUNCTION std::uint8_t to_pixel(T x) {
       math::minimum(T(255), math::maximum(T(0), T(127.5) * x + T(128))));
 }
 
-/// The real value of a dequantised pixel; `uniform`, in [0, 1), is drawn for it. to_pixel gives the pixel again.
+/// The real value of a dequantised pixel; `uniform`, in [0, 1), is drawn for it. to_pixel gives the pixel again,
+/// but for the rounding of edges.
 template <Real T>
 KOKKOS_INLINE_FUNCTION T dequantised(std::uint8_t pixel, T uniform) {
   return (static_cast<T>(pixel) + (uniform - T(0.5))) / T(127.5) - T(1);
