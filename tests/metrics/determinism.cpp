@@ -17,15 +17,21 @@
 #include <vrfm/couplings/independent.hpp>
 #include <vrfm/data/draw.hpp>
 #include <vrfm/data/mixture.hpp>
+#include <vrfm/metrics/calibration.hpp>
 #include <vrfm/metrics/classifier_two_sample.hpp>
+#include <vrfm/metrics/correlation.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
+#include <vrfm/metrics/ensemble_score.hpp>
 #include <vrfm/metrics/exact_wasserstein.hpp>
 #include <vrfm/metrics/frechet_distance.hpp>
+#include <vrfm/metrics/histogram_separation.hpp>
 #include <vrfm/metrics/inception_score.hpp>
 #include <vrfm/metrics/kernel_distance.hpp>
+#include <vrfm/metrics/latent_diagnostics.hpp>
 #include <vrfm/metrics/log_likelihood.hpp>
 #include <vrfm/metrics/mmd.hpp>
 #include <vrfm/metrics/path_statistics.hpp>
+#include <vrfm/metrics/power_spectrum.hpp>
 #include <vrfm/metrics/precision_recall.hpp>
 #include <vrfm/metrics/velocity_ambiguity.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
@@ -64,6 +70,24 @@ std::vector<double> all_metrics() {
   values.insert(values.end(), {balls.precision, balls.recall, balls.density, balls.coverage});
   const auto test = classifier_two_sample(exec, a, b);
   values.insert(values.end(), {test.accuracy, test.p_value});
+
+  const Kokkos::View<const T***, Kokkos::LayoutRight, typename Exec::memory_space> ensembles(
+      a.data(), 300, 5, 2);
+  const Table<T, Exec> truths(Kokkos::subview(b, std::make_pair(0, 300), Kokkos::ALL));
+  const auto spread = spread_against_error(exec, ensembles, truths);
+  const auto separation = histogram_separation(exec, a, b, {-1, -0.5, 0.1, 1});
+  const auto correlation = correlation_difference(exec, a, b);
+  const auto latent = aggregated_posterior(exec, a, b);
+  for (const Estimate& estimate :
+       {crps(exec, ensembles, truths), energy_score(exec, ensembles, truths), spread.ratio,
+        interval_coverage(exec, ensembles, truths)[0].coverage, separation.separation,
+        correlation.difference, latent.energy})
+    values.insert(values.end(), {estimate.value, estimate.standard_error});
+  values.insert(values.end(), {rank_histogram(exec, ensembles, truths, 3).p_value,
+                               latent.gaussian_kl, latent_usage(exec, a, a).kl[1].value});
+  const Table<const T, Exec> fields(a.data(), 100, 30);
+  const auto spectrum = power_spectrum(exec, fields, {.extents = {5, 3}, .channels = 2});
+  values.insert(values.end(), spectrum.power.begin(), spectrum.power.end());
 
   // Wide enough features for products in parts.
   const auto normal = standard_normal<T>(exec, 70);
