@@ -123,6 +123,8 @@ struct RunOptions {
       {};  ///< and of their moving average; empty: it is all that is kept
   std::function<void()> before_writing = {};  ///< called before each checkpoint
   vrfm::Settings alike = {};  ///< further options that all ranks must be given alike
+  std::function<bool()> enough =
+      {};  ///< true on all ranks: the training ends here, before its last step
 };
 
 /// Throws std::runtime_error on a rank whose settings, such as its data, are not those of rank 0.
@@ -194,8 +196,9 @@ class TrainingRun {
   }
 
   /// Trains to the end, or to the step at which `stop` comes; writes a checkpoint, and at the end the
-  /// weights. Returns whether it is the end.
-  bool train(const vrfm::StopSignal& stop, std::vector<vrfm::PeriodicAction> actions = {}) {
+  /// weights. Returns whether it is the end. write(flow, record): what the root writes in place of the weights.
+  bool train(const vrfm::StopSignal& stop, std::vector<vrfm::PeriodicAction> actions = {},
+             const std::function<void(const FlowType&, const vrfm::Settings&)>& write = {}) {
     if (communicator().size() > 1) say("%s", backend_text(flow_.exec()).c_str());
     Progress progress(options_.name, trainer_.options().batch);
     actions.insert(
@@ -203,13 +206,15 @@ class TrainingRun {
         {vrfm::PeriodicAction{options_.compare_every, [this] { vrfm::check_replicas(trainer_); }},
          vrfm::PeriodicAction{options_.checkpoint_every, [this] { save(); }}});
     const Kokkos::Timer timer;
-    const bool done = vrfm::long_run(
+    const auto enough = [&] { return options_.enough && options_.enough(); };
+    const bool all_steps = vrfm::long_run(
         trainer_, options_.iterations,
         [&](const vrfm::TrainingReport& report) {
           losses_.add(report.losses);
           if (is_root()) progress(report);
         },
-        actions, [&] { return stop.received(); }, options_.report_every);
+        actions, [&] { return stop.received() || enough(); }, options_.report_every);
+    const bool done = all_steps || enough();
     seconds_ = timer.seconds();
     if (saved_step_ != trainer_.step()) save();
     if (!done) {
@@ -221,6 +226,10 @@ class TrainingRun {
     if (!is_root()) return true;
     vrfm::Settings record = options_.settings;
     record[trained_steps] = std::to_string(trainer_.step());
+    if (write) {
+      write(averages, record);
+      return true;
+    }
     if (averaged() && options_.average.empty()) {
       vrfm::save_weights(options_.weights, averages, record);
       return true;

@@ -31,6 +31,7 @@ struct LatentNetworks {
     expect(!given || kind == PriorKind::standard,
            "a learned prior is trained by a posterior: expected an encoder_input that is not none");
     if (options.latent == 0 || given) return;
+    list.disregard("beta.log");  // of a training by LearnedBeta
     posterior = Posterior(list, "posterior", options);
     if (kind == PriorKind::standard) return;
     if (kind == PriorKind::given_condition) {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Evaluation: everything that `evaluate` found out, as plain host values; its report is a function of this alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vrfm/metrics/estimate.hpp>
+
+#include <examples/common/setting.hpp>
+
+namespace table {
+
+/// Of one column, in the data's units but for the distance.
+struct Marginal {
+  std::string name;
+  double mean_held_out = 0, mean_drawn = 0, deviation_held_out = 0, deviation_drawn = 0;
+  double distance = 0;  ///< Wasserstein-1 over the held-out deviation, of standardised columns
+};
+
+/// Of ensembles, one for each of some held-out rows' conditions; columns are standardised.
+struct Calibration {
+  std::size_t cases = 0, members = 0;
+  vrfm::Estimate crps, energy_score, ratio;  ///< ratio: spread over error
+  vrfm::Estimate inside_50, inside_90;
+  std::vector<std::int64_t> ranks;
+  double rank_p_value = 0;
+};
+
+struct Evaluation {
+  std::string model, run, data;
+  std::size_t held_out = 0, drawn = 0;
+  std::vector<Marginal> marginals;
+  double energy_distance = 0;  ///< squared, unbiased, of standardised columns
+  double classifier_accuracy = 0, classifier_error = 0, classifier_p_value = 0;
+  vrfm::Estimate correlation;  ///< the largest difference; of one column: nothing
+  std::string correlated;      ///< the two columns
+  std::optional<Calibration> calibration;
+
+  std::vector<double> held_out_rows, drawn_rows;  ///< [rows][columns], some of them
+  std::vector<common::Setting> settings;
+  std::string command_line;
+};
+
+}  // namespace table

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Model: what a training of vrfm_table leaves in its weights file, which is all that its use needs: the flow, the names
+// of its columns, their standardization, and of models without a condition the codes of training rows, from whose
+// aggregated posterior z is drawn.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <vrfm/data/mixture.hpp>
+#include <vrfm/data/standardization_file.hpp>
+#include <vrfm/sampling/aggregated_posterior.hpp>
+#include <vrfm/training/weights.hpp>
+
+#include <examples/table/settings.hpp>
+
+namespace table {
+
+using Exec = Kokkos::DefaultExecutionSpace;
+using Networks = vrfm::ResidualMlpNetworks<>;
+using FlowType = vrfm::Flow<float, Exec, Networks>;
+using Codes = vrfm::Encoding<float, Exec>;
+
+struct Model {
+  FlowType flow;
+  TableSettings settings;
+  RowShape shape;
+  vrfm::RowScales scales;
+  Codes codes;       ///< of no rows: z is drawn from the prior
+  DataOptions data;  ///< what it was trained on
+
+  bool aggregated() const { return codes.mean.extent(0) > 0; }
+};
+
+/// Whether z is drawn from the codes of training rows: where it depends on no condition.
+inline bool keeps_codes(const TableSettings& settings, const RowShape& shape) {
+  return settings.latent > 0 && !shape.conditional();
+}
+
+namespace detail {
+
+inline constexpr const char* columns_key = "table.columns";
+inline constexpr const char* condition_key = "table.condition";
+inline constexpr const char* classes_key = "table.classes";
+inline constexpr const char* data_key = "table.data";
+
+inline std::string data_text(const DataOptions& o) {
+  const nlohmann::ordered_json json{{"data", o.data},
+                                    {"columns", o.columns},
+                                    {"condition", o.condition},
+                                    {"standardize", o.standardize},
+                                    {"label", o.label},
+                                    {"weight", o.weight},
+                                    {"ids", o.ids},
+                                    {"validation", o.validation},
+                                    {"drop_nan", o.drop_nan}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+inline DataOptions data_of(const std::string& text, const std::string& file) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    return {json.at("data"),        json.at("columns"),    json.at("condition"),
+            json.at("standardize"), json.at("label"),      json.at("weight"),
+            json.at("ids"),         json.at("validation"), json.at("drop_nan")};
+  } catch (const nlohmann::json::exception&) {
+    throw std::runtime_error(file + ": '" + data_key +
+                             "': expected the options of the data, found '" + text + "'");
+  }
+}
+inline constexpr const char* codes_key[] = {"data.codes.mean", "data.codes.log_variance"};
+
+inline std::string list_text(const std::vector<std::string>& names) {
+  return nlohmann::json(names).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+inline std::vector<std::string> list_of(const vrfm::Metadata& metadata, const std::string& file,
+                                        const char* key) {
+  const auto entry = metadata.find(key);
+  if (entry == metadata.end()) {
+    throw std::runtime_error(file + ": expected weights of vrfm_table, found none ('" + key +
+                             "' is missing)");
+  }
+  const auto list = nlohmann::json::parse(entry->second, nullptr, false);
+  if (!list.is_array())
+    throw std::runtime_error(file + ": '" + key + "': expected a list of names");
+  return list.get<std::vector<std::string>>();
+}
+
+}  // namespace detail
+
+/// What the weights' metadata tell besides the settings.
+inline void note_shape(const RowShape& shape, const DataOptions& data, vrfm::Settings& record) {
+  record[detail::columns_key] = detail::list_text(shape.columns);
+  record[detail::condition_key] = detail::list_text(shape.condition);
+  record[detail::classes_key] = std::to_string(shape.classes);
+  record[detail::data_key] = detail::data_text(data);
+}
+
+/// Writes a flow, whose record note_shape has seen.
+template <class AnyFlow>
+void save_model(const std::filesystem::path& path, const AnyFlow& flow,
+                const vrfm::Settings& record, const vrfm::RowScales& scales, const Codes& codes) {
+  vrfm::Settings metadata = record;
+  std::vector<vrfm::StandardizationRecord> records;
+  records.emplace_back("x1", scales.x1);
+  if (scales.vector.columns() > 0) records.emplace_back("vector", scales.vector);
+  std::vector<vrfm::Tensor> tensors;
+  for (const auto& each : records) {
+    each.note(metadata);
+    tensors.push_back(each.tensor());
+  }
+  std::vector<float> numbers[2];
+  for (const int k : {0, 1}) {
+    const auto& table = k == 0 ? codes.mean : codes.log_variance;
+    if (table.extent(0) == 0) continue;
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), table);
+    numbers[k].assign(host.data(), host.data() + host.size());
+    tensors.push_back(
+        vrfm::make_tensor(detail::codes_key[k], {table.extent(0), table.extent(1)}, numbers[k]));
+  }
+  vrfm::save_weights(path, flow, metadata, tensors);
+}
+
+/// Reads the model of a run's folder, or of a file. Throws std::runtime_error that names the file.
+inline Model load_model(const Exec& exec, const std::filesystem::path& load) {
+  const auto path = std::filesystem::is_directory(load) ? load / "weights.safetensors" : load;
+  const auto file = vrfm::SafetensorsFile::read(path);
+  TableSettings settings;
+  restore(settings, file.metadata());
+  RowShape shape;
+  shape.columns = detail::list_of(file.metadata(), file.name(), detail::columns_key);
+  shape.condition = detail::list_of(file.metadata(), file.name(), detail::condition_key);
+  const auto text_of = [&](const char* key) {
+    const auto entry = file.metadata().find(key);
+    return entry == file.metadata().end() ? std::string() : entry->second;
+  };
+  from_text(text_of(detail::classes_key), shape.classes);
+  Model model{
+      FlowType(exec, settings.flow(shape), 0),
+      settings,
+      shape,
+      {vrfm::read_standardization(file, "x1"), vrfm::read_standardization(file, "vector"), {}},
+      {},
+      detail::data_of(text_of(detail::data_key), file.name())};
+  vrfm::load_weights(path, model.flow);
+  if (!keeps_codes(settings, shape)) return model;
+  for (const int k : {0, 1}) {
+    const vrfm::Tensor& tensor = file.at(detail::codes_key[k]);
+    vrfm::expect(tensor.shape.size() == 2 && tensor.shape[0] > 0 &&
+                     tensor.shape[1] == static_cast<std::size_t>(settings.latent),
+                 path.string(), ": '", tensor.name, "': expected codes of ", settings.latent,
+                 " columns");
+    const auto values = file.values<float>(tensor.name, tensor.shape);
+    const vrfm::Table<float, Exec> table("table::codes", tensor.shape[0], tensor.shape[1]);
+    using Host = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>;
+    vrfm::copy_elements(exec, table, Host(values.data(), tensor.shape[0], tensor.shape[1]));
+    exec.fence();
+    (k == 0 ? model.codes.mean : model.codes.log_variance) = table;
+  }
+  return model;
+}
+
+inline auto source_of(const Exec& exec, const FlowType& flow) {
+  return vrfm::standard_normal<float>(exec, flow.dimension());
+}
+
+}  // namespace table

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <examples/table/use.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include <examples/common/ranks.hpp>
+
+namespace table {
+namespace {
+
+using Conditions = vrfm::ConditionTables<float, Exec>;
+
+/// Rows of x1, standardised.
+Rows standardised_rows(const Exec& exec, const Model& model, const UseOptions& o) {
+  const Rows rows = read_rows(exec, o.data, model.shape.columns, "--data");
+  model.scales.x1.standardize(exec, rows);
+  return rows;
+}
+
+void write_rows(const Exec& exec, const UseOptions& o, const Model& model, const Rows& rows) {
+  model.scales.x1.restore(exec, rows);
+  write_output(o.output, {{"samples", model.shape.columns, to_doubles(exec, rows)}});
+  common::say("%zu rows of %zu columns: %s", rows.extent(0), rows.extent(1), o.output.c_str());
+}
+
+/// z of each row: of the codes, or nothing where it is drawn from the prior.
+vrfm::Table<const float, Exec> latents_of(const Exec& exec, const Model& model, std::size_t count,
+                                          std::uint32_t seed, std::uint64_t first) {
+  if (!model.aggregated()) return {};
+  return vrfm::draw_latents(exec, model.codes, count, seed, first);
+}
+
+std::vector<std::string> latent_names(const char* prefix, int latent) {
+  std::vector<std::string> names;
+  for (int j = 0; j < latent; ++j) names.push_back(prefix + std::to_string(j));
+  return names;
+}
+
+}  // namespace
+
+Rows read_rows(const Exec& exec, const std::string& array, const std::vector<std::string>& names,
+               const std::string& option) {
+  Arrays arrays;
+  const vrfm::RowReader& reader = arrays.open(array_name(array, option));
+  std::vector<std::size_t> columns;
+  if (column_names(reader).size() == names.size() && reader.info().columns.empty()) {
+    for (std::size_t j = 0; j < names.size(); ++j) columns.push_back(j);
+  } else {
+    columns = columns_named(reader, names, option);
+  }
+  vrfm::RowRoles roles;
+  roles.x1 = {{&reader, columns}};
+  return vrfm::pack<float>(exec, vrfm::RowSource(roles)).rows;
+}
+
+Conditions condition_of(const Exec& exec, const Model& model, const UseOptions& o) {
+  Conditions tables;
+  const RowShape& shape = model.shape;
+  vrfm::expect(o.label < shape.classes, "--label: expected one of ", shape.classes,
+               " classes, got ", o.label);
+  vrfm::expect((o.label >= 0) == (shape.classes > 0),
+               shape.classes > 0 ? "--label: this model has classes: expected one of them, got none"
+                                 : "--label has no effect: this model has no classes");
+  if (shape.classes > 0) {
+    vrfm::Array<std::int32_t, Exec> label("table::label", 1);
+    Kokkos::deep_copy(label, o.label);
+    tables.labels = label;
+  }
+  vrfm::expect(!shape.condition.empty() || (o.condition.empty() && o.condition_file.empty()),
+               "--condition has no effect: this model has no condition");
+  if (shape.condition.empty()) return tables;
+  Rows vector;
+  if (!o.condition_file.empty()) {
+    vector = read_rows(exec, o.condition_file, shape.condition, "--condition-file");
+  } else {
+    std::vector<float> row(shape.condition.size(), std::numeric_limits<float>::quiet_NaN());
+    for (const std::string& text : o.condition) {
+      const std::size_t equals = text.find('=');
+      const auto found =
+          std::find(shape.condition.begin(), shape.condition.end(), text.substr(0, equals));
+      char* end = nullptr;
+      const char* const number = equals == std::string::npos ? "" : text.c_str() + equals + 1;
+      const double value = std::strtod(number, &end);
+      vrfm::expect(
+          found != shape.condition.end() && end != number && *end == '\0' && std::isfinite(value),
+          "--condition: expected NAME=NUMBER of ", detail::listed(shape.condition), ", found '",
+          text, "'");
+      row[static_cast<std::size_t>(found - shape.condition.begin())] = static_cast<float>(value);
+    }
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      vrfm::expect(!std::isnan(row[j]), "--condition: expected ", shape.condition[j],
+                   "=NUMBER, or a --condition-file, found none");
+    }
+    vector = to_rows(exec, row, row.size());
+  }
+  if (model.scales.vector.columns() > 0) model.scales.vector.standardize(exec, vector);
+  tables.vector = vector;
+  return tables;
+}
+
+Rows draw_rows(const Exec& exec, const Model& model, std::size_t count, std::uint32_t seed,
+               const Conditions& condition, const SolverOptions& solver, double guidance) {
+  const auto field =
+      vrfm::velocity_of(model.flow, {.latents = latents_of(exec, model, count, seed, 0),
+                                     .condition = condition,
+                                     .guidance = guidance});
+  Rows rows;
+  with_solver(solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
+    rows = vrfm::sample(exec, field, source_of(exec, model.flow), method,
+                        {.count = count, .grid = grid, .seed = seed});
+  });
+  model.scales.x1.restore(exec, rows);
+  return rows;
+}
+
+void sample(const UseOptions& o) {
+  const Exec exec;
+  const Model model = load_model(exec, o.load);
+  const Rows rows =
+      draw_rows(exec, model, o.count, o.seed, condition_of(exec, model, o), o.solver, o.guidance);
+  write_output(o.output, {{"samples", model.shape.columns, to_doubles(exec, rows)}});
+  common::say("%zu rows of %zu columns: %s", rows.extent(0), rows.extent(1), o.output.c_str());
+}
+
+void density(const UseOptions& o) {
+  const Exec exec;
+  const Model model = load_model(exec, o.load);
+  const Rows rows = read_rows(exec, o.data, model.shape.columns, "--data");
+  const auto slopes = vrfm::to_host(exec, model.scales.x1.log_slope(exec, rows));
+  model.scales.x1.standardize(exec, rows);
+  const auto condition = condition_of(exec, model, o);
+  const std::size_t count = rows.extent(0);
+  const int draws = model.settings.latent > 0 ? o.draws : 1;
+  // log of the mean over draws of z of the densities, by their largest.
+  std::vector<std::vector<float>> all;
+  for (int m = 0; m < draws; ++m) {
+    const std::uint64_t first = static_cast<std::uint64_t>(m) * count;
+    const auto field = vrfm::velocity_of(
+        model.flow,
+        {.latents = latents_of(exec, model, count, o.seed, first), .condition = condition});
+    const auto found = vrfm::log_density(
+        exec, field, source_of(exec, model.flow), rows,
+        vrfm::DormandPrince{.absolute = o.solver.tolerance, .relative = o.solver.tolerance},
+        {.seed = o.seed, .first_id = first});
+    found.result.expect_finished();
+    const auto host = vrfm::to_host(exec, found.log_density);
+    all.emplace_back(host.data(), host.data() + count);
+  }
+  OutputArray out{"log_density", {"log_density"}, {}};
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    double most = -std::numeric_limits<double>::infinity(), total = 0;
+    for (const auto& each : all) most = std::max(most, static_cast<double>(each[i]));
+    for (const auto& each : all) total += std::exp(static_cast<double>(each[i]) - most);
+    out.values.push_back(most + std::log(total / draws) + slopes(i));
+    sum += out.values.back();
+  }
+  write_output(o.output, {out});
+  common::say("mean log density %.4f nats of %zu rows, in the units of the data: %s",
+              sum / static_cast<double>(count), count, o.output.c_str());
+}
+
+void encode(const UseOptions& o) {
+  const Exec exec;
+  const Model model = load_model(exec, o.load);
+  vrfm::expect(model.settings.latent > 0, "encode needs a model with z (--model vrfm), got ",
+               model.settings.model);
+  const Rows rows = standardised_rows(exec, model, o);
+  const auto codes = vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(rows),
+                                  {.condition = condition_of(exec, model, o), .seed = o.seed});
+  write_output(o.output,
+               {{"mean", latent_names("mean", model.settings.latent), to_doubles(exec, codes.mean)},
+                {"log_variance", latent_names("log_variance", model.settings.latent),
+                 to_doubles(exec, codes.log_variance)}});
+  common::say("mean and log variance of z of %zu rows: %s", rows.extent(0), o.output.c_str());
+}
+
+void reconstruct(const UseOptions& o) {
+  const Exec exec;
+  const Model model = load_model(exec, o.load);
+  vrfm::expect(model.settings.latent > 0, "reconstruct needs a model with z (--model vrfm), got ",
+               model.settings.model);
+  const Rows rows = standardised_rows(exec, model, o);
+  const auto x0 = vrfm::draw_all<float>(exec, source_of(exec, model.flow),
+                                        static_cast<std::int64_t>(rows.extent(0)), o.seed,
+                                        vrfm::Purpose::source);
+  Rows again;
+  with_solver(o.solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
+    again = vrfm::reconstruct(model.flow, vrfm::Table<const float, Exec>(x0),
+                              vrfm::Table<const float, Exec>(rows), method,
+                              {.condition = condition_of(exec, model, o),
+                               .guidance = o.guidance,
+                               .grid = grid,
+                               .seed = o.seed});
+  });
+  write_rows(exec, o, model, again);
+}
+
+void interpolate(const UseOptions& o) {
+  const Exec exec;
+  const Model model = load_model(exec, o.load);
+  vrfm::expect(model.settings.latent > 0, "interpolate needs a model with z (--model vrfm), got ",
+               model.settings.model);
+  vrfm::expect(o.count >= 2, "--count: expected at least 2 rows, got ", o.count);
+  const Rows rows = standardised_rows(exec, model, o);
+  for (const std::size_t row : o.between) {
+    vrfm::expect(row < rows.extent(0), "--between: expected rows below ", rows.extent(0), ", got ",
+                 row);
+  }
+  const auto condition = condition_of(exec, model, o);
+  const auto codes =
+      vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(rows), {.condition = condition});
+  const auto mean = vrfm::to_host(exec, codes.mean);
+  std::vector<float> z;
+  for (std::size_t i = 0; i < o.count; ++i) {
+    const float w = static_cast<float>(i) / static_cast<float>(o.count - 1);
+    for (std::size_t j = 0; j < mean.extent(1); ++j) {
+      z.push_back((1 - w) * mean(o.between[0], j) + w * mean(o.between[1], j));
+    }
+  }
+  // One x0 for all, so that z alone makes the difference.
+  const auto one = vrfm::to_host(exec, vrfm::draw_all<float>(exec, source_of(exec, model.flow), 1,
+                                                             o.seed, vrfm::Purpose::source));
+  std::vector<float> start;
+  for (std::size_t i = 0; i < o.count; ++i) {
+    start.insert(start.end(), one.data(), one.data() + one.size());
+  }
+  const Rows x = to_rows(exec, start, rows.extent(1));
+  const auto field = vrfm::velocity_of(
+      model.flow, {.latents = vrfm::Table<const float, Exec>(to_rows(exec, z, mean.extent(1))),
+                   .condition = condition,
+                   .guidance = o.guidance});
+  with_solver(o.solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
+    vrfm::integrate_all(exec, field, x, method, {.grid = grid, .seed = o.seed}).expect_finished();
+  });
+  write_rows(exec, o, model, x);
+}
+
+}  // namespace table
