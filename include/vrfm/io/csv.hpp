@@ -36,6 +36,24 @@ struct CsvTable {
   std::vector<double> values;  ///< [rows, columns], row-major
 };
 
+namespace detail::io {
+
+/// The `wanted` columns, or if none are named all that hold numbers.
+inline CsvTable csv_table(const CsvReader& reader, std::vector<std::string> wanted) {
+  if (wanted.empty()) {
+    for (const auto& column : reader.columns())
+      if (column.text.empty()) wanted.push_back(column.name);
+    if (wanted.empty())
+      fail(reader.name(), "expected a column of numbers between separators , ; or tab, found none" +
+                              reader.listed());
+  }
+  CsvTable table{std::move(wanted), reader.rows(), {}};
+  table.values = reader.read(table.columns);
+  return table;
+}
+
+}  // namespace detail::io
+
 /// A table in memory; `name` stands in errors where a path would. Reads the `wanted` columns in that order, or, if none
 /// are named, all that hold numbers. A column whose first cell that is not missing holds a text is one of strings, which
 /// is an error only if it is asked for. A first column without a name, such as the index of pandas or R's row names, is
@@ -44,18 +62,7 @@ struct CsvTable {
 /// twice or are missing; std::bad_alloc with the file and the bytes if the numbers do not fit in memory.
 inline CsvTable parse_csv(std::span<const std::byte> bytes, std::string name,
                           std::vector<std::string> wanted = {}) {
-  const detail::io::CsvReader reader(bytes, name);
-  if (wanted.empty()) {
-    for (const auto& column : reader.columns())
-      if (column.text.empty()) wanted.push_back(column.name);
-    if (wanted.empty())
-      detail::io::fail(name,
-                       "expected a column of numbers between separators , ; or tab, found none" +
-                           reader.listed());
-  }
-  CsvTable table{std::move(wanted), reader.rows(), {}};
-  table.values = reader.read(table.columns);
-  return table;
+  return detail::io::csv_table(detail::io::CsvReader(bytes, std::move(name)), std::move(wanted));
 }
 
 /// The same of a file, whose numbers alone are kept in memory.

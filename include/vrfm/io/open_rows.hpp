@@ -2,7 +2,7 @@
 //
 // open_rows: a RowReader of an array in a file of a user's own. What the file begins with decides, not its name:
 //   .npy          mapped, and never read as a whole, in either order of bytes and of indices
-//   .npz          mapped; an array that is compressed is inflated into memory
+//   .npz          mapped, without a look at checksums; an array that is compressed is inflated into memory
 //   .safetensors  mapped
 //   CSV           numbers are kept in memory (see csv.hpp)
 //   HDF5          read by ranges of rows (see hdf5.hpp), by programs with the component `hdf5`; all sources of a
@@ -124,13 +124,10 @@ inline std::vector<std::string> split(const std::string& text, char separator) {
 inline std::unique_ptr<RowReader> csv_rows(const std::filesystem::path& path,
                                            const std::string& array) {
   const Mapping mapping(path);
+  const CsvReader reader(mapping.bytes(), path.string());
   std::vector<std::string> columns;
-  if (!array.empty()) {
-    const bool one = CsvReader(mapping.bytes(), path.string()).contains(array);
-    columns = one ? std::vector{array} : split(array, ',');
-  }
-  auto table =
-      std::make_shared<CsvTable>(parse_csv(mapping.bytes(), path.string(), std::move(columns)));
+  if (!array.empty()) columns = reader.contains(array) ? std::vector{array} : split(array, ',');
+  auto table = std::make_shared<CsvTable>(csv_table(reader, std::move(columns)));
   ArrayInfo info{array, "float64", {table->rows, table->columns.size()}, table->columns};
   const auto data = std::as_bytes(std::span(table->values));
   return stored_rows(path.string(), info, {DType::f64, false, false, data, std::move(table)});

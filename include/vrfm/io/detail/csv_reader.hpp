@@ -54,6 +54,7 @@ class CsvReader {
     return result;
   }
   std::size_t rows() const { return rows_; }
+  const std::string& name() const { return name_; }
 
   /// Whether there is a column of that name.
   bool contains(std::string_view name) const { return find(name) != columns_.size(); }
