@@ -3,6 +3,7 @@
 // HDF5 files: what h5py writes, also in the manner of MATLAB and Julia (tests/golden/make_rows.py), is read; what is
 // written is read back; and each way in which a file can be wrong has one error, which HDF5 does not print.
 #if defined(VRFM_HAS_HDF5)
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <tests/io/support.hpp>
@@ -213,9 +215,9 @@ TEST_CASE("hdf5: what cannot be read is told with file, path and shape", "[io]")
         "257, which is a "
         "plugin that HDF5_PLUGIN_PATH must lead to");
   CHECK(error_of("sets.h5", [] { sets().read<std::int32_t>("i8"); }) ==
-        "sets.h5: 'i8' int64 [2, 1]: expected values that a int32 holds, found int64");
+        "sets.h5: 'i8' int64 [2, 1]: expected integers that fit in int32, found int64");
   CHECK(error_of("sets.h5", [] { sets().read<std::uint8_t>("f8"); }) ==
-        "sets.h5: 'f8' float64 [6]: expected values that a uint8 holds, found float64");
+        "sets.h5: 'f8' float64 [6]: expected integers that fit in uint8, found float64");
 }
 
 TEST_CASE("hdf5: cut and damaged files, and others, in one error that HDF5 does not print",
@@ -285,6 +287,7 @@ TEST_CASE("hdf5: what is written by rows is read back", "[io]") {
     writer.attribute("/", "title", "a t\xc3\xa4xt");
     writer.attribute("group/x", "scale", 0.1);
     writer.attribute("group", "sizes", std::vector{1.0, 2.0});
+    writer.attribute("y", "none", Numbers());
     CHECK(folder.names().size() == (deflate == 0 ? 1 : 2));  // a temporary, and the file before
     writer.commit();
     CHECK(folder.names() == Names{"a.h5"});
@@ -302,6 +305,7 @@ TEST_CASE("hdf5: what is written by rows is read back", "[io]") {
     CHECK(file.attributes()[0].texts == Names{"a t\xc3\xa4xt"});
     CHECK(file.attributes("group/x")[0].numbers == Numbers{0.1});
     CHECK(file.attributes("group")[0].numbers == Numbers{1, 2});
+    CHECK(file.attributes("y")[0].shape == Shape{0});
     CHECK(read<double>(*vrfm::open_rows(folder / "a.h5", "group/x"), 50, 2) == line(12, 300, 1));
   }
 }
@@ -332,6 +336,28 @@ TEST_CASE("hdf5: a file that is not committed leaves the earlier one, and nothin
   }
   CHECK(slurp(folder / "a.h5") == "before");
   CHECK(folder.names() == Names{"a.h5"});
+}
+
+TEST_CASE("hdf5: on a full disk the file is not there, and the program goes on", "[io]") {
+  const TemporaryFolder folder;
+  std::string error;
+  {
+    vrfm::Hdf5Writer writer(folder / "a.h5");
+    writer.add<double>("x");
+    writer.append("x", line(100'000, 0, 1));
+    // No file may grow meanwhile: HDF5 has the rows in memory, and they cannot reach the disk.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const auto action = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &none) == 0);
+    error = error_of("a.h5", [&] { writer.commit(); });
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, action);
+  }
+  CHECK(has_all(
+      error, {"a.h5: cannot write: expected to end the file, but HDF5 says: file write failed"}));
+  CHECK(folder.names().empty());
 }
 
 TEST_CASE("hdf5: what a writer cannot write is refused", "[io]") {

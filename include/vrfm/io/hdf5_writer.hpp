@@ -20,7 +20,10 @@
 #include <vector>
 
 #include <hdf5.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <vrfm/io/detail/descriptor.hpp>
 #include <vrfm/io/detail/hdf5_handle.hpp>
 #include <vrfm/io/detail/hdf5_type.hpp>
 #include <vrfm/io/file.hpp>
@@ -47,8 +50,17 @@ class Hdf5Writer {
     using namespace detail::io;
     const Hdf5Lock lock;
     const std::string temporary = (path.parent_path() / target_.temporary()).string();
-    file_ = hold(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose,
-                 name_, "cannot write: expected to create an HDF5 file");
+    const std::string what = "cannot write: expected to create an HDF5 file";
+    const auto access = hold(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, name_, what);
+    if (H5Pset_fapl_sec2(access.get()) < 0) fail_hdf5(name_, what);
+    file_ = hold(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose,
+                 name_, what);
+  }
+
+  Hdf5Writer(const Hdf5Writer&) = delete;
+  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
+  ~Hdf5Writer() {
+    if (file_) abandon();
   }
 
   /// A data set at `path`, whose groups are made, of no rows so far, each [row_shape].
@@ -164,19 +176,21 @@ class Hdf5Writer {
     const detail::io::Hdf5Lock lock;
     const hsize_t size = numbers.size();
     const detail::io::Hdf5Handle space(H5Screate_simple(1, &size, nullptr), H5Sclose);
+    const double none = 0;  // HDF5 takes no null pointer
     write_attribute(path, attribute, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, space.get(),
-                    numbers.data());
+                    numbers.empty() ? &none : numbers.data());
   }
 
   /// Gives the file its name. To be called once, as the last.
   void commit() {
     using namespace detail::io;
     const Hdf5Lock lock;
+    const std::string what = "cannot write: expected to end the file";
+    if (H5Fflush(file_.get(), H5F_SCOPE_LOCAL) < 0) fail_hdf5(name_, what);
     for (auto& [path, set] : sets_)
-      if (!set.id.close())
-        fail_hdf5(name_ + ": " + in_quotes(path), "cannot write: expected to end it");
+      if (!set.id.close()) fail_hdf5(name_ + ": " + in_quotes(path), what);
     sets_.clear();
-    if (!file_.close()) fail_hdf5(name_, "cannot write: expected to end the file");
+    if (!file_.close()) fail_hdf5(name_, what);
     target_.commit();
   }
 
@@ -186,6 +200,20 @@ class Hdf5Writer {
     DType dtype;
     std::vector<hsize_t> shape;  ///< so far
   };
+
+  /// Closes a file that nobody wants. HDF5 still writes what it has in memory, and where that fails, as on a full disk,
+  /// the program crashes at its end (HDF5 1.10.8): it goes to a file in memory instead.
+  void abandon() {
+    const detail::io::Hdf5Lock lock;
+    void* place = nullptr;
+#if defined(__linux__)
+    const detail::io::Descriptor nowhere(::memfd_create("vrfm", MFD_CLOEXEC));
+    if (nowhere.get() >= 0 && H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &place) >= 0)
+      ::dup2(nowhere.get(), *static_cast<const int*>(place));
+#endif
+    sets_.clear();
+    file_.close();
+  }
 
   template <Hdf5Value T>
   static hid_t stored_type() {

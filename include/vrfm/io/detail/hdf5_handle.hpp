@@ -6,6 +6,7 @@
 // threads holds a Hdf5Lock meanwhile, too.
 #pragma once
 
+#include <algorithm>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -79,6 +80,7 @@ class Hdf5Handle {
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take, &reason);
+  reason.erase(std::remove(reason.begin(), reason.end(), '\n'), reason.end());
   fail(name, what + ", but HDF5 says: " + (reason.empty() ? "nothing" : reason));
 }
 

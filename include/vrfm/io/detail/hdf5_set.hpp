@@ -93,8 +93,9 @@ class Hdf5Set {
                          (is_unsigned && !std::signed_integral<T> && bits <= room) ||
                          (is_signed && std::signed_integral<T> && bits <= room);
       if (!holds)
-        fail(name_, "expected values that a " + std::string(std::signed_integral<T> ? "" : "u") +
-                        "int" + std::to_string(room) + " holds, found " + type);
+        fail(name_, "expected integers that fit in " +
+                        std::string(std::signed_integral<T> ? "int" : "uint") +
+                        std::to_string(room) + ", found " + type);
     }
   }
 
@@ -119,7 +120,10 @@ class Hdf5Set {
   /// Room for the chunks that a row goes through, so that none is decompressed once for each range of rows.
   void set_cache(hid_t properties, hid_t access, std::size_t element) const {
     std::vector<hsize_t> chunk(info_.shape.size());
-    if (H5Pget_chunk(properties, static_cast<int>(chunk.size()), chunk.data()) < 0) return;
+    if (H5Pget_chunk(properties, static_cast<int>(chunk.size()), chunk.data()) !=
+            static_cast<int>(chunk.size()) ||
+        std::find(chunk.begin(), chunk.end(), hsize_t{0}) != chunk.end())
+      return;  // of a damaged file, which reading will tell
     std::size_t chunks = 1, chunk_bytes = element;
     constexpr std::size_t least = 1 << 20, most = 1 << 28;
     for (std::size_t k = 0; k < chunk.size(); ++k) {
