@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // libFuzzer program for the NPY parser: for each type it either refuses with std::runtime_error or
-// its array, written and read again, is the same. Halves are read as float and as double alike.
+// its array, written and read again, is the same. Halves are read as float and as double alike. Its
+// rows are either refused or the same doubles.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <vrfm/io/npy.hpp>
+#include <vrfm/io/open_rows.hpp>
 
 namespace {
 
@@ -49,7 +51,23 @@ bool check(std::span<const std::byte> bytes) {
   return true;
 }
 
+void check_rows(std::span<const std::byte> bytes) {
+  std::vector<double> values;
+  try {
+    const auto rows = vrfm::detail::io::npy_rows("fuzz", "", bytes, nullptr);
+    values.resize(rows->rows() * rows->columns());
+    rows->read(0, std::span(values));
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  const auto array = parsed<double>(bytes);
+  require(!array ||
+          std::equal(values.begin(), values.end(), array->values.begin(), array->values.end(),
+                     [](double a, double b) { return a == b || (a != a && b != b); }));
+}
+
 void check_all(std::span<const std::byte> bytes) {
+  check_rows(bytes);
   const bool floats = check<float>(bytes), doubles = check<double>(bytes);
   const int others = check<std::uint8_t>(bytes) + check<std::int32_t>(bytes) +
                      check<std::int64_t>(bytes) + check<std::uint64_t>(bytes);

@@ -161,7 +161,7 @@ TEST_CASE("list_arrays: names, types and shapes, also of what is no number", "[i
   CHECK(listed("mixed.npz") ==
         "stored uint16 [4, 3]; packed float16 [6, 2]; flags bool [3]; names string [2]; records "
         "structured [2]; "
-        "complex <c16 [2]; number float32 []; ");
+        "complex '<c16' [2]; number float32 []; ");
   CHECK(listed("unaligned.safetensors") ==
         "byte uint8 [3, 1]; bf16 bfloat16 [2, 3]; short int16 [3, 2]; f8 F8_E4M3 [2, 1]; ");
   CHECK(listed("pandas.csv") ==
@@ -178,7 +178,7 @@ TEST_CASE("open_rows: an array that is not there, or no numbers, is told what is
   const std::string in_npz =
       "'stored' uint16 [4, 3], 'packed' float16 [6, 2], 'flags' bool [3], 'names' string [2], "
       "'records' "
-      "structured [2], 'complex' <c16 [2], 'number' float32 []";
+      "structured [2], 'complex' '<c16' [2], 'number' float32 []";
   CHECK(error_of(npz) == npz + ": expected the name of one of its arrays: " + in_npz);
   CHECK(error_of(npz, "x") == npz + ": expected an array 'x', found " + in_npz);
   CHECK(error_of(npz, "names") == npz + ": 'names': expected rows of numbers, found string [2]");
@@ -216,6 +216,11 @@ TEST_CASE("open_rows: a file of another kind, a cut one and a damaged one", "[io
   CHECK(has_all(refused(slurp(golden("rows/mixed.npz")).substr(0, 900)), {"truncated"}));
   CHECK(
       has_all(refused(slurp(golden("rows/unaligned.safetensors")).substr(0, 270)), {"truncated"}));
+  // A type that has the name of another here, and no data.
+  std::string named = slurp(golden("io_f4.npy"));
+  named.replace(named.find("'<f4'"), 5, "'float32'").erase(named.find("    "), 4);
+  CHECK(has_all(error_of((spill(folder / "a", named.substr(0, named.size() - 8)), folder / "a")),
+                {"expected rows of numbers, found 'float32' [2, 3]"}));
   // One bit of a compressed array.
   std::string text = slurp(golden("rows/mixed.npz"));
   const std::size_t at = text.find("packed.npy") + 60;

@@ -66,12 +66,12 @@ inline RowFile row_file(const std::filesystem::path& path) {
        "expected " + std::string(wanted) + ", found " + kind_of(std::as_bytes(std::span(start))));
 }
 
+/// A type that is no DType is "string", "object", "structured" or what the header calls it, in quotes.
 inline ArrayInfo npy_info(std::string name, const NpyHeader& header) {
-  std::string type = type_name(header.dtype);
-  if (!header.other.empty()) {
-    const std::size_t at = header.other.find_first_of("USO");
-    type = at > 1 ? header.other : header.other[at] == 'O' ? "object" : "string";
-  }
+  std::string type = header.other.empty() ? type_name(header.dtype) : in_quotes(header.other);
+  const std::size_t at = header.other.find_first_of("USO");
+  if (header.other == "structured") type = header.other;
+  if (at <= 1) type = header.other[at] == 'O' ? "object" : "string";
   return {std::move(name), std::move(type), header.shape, {}};
 }
 
@@ -80,7 +80,8 @@ inline std::unique_ptr<RowReader> stored_rows(const std::string& file, const Arr
                                               StoredArray array) {
   std::string name = info.name.empty() ? file : file + ": " + in_quotes(info.name);
   if (type_name(array.dtype) != info.type || !is_number(array.dtype) || info.shape.empty() ||
-      byte_count(std::span(info.shape).subspan(1), 1) == 0)
+      byte_count(std::span(info.shape).subspan(1), 1) == 0 ||
+      byte_count(info.shape, array.dtype) != array.data.size())
     fail(name, "expected rows of numbers, found " + info.type + " " + format_shape(info.shape));
   return std::make_unique<StoredRows>(std::move(name), info, std::move(array));
 }
