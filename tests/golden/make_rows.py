@@ -54,7 +54,7 @@ with zipfile.ZipFile(folder / "mixed.npz", "w") as archive:
         info.compress_type = method
         archive.writestr(info, entry(array))
 
-# Tensors at odd bytes, which older writers made, and a bfloat16, which NumPy has not. Its bits are a float's first half.
+# Tensors at odd bytes, which older writers made, and a bfloat16, which NumPy has not: a float's first half.
 bf16 = (reals(2, 3, dtype="<f4").view("<u4") >> 16).astype("<u2")
 tensors = {
     "byte": ("U8", integers(3, 1, dtype="|u1")),
@@ -66,7 +66,8 @@ header, data = "", b""
 for name, (dtype, array) in tensors.items():
     shape = ",".join(str(extent) for extent in array.shape)
     end = len(data) + array.nbytes
-    header += f'{"," if header else "{"}"{name}":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[{len(data)},{end}]}}'
+    header += "," if header else "{"
+    header += f'"{name}":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[{len(data)},{end}]}}'
     data += array.tobytes()
 header = (header + "}").encode()
 (folder / "unaligned.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + data)
@@ -138,12 +139,15 @@ with open(folder / "matlab.mat", "r+b") as file:
 with hdf5("julia.h5") as file:
     file["x"] = np.array([[1.0, 2], [3, 4], [5, 6]])
     space = h5py.h5s.create_simple((3,))
-    flags = h5py.h5d.create(file.id, b"flags", h5py.h5t.STD_B8LE, space)
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
+    flags = h5py.h5d.create(file.id, b"flags", h5py.h5t.STD_B8LE, space, properties)
     flags.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([1, 0, 1], dtype="|u1"), h5py.h5t.STD_B8LE)
 
 # A filter that no library has: 257 is for tests, and the chunk is never decoded.
 with hdf5("filter.h5") as file:
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
     properties.set_chunk((2, 2))
     properties.set_filter(257, h5py.h5z.FLAG_OPTIONAL, (1,))
     data = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F64LE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Rows of files of every kind (tests/golden/make_rows.py): the same numbers as floats and as doubles, in whatever ranges
-// they are read, by several threads at once; and errors that list what a file holds.
+// Rows of files of every kind (tests/golden/make_rows.py): the same numbers as floats and as doubles, in whatever
+// ranges they are read, by several threads at once; and errors that list what a file holds.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

@@ -2,8 +2,8 @@
 //
 // HDF5 files (component `hdf5`; https://docs.hdfgroup.org), read through HDF5's C library, version 1.8.13 or newer.
 // Extents are those that HDF5 stores, the slowest first, as h5py shows them. Programs whose first index is the fastest
-// write them the other way round: what is x of 2 x 3 to MATLAB (files of save -v7.3) or to Julia (HDF5.jl) is a data set
-// [3, 2] here, so that a sample there is a column, [numbers, samples], and here a row.
+// write them the other way round: what is x of 2 x 3 to MATLAB (files of save -v7.3) or to Julia (HDF5.jl) is a data
+// set [3, 2] here, so that a sample there is a column, [numbers, samples], and here a row.
 //
 // All calls hold one lock of the process (see detail/hdf5_handle.hpp), because the library is not safe for threads:
 // several threads may read, one at a time. Files are read by each process for itself; HDF5's parallel files (MPI) are

@@ -26,8 +26,8 @@ namespace vrfm::detail::io {
 
 class Hdf5Set {
  public:
-  /// The data set info.name of an open file called `file`. Throws std::runtime_error with file, path, type and shape for
-  /// one that holds other things than numbers, or whose filters are not there.
+  /// The data set info.name of an open file called `file_name`. Throws std::runtime_error with file, path, type and
+  /// shape for one that holds other things than numbers, or whose filters are not there.
   Hdf5Set(hid_t file, const std::string& file_name, ArrayInfo info)
       : info_(std::move(info)),
         name_(file_name + ": " + in_quotes(info_.name) + " " + info_.type + " " +
@@ -51,8 +51,8 @@ class Hdf5Set {
   const std::string& name() const { return name_; }
   const ArrayInfo& info() const { return info_; }
 
-  /// Elements begin[k] to begin[k] + count[k] of each index k, row-major. The caller has checked that they are there and
-  /// fill `out`. Throws std::runtime_error if they cannot be read, and for integers that a T does not hold.
+  /// Elements begin[k] to begin[k] + count[k] of each index k, row-major. The caller has checked that they are there
+  /// and fill `out`. Throws std::runtime_error if they cannot be read, and for integers that a T does not hold.
   template <FileValue T>
   void read(std::span<const std::size_t> begin, std::span<const std::size_t> count,
             std::span<T> out) const {
