@@ -3,6 +3,8 @@
 // HDF5 files: what h5py writes, also in the manner of MATLAB and Julia (tests/golden/make_rows.py), is read; what is
 // written is read back; and each way in which a file can be wrong has one error, which HDF5 does not print.
 #if defined(VRFM_HAS_HDF5)
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -151,6 +153,23 @@ TEST_CASE("hdf5: rows in every range, and by several threads", "[io]") {
   CHECK(has_all(
       thrown<std::invalid_argument>([&] { read<float>(rows, 19, 2); }),
       {"'group/nested/cube' float64 [20, 3, 2]: expected rows below 20, found 2 from row 19 on"}));
+}
+
+TEST_CASE("hdf5: one thread at a time calls the library, which may not be safe for more", "[io]") {
+  const vrfm::Hdf5RowReader rows(golden("rows/old.h5"));
+  std::atomic<bool> done = false;
+  std::thread thread;
+  {
+    const vrfm::detail::io::Hdf5Lock lock;
+    thread = std::thread([&] {
+      read<double>(rows, 0, 10);
+      done = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    CHECK(!done);
+  }
+  thread.join();
+  CHECK(done);
 }
 
 TEST_CASE("hdf5: files of MATLAB and Julia have their extents reversed", "[io]") {

@@ -57,9 +57,9 @@ inline CsvTable csv_table(const CsvReader& reader, std::vector<std::string> want
 /// A table in memory; `name` stands in errors where a path would. Reads the `wanted` columns in that order, or, if none
 /// are named, all that hold numbers. A column whose first cell that is not missing holds a text is one of strings,
 /// which is an error only if it is asked for. A first column without a name, such as the index of pandas or R's row
-/// names, is left out. Throws std::runtime_error that names the file, the line and the column and lists the columns that are
-/// there: for lines of more or fewer cells than names, text or a decimal comma in a column of numbers, names that come
-/// twice or are missing; std::bad_alloc with the file and the bytes if the numbers do not fit in memory.
+/// names, is left out. Throws std::runtime_error that names the file, the line and the column and lists the columns
+/// that are there: for lines of more or fewer cells than names, text or a decimal comma in a column of numbers, names
+/// that come twice or are missing; std::bad_alloc with the file and the bytes if the numbers do not fit in memory.
 inline CsvTable parse_csv(std::span<const std::byte> bytes, std::string name,
                           std::vector<std::string> wanted = {}) {
   return detail::io::csv_table(detail::io::CsvReader(bytes, std::move(name)), std::move(wanted));
