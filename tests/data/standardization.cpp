@@ -140,6 +140,22 @@ TEMPLATE_LIST_TEST_CASE("tables are standardised and restored, in kernels as on 
         }) == "");
 }
 
+TEST_CASE("discrete columns of float come back whole, at the ends of u too",
+          "[data][standardization]") {
+  const double centre = GENERATE(0.3, 500.7), deviation = GENERATE(0.7, 33.3);
+  const ColumnScale scale{{.kind = ScaleKind::deviation, .discrete = true}, centre, deviation};
+  for (const double uniform : {0.0, 1 - 0x1p-24}) {
+    CHECK((dequantisation(uniform) >= 0x1p-13 && dequantisation(uniform) <= 1 - 0x1p-13));
+    for (int n = -900; n <= 900; ++n) {
+      const double x = n + dequantisation(uniform);
+      const auto y = static_cast<float>(scale.forward(x));
+      // Half an epsilon of y is this much of x.
+      REQUIRE(std::fabs(x - centre) * epsilon<float> / 2 < 0x1p-13);
+      CHECK(static_cast<float>(scale.restored(static_cast<double>(y))) == static_cast<float>(n));
+    }
+  }
+}
+
 TEST_CASE("the density of what was mapped is exact", "[data][standardization]") {
   // x of a standard normal y by each inverse has a density that is known in closed form.
   const auto of = fit(data_of(500), columns, {.columns = every_kind});

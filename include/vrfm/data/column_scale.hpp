@@ -87,7 +87,7 @@ struct ColumnScale {
 };
 
 /// The u of a discrete column, of a uniform one: the middle of one of 4,096 parts. So n + u is 2^-13 away from whole
-/// numbers, which float keeps apart, also after the map and back, up to numbers of about 1,000 deviations.
+/// numbers, more than float's rounding of y moves it for numbers up to 2,000 from the centre.
 KOKKOS_INLINE_FUNCTION double dequantisation(double uniform) {
   return (math::floor(uniform * 4096) + 0.5) / 4096;
 }
