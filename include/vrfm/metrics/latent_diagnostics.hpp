@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the latent variable of a flow does, from tables that sampling/encode.hpp gives of held-out pairs (x0, x1), one row
-// each: the posterior's moments and draws, and draws from the prior.
+// What the latent variable of a flow does, from tables that sampling/encode.hpp gives of held-out pairs (x0, x1), one
+// row each: the posterior's moments and draws, and draws from the prior.
 //   KL of column j: the mean of KL(q_j || N(0, 1)) = (mu^2 + sigma^2 - 1 - ln sigma^2) / 2 over the data;
 //   active columns: those whose posterior means vary, var mu_j > 0.01 (Burda, Grosse and Salakhutdinov, "Importance
 //   weighted autoencoders", 2016): the others tell nothing of the data;
@@ -31,9 +31,9 @@ struct AggregatedPosterior {
       prior;  ///< mean [latent] and covariance [latent][latent] of the draws
   /// KL(N(m_q, C_q) || N(m_p, C_p)) of these moments, nats; infinite where a covariance is singular.
   double gaussian_kl = 0;
-  double kl_if_alike =
-      0;  ///< what it is for two sets of one normal distribution, about L (L + 3) / 4 (1/N + 1/M)
-  /// Energy distance D^2 (energy_distance.hpp) of the draws: the mean of unbiased estimates of eight parts of both sets.
+  /// What it is for two sets of one normal distribution, about L (L + 3) / 4 (1/N + 1/M).
+  double kl_if_alike = 0;
+  /// Energy distance D^2 (energy_distance.hpp) of the draws: the mean of unbiased estimates of eight parts of the sets.
   Estimate energy;
   /// sqrt(E|z_q - z_p|^2), by the moments: D^2 is at most 2 E|z_q - z_p|, so at most twice this.
   double energy_scale = 0;

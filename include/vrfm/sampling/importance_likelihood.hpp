@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Log densities under a flow whose posterior sees x1 alone: q(z | x1) then tells which z lead to a point, and draws from
-// it, weighted, need far fewer trajectories than draws from the prior (Burda, Grosse and Salakhutdinov, "Importance
+// Log densities under a flow whose posterior sees x1 alone: q(z | x1) then tells which z lead to a point, and draws
+// from it, weighted, need far fewer trajectories than draws from the prior (Burda, Grosse and Salakhutdinov, "Importance
 // weighted autoencoders", 2016),
 //   log p(x1) = log 1/M sum_m p(z_m) / q(z_m | x1, c) p(x1 | z_m, c),   z_m ~ q(z | x1, c).
 // The mean is unbiased for any q; its logarithm lies below on average, less with more draws. A q that is narrower than
