@@ -21,7 +21,6 @@ struct TableSettings : StepSettings {
   std::string model = "vrfm";
   int latent = -1;
   double rate = 3;
-  double beta = 0;
   int width = 0, blocks = 0, features = -1;
   int posterior_width = 128, posterior_blocks = 2;
   double condition_dropout = 0;
@@ -43,10 +42,6 @@ struct TableSettings : StepSettings {
     visit("latent", s.latent, SettingRule{"dimensions of z; -1: by the data", chosen(-1)});
     visit("rate", s.rate,
           SettingRule{.help = "nats that z tells of a row; beta is found so that it does",
-                      .check = not_negative_option(),
-                      .latent = true});
-    visit("beta", s.beta,
-          SettingRule{.help = "weight of the KL divergence in place of a rate; 0: by the rate",
                       .check = not_negative_option(),
                       .latent = true});
     visit("width", s.width, SettingRule{"of the velocity's layers; 0: by the data", chosen(0)});

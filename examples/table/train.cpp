@@ -48,10 +48,7 @@ void train(const TrainOptions& given, const std::string& command_line) {
   settings.choose(set.shape(), set.rows());
   vrfm::expect(settings.model == "rfm" || settings.latent > 0,
                "--latent: a vrfm needs at least 1 dimension of z, got 0; --model rfm has none");
-  vrfm::expect(settings.model == "rfm" || settings.rate > 0 || settings.beta > 0,
-               "--rate: expected nats above 0, or a --beta above 0, got 0 of both");
   if (o.validate_every == 0) o.validate_every = std::max<std::int64_t>(1, o.iterations / 20);
-  if (settings.beta > 0) settings.rate = 0;
   describe(o, settings, set);
   if (o.dry_run) return;
 
@@ -83,13 +80,7 @@ void train(const TrainOptions& given, const std::string& command_line) {
   }
   if (is_root()) write_record(o, settings, set, command_line);
   const TrainingData data{o, settings, set, scales, training, validation.get(), stop};
-  if (settings.model == "rfm") {
-    train_rfm(data);
-  } else if (settings.beta > 0) {
-    train_vrfm_by_beta(data);
-  } else {
-    train_vrfm_by_rate(data);
-  }
+  settings.model == "rfm" ? train_rfm(data) : train_vrfm(data);
 }
 
 }  // namespace table

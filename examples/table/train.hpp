@@ -175,46 +175,31 @@ void train_flow(const TrainingData& data, const AnyFlow& flow, const Objective& 
   say("%s: %s", data.settings.model.c_str(), (output / "weights.safetensors").c_str());
 }
 
-/// The pairs of the rows of `windows`, with a condition that is dropped now and then if there is one.
-template <bool conditional>
-auto pairs_of(const Exec& exec, const TrainingData& data, vrfm::RowWindows<float>& windows,
-              int batch) {
+/// The pairs of the rows of `windows`, whose condition, if there is one, is dropped now and then.
+inline auto pairs_of(const Exec& exec, const TrainingData& data, vrfm::RowWindows<float>& windows,
+                     int batch) {
   const auto pairs = vrfm::independent(
       vrfm::standard_normal<float>(exec, static_cast<int>(data.set.shape().columns.size())),
       vrfm::standardized(exec, vrfm::row_stream(exec, windows, batch), data.scales));
-  if constexpr (conditional) {
-    return vrfm::DroppedCondition(pairs, data.settings.condition_dropout);
-  } else {
-    return pairs;
-  }
+  return vrfm::DroppedCondition(pairs, data.settings.condition_dropout);
 }
 
-/// Both kinds of pairs, in source files of their own because they take long to compile.
+/// Trains `flow`, in source files of their own because they take long to compile.
 template <class AnyFlow, class Objective>
 void train_by(const TrainingData& data, const AnyFlow& flow, const Objective& objective) {
-  const auto with = [&](auto conditional) {
-    const Exec exec = flow.exec();
-    const auto pairs = pairs_of<conditional()>(exec, data, data.training, data.settings.batch);
-    using Pairs = std::remove_const_t<decltype(pairs)>;
-    std::unique_ptr<Pairs> held_out;
-    int count = 0;
-    if (data.validation != nullptr) {
-      count = static_cast<int>(std::min<std::uint32_t>(data.validation->count(), 4096));
-      held_out =
-          std::make_unique<Pairs>(pairs_of<conditional()>(exec, data, *data.validation, count));
-    }
-    train_flow(data, flow, objective, pairs, held_out.get(), count);
-  };
-  if (data.set.shape().conditional()) {
-    with(std::true_type());
-  } else {
-    with(std::false_type());
+  const Exec exec = flow.exec();
+  const auto pairs = pairs_of(exec, data, data.training, data.settings.batch);
+  if (data.validation == nullptr) {
+    return train_flow<AnyFlow, Objective, std::remove_const_t<decltype(pairs)>>(
+        data, flow, objective, pairs, nullptr, 0);
   }
+  const int count = static_cast<int>(std::min<std::uint32_t>(data.validation->count(), 4096));
+  const auto held_out = pairs_of(exec, data, *data.validation, count);
+  train_flow(data, flow, objective, pairs, &held_out, count);
 }
 
 void train_rfm(const TrainingData& data);
-void train_vrfm_by_rate(const TrainingData& data);
-void train_vrfm_by_beta(const TrainingData& data);
+void train_vrfm(const TrainingData& data);
 
 /// Opens the data, chooses what is left to them, and trains. Throws what these throw.
 void train(const TrainOptions& options, const std::string& command_line);

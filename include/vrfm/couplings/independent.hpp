@@ -75,7 +75,8 @@ class DroppedCondition {
       : inner_(inner), probability_(probability) {
     expect(probability >= 0 && probability <= 1,
            "a condition is dropped with a probability in [0, 1], got ", probability);
-    expect(condition_of(inner).conditional(), "there is no condition that could be dropped");
+    expect(probability == 0 || condition_of(inner).conditional(),
+           "there is no condition that could be dropped");
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return inner_.dimension(); }

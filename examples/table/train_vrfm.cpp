@@ -3,7 +3,7 @@
 
 namespace table {
 
-void train_vrfm_by_rate(const TrainingData& data) {
+void train_vrfm(const TrainingData& data) {
   using RateFlow = vrfm::Flow<float, Exec, vrfm::LearnedBeta<Networks>>;
   // Near what a rate of some nats needs of standardised rows, which it finds within some hundred steps.
   constexpr double first_beta = 0.3;
