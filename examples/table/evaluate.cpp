@@ -79,6 +79,28 @@ HeldOutRows held_out_rows(const Exec& exec, const Model& model, const EvaluateOp
   return rows;
 }
 
+/// As many rows of the training, standardised: what the distances of equal distributions are by chance. None where its
+/// file is no longer there.
+Rows training_rows(const Exec& exec, const Model& model, std::size_t count) {
+  try {
+    const DataSet set(model.data);
+    const auto packed =
+        vrfm::pack<float>(exec, set.source(vrfm::SplitPart::training, model.settings.seed));
+    const auto host = vrfm::to_host(exec, packed.rows);
+    const std::size_t all = host.extent(0), stride = std::max<std::size_t>(1, all / count);
+    std::vector<float> x1;
+    for (std::size_t i = 0; i < all && x1.size() < count * model.shape.columns.size();
+         i += stride) {
+      x1.insert(x1.end(), &host(i, 0), &host(i, 0) + model.shape.columns.size());
+    }
+    const Rows rows = to_rows(exec, x1, model.shape.columns.size());
+    model.scales.x1.standardize(exec, rows);
+    return rows;
+  } catch (const std::runtime_error&) {
+    return {};
+  }
+}
+
 Rows copy_of(const Exec& exec, const Rows& rows) {
   const Rows copy("table::copy", rows.extent(0), rows.extent(1));
   vrfm::copy_elements(exec, copy, rows);
@@ -151,6 +173,7 @@ void write_metrics(const std::filesystem::path& path, const Evaluation& e) {
                               {"held_out_rows", e.held_out},
                               {"drawn_rows", e.drawn},
                               {"energy_distance", e.energy_distance},
+                              {"energy_distance_of_training_rows", e.energy_chance},
                               {"classifier",
                                {{"accuracy", e.classifier_accuracy},
                                 {"standard_error", e.classifier_error},
@@ -161,7 +184,8 @@ void write_metrics(const std::filesystem::path& path, const Evaluation& e) {
                                {"mean_held_out", m.mean_held_out},
                                {"deviation", m.deviation_drawn},
                                {"deviation_held_out", m.deviation_held_out},
-                               {"wasserstein1_over_deviation", m.distance}});
+                               {"wasserstein1_over_deviation", m.distance},
+                               {"wasserstein1_of_training_rows", m.chance}});
   }
   if (!e.correlated.empty()) {
     json["correlation_difference"] = json_of(e.correlation);
@@ -234,6 +258,9 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
   model.scales.x1.standardize(exec, a);
   model.scales.x1.standardize(exec, b);
 
+  const Rows chance = training_rows(exec, model, count);
+  const bool known = chance.extent(0) > 0;
+
   Evaluation e;
   e.model = model.settings.model;
   e.run = o.load;
@@ -245,10 +272,14 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
     std::tie(m.mean_drawn, m.deviation_drawn) = mean_and_deviation(exec, drawn, j);
     const Rows of_a = column_of(exec, a, j), of_b = column_of(exec, b, j);
     const double spread = mean_and_deviation(exec, of_b, 0).second;
-    m.distance = vrfm::wasserstein1(exec, of_a, of_b) / (spread > 0 ? spread : 1);
+    const double unit = spread > 0 ? spread : 1;
+    m.distance = vrfm::wasserstein1(exec, of_a, of_b) / unit;
+    m.chance = known ? vrfm::wasserstein1(exec, column_of(exec, chance, j), of_b) / unit : NAN;
     e.marginals.push_back(m);
   }
   e.energy_distance = vrfm::energy_distance(exec, a, b, vrfm::EnergyEstimate::unbiased);
+  e.energy_chance =
+      known ? vrfm::energy_distance(exec, chance, b, vrfm::EnergyEstimate::unbiased) : NAN;
   const auto classifier = vrfm::classifier_two_sample(exec, a, b, {.seed = o.seed});
   e.classifier_accuracy = classifier.accuracy;
   e.classifier_error = classifier.standard_error;
@@ -266,11 +297,13 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
   e.command_line = command_line;
   write_metrics(output / "metrics.json", e);
   write_report(output.path(), e);
-  common::say("classifier %.1f +- %.1f %% (50 is chance), energy distance %.5f",
-              100 * e.classifier_accuracy, 100 * e.classifier_error, e.energy_distance);
+  common::say(
+      "classifier %.1f +- %.1f %% (50 is chance), energy distance %.5f (training rows: %.5f)",
+      100 * e.classifier_accuracy, 100 * e.classifier_error, e.energy_distance, e.energy_chance);
   for (const Marginal& m : e.marginals) {
     if (columns > 12) break;
-    common::say("  %-16s Wasserstein-1 %.4f of the deviation", m.name.c_str(), m.distance);
+    common::say("  %-16s Wasserstein-1 %.4f of the deviation (training rows: %.4f)", m.name.c_str(),
+                m.distance, m.chance);
   }
   if (e.calibration) {
     const Calibration& c = *e.calibration;

@@ -20,6 +20,7 @@ struct Marginal {
   std::string name;
   double mean_held_out = 0, mean_drawn = 0, deviation_held_out = 0, deviation_drawn = 0;
   double distance = 0;  ///< Wasserstein-1 over the held-out deviation, of standardised columns
+  double chance = 0;    ///< the same of as many training rows; NaN where they cannot be read
 };
 
 /// Of ensembles, one for each of some held-out rows' conditions; columns are standardised.
@@ -36,6 +37,7 @@ struct Evaluation {
   std::size_t held_out = 0, drawn = 0;
   std::vector<Marginal> marginals;
   double energy_distance = 0;  ///< squared, unbiased, of standardised columns
+  double energy_chance = 0;    ///< the same of training rows
   double classifier_accuracy = 0, classifier_error = 0, classifier_p_value = 0;
   vrfm::Estimate correlation;  ///< the largest difference; of one column: nothing
   std::string correlated;      ///< the two columns

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <filesystem>
 #include <set>
@@ -37,6 +38,15 @@ inline std::string format_of(const std::filesystem::path& path) {
   return extension == ".hdf5" ? ".h5" : extension;
 }
 
+/// The number with the fewest digits that is this float, so that a text shows no more than there is.
+inline double shortest(float value) {
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  double number = static_cast<double>(value);
+  std::from_chars(digits, end, number);
+  return number;
+}
+
 }  // namespace detail
 
 /// Throws std::invalid_argument for a name whose format is unknown, or not in this program.
@@ -51,8 +61,7 @@ inline void check_output(const std::string& path) {
 #endif
 }
 
-/// Writes arrays of as many rows each. In .csv and .npy their columns stand side by side. Numbers are float32, but in
-/// .csv. The file appears complete or not at all.
+/// Writes arrays of as many rows each. In .csv and .npy their columns stand side by side. Numbers are float32. The file appears complete or not at all.
 inline void write_output(const std::filesystem::path& path,
                          const std::vector<OutputArray>& arrays) {
   const std::string format = detail::format_of(path);
@@ -67,7 +76,9 @@ inline void write_output(const std::filesystem::path& path,
     for (std::size_t i = 0; i < rows; ++i) {
       for (const auto& array : arrays) {
         const double* const row = array.values.data() + i * array.columns.size();
-        values.insert(values.end(), row, row + array.columns.size());
+        for (std::size_t j = 0; j < array.columns.size(); ++j) {
+          values.push_back(detail::shortest(static_cast<float>(row[j])));
+        }
       }
     }
     if (format == ".csv") return vrfm::write_csv(path, columns, values);

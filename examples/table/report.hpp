@@ -198,7 +198,8 @@ inline std::string result_section(const Evaluation& e) {
       decimal(100 * e.classifier_accuracy, 1) + " ± " + decimal(100 * e.classifier_error, 1) +
       " %</strong> of the cases; 50 % is chance. The energy distance of standardised columns is "
       "<strong>" +
-      decimal(e.energy_distance, 4) + "</strong>; 0 is that of equal distributions.</p>";
+      decimal(e.energy_distance, 4) + "</strong>; that of as many training rows, by chance, is " +
+      decimal(e.energy_chance, 4) + ".</p>";
   if (e.calibration) {
     const Calibration& c = *e.calibration;
     html += "<p>Given the condition, the truth is inside the central 50 % of " +
@@ -220,12 +221,12 @@ inline std::string marginals_table(const Evaluation& e) {
       "<h2>Columns</h2>\n<div class=\"table\"><table><thead><tr><th "
       "class=\"text\">Column</th><th>Mean, held "
       "out</th><th>drawn</th><th>Deviation, held out</th><th>drawn</th><th>Wasserstein-1 over "
-      "deviation</th></tr></thead><tbody>\n";
+      "deviation</th><th>of training rows</th></tr></thead><tbody>\n";
   for (const Marginal& m : e.marginals) {
     html += "<tr><th class=\"text\">" + escape(m.name, Markup::html) + "</th><td>" +
             number(m.mean_held_out) + "</td><td>" + number(m.mean_drawn) + "</td><td>" +
             number(m.deviation_held_out) + "</td><td>" + number(m.deviation_drawn) + "</td><td>" +
-            decimal(m.distance, 4) + "</td></tr>\n";
+            decimal(m.distance, 4) + "</td><td>" + decimal(m.chance, 4) + "</td></tr>\n";
   }
   html += "</tbody></table></div>\n";
   if (!e.correlated.empty()) {

@@ -42,7 +42,7 @@ struct TableSettings : StepSettings {
     visit("latent", s.latent, SettingRule{"dimensions of z; -1: by the data", chosen(-1)});
     visit("rate", s.rate,
           SettingRule{.help = "nats that z tells of a row; beta is found so that it does",
-                      .check = not_negative_option(),
+                      .check = positive_option(),
                       .latent = true});
     visit("width", s.width, SettingRule{"of the velocity's layers; 0: by the data", chosen(0)});
     visit("blocks", s.blocks, SettingRule{"residual blocks; 0: by the data", range_option(0, 16)});

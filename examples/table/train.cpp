@@ -64,7 +64,14 @@ void train(const TrainOptions& given, const std::string& command_line) {
   }
   const vrfm::RowSource rows = set.source(vrfm::SplitPart::training, settings.seed);
   vrfm::RowScalesFit fit(rows.layout(), rows.rows(), set.scales());
-  vrfm::RowWindows<float> training(rows, {}, [&](const float* row) { fit.add(row); });
+  vrfm::RowWindows<float> training(rows, {}, [&](const float* row) {
+    try {
+      fit.add(row);
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(error.what() + std::string("; columns count from 0: ") +
+                               detail::listed(set.shape().columns));
+    }
+  });
   const vrfm::RowScales scales = fit.finish();
   if (training.dropped() > 0) {
     say("note: %zu rows with a NaN or an infinity are left out, first %s", training.dropped(),
