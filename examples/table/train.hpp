@@ -167,7 +167,6 @@ void train_flow(const TrainingData& data, const AnyFlow& flow, const Objective& 
                   save_model(output / "weights.safetensors", kept, record, data.scales, codes);
                 });
   if (!done || !is_root()) return;
-  std::filesystem::remove(best_file);
   if (log->since_best() >= patience && patience > 0 && trainer.step() < o.iterations) {
     say("%s: ended at step %lld, because the held-out loss did not fall %d times in a row",
         data.settings.model.c_str(), static_cast<long long>(trainer.step()), patience);

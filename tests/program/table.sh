@@ -29,6 +29,8 @@ train one --columns a,b,c --iterations 20 --model vrfm --rate 2
 train two --columns a,b,c --iterations 8 --model vrfm --rate 2
 train two --columns a,b,c --iterations 20 --model vrfm --rate 2 --resume
 cmp -s "$dir/one/weights.safetensors" "$dir/two/weights.safetensors" || fail "another model after --resume"
+train two --columns a,b,c --iterations 20 --model vrfm --rate 2 --resume
+cmp -s "$dir/one/weights.safetensors" "$dir/two/weights.safetensors" || fail "another model after --resume of what was done"
 for file in run.json held_out.csv losses.npz; do
   [ -s "$dir/one/$file" ] || fail "train wrote no $file"
 done
