@@ -14,6 +14,7 @@
 #include <vrfm/metrics/correlation.hpp>
 #include <vrfm/metrics/energy_distance.hpp>
 #include <vrfm/metrics/ensemble_score.hpp>
+#include <vrfm/metrics/latent_diagnostics.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
 
 #include <examples/common/number_options.hpp>
@@ -162,6 +163,24 @@ Calibration calibrate(const Exec& exec, const Model& model, const HeldOutRows& h
   return c;
 }
 
+/// Of rows that are standardised. z drawn from the codes is that of training rows, whose mixture is the prior then.
+LatentUse use_of_latent(const Exec& exec, const Model& model, const Rows& standardised,
+                        const Conditions& condition, const EvaluateOptions& o) {
+  const auto codes = vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(standardised),
+                                  {.condition = condition, .seed = o.seed});
+  const auto usage = vrfm::latent_usage(exec, codes.mean, codes.log_variance);
+  const std::size_t count = standardised.extent(0);
+  const auto prior =
+      model.aggregated()
+          ? vrfm::draw_latents(exec, model.codes, count, o.seed)
+          : vrfm::draw_latents(model.flow, count, {.seed = o.seed, .condition = condition});
+  LatentUse use{{},
+                usage.active,
+                vrfm::describe_latents(usage, vrfm::aggregated_posterior(exec, codes.z, prior))};
+  for (const vrfm::Estimate& kl : usage.kl) use.kl.push_back(kl.value);
+  return use;
+}
+
 nlohmann::ordered_json json_of(const vrfm::Estimate& estimate) {
   return {{"value", estimate.value}, {"standard_error", estimate.standard_error}};
 }
@@ -190,6 +209,10 @@ void write_metrics(const std::filesystem::path& path, const Evaluation& e) {
   if (!e.correlated.empty()) {
     json["correlation_difference"] = json_of(e.correlation);
     json["correlation_difference"]["columns"] = e.correlated;
+  }
+  if (e.latent) {
+    json["latent"] = {
+        {"kl", e.latent->kl}, {"active", e.latent->active}, {"words", e.latent->words}};
   }
   if (e.calibration) {
     const Calibration& c = *e.calibration;
@@ -290,6 +313,9 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
     e.correlated = model.shape.columns[static_cast<std::size_t>(difference.row)] + " and " +
                    model.shape.columns[static_cast<std::size_t>(difference.column)];
   }
+  if (model.settings.latent > 0 && count > 16) {
+    e.latent = use_of_latent(exec, model, b, held_out.condition, o);
+  }
   if (model.shape.conditional()) e.calibration = calibrate(exec, model, held_out, b, o);
   e.held_out_rows = to_doubles(exec, held_out.x1);
   e.drawn_rows = to_doubles(exec, drawn);
@@ -305,6 +331,7 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
     common::say("  %-16s Wasserstein-1 %.4f of the deviation (training rows: %.4f)", m.name.c_str(),
                 m.distance, m.chance);
   }
+  if (e.latent) common::say("z: %s", e.latent->words.c_str());
   if (e.calibration) {
     const Calibration& c = *e.calibration;
     common::say(

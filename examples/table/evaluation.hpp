@@ -32,6 +32,13 @@ struct Calibration {
   double rank_p_value = 0;
 };
 
+/// What z tells of held-out rows.
+struct LatentUse {
+  std::vector<double> kl;  ///< of each dimension, nats, against N(0, 1)
+  int active = 0;
+  std::string words;  ///< what to make of it
+};
+
 struct Evaluation {
   std::string model, run, data;
   std::size_t held_out = 0, drawn = 0;
@@ -42,6 +49,7 @@ struct Evaluation {
   vrfm::Estimate correlation;  ///< the largest difference; of one column: nothing
   std::string correlated;      ///< the two columns
   std::optional<Calibration> calibration;
+  std::optional<LatentUse> latent;
 
   std::vector<double> held_out_rows, drawn_rows;  ///< [rows][columns], some of them
   std::vector<common::Setting> settings;

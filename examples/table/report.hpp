@@ -213,6 +213,13 @@ inline std::string result_section(const Evaluation& e) {
             ", energy score " + with_error(c.energy_score, 4) + ", of standardised columns, over " +
             grouped(static_cast<long long>(c.cases)) + " cases.</p>";
   }
+  if (e.latent) {
+    html += "<p>z: " + escape(e.latent->words, Markup::html) + ". Nats of each dimension:";
+    for (std::size_t j = 0; j < e.latent->kl.size(); ++j) {
+      html += (j == 0 ? " " : ", ") + decimal(e.latent->kl[j], 2);
+    }
+    html += ".</p>";
+  }
   return html + "</div>\n";
 }
 

@@ -56,6 +56,7 @@ run evaluate --load "$dir/one"
 for file in metrics.json report.html figures/marginals.png figures/pairs.png; do
   [ -s "$dir/one/evaluation/$file" ] || fail "evaluate wrote no $file"
 done
+grep -q "dimensions active" "$dir/one/evaluation/metrics.json" || fail "evaluate says nothing of z"
 
 # Other formats, whose rows are trained on again.
 formats="npy npz"
