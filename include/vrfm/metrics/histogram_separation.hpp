@@ -94,10 +94,10 @@ inline void separate(HistogramSeparation& result) {
     square_b += q * by_q * by_q;
   }
   const double inverse = 1 / n + 1 / m;
-  const double first = std::max(square_a - slope_a * slope_a, 0.0) / n +
-                       std::max(square_b - slope_b * slope_b, 0.0) / m;
+  const double first = (std::max)(square_a - slope_a * slope_a, 0.0) / n +
+                       (std::max)(square_b - slope_b * slope_b, 0.0) / m;
   const double second = (bins - 1) / 8 * inverse * inverse;
-  result.separation = {separation, std::sqrt(std::max(first - second, second))};
+  result.separation = {separation, std::sqrt((std::max)(first - second, second))};
   result.if_alike = (bins - 1) / 4 * inverse;
 }
 

@@ -150,7 +150,7 @@ PowerSpectrum power_spectrum(const Exec& exec, const View& fields, const FieldGr
   // Planes, lines and the last axis; what is not there has one point.
   const int last = grid.extents.back(), planes = axes > 1 ? grid.extents[0] : 1,
             lines = axes > 2 ? grid.extents[1] : 1, half = last / 2 + 1;
-  const double longest = std::max({planes, lines, last});
+  const double longest = (std::max)({planes, lines, last});
   std::vector<int> shells;
   std::vector<double> modes;
   for (int a = 0; a < planes; ++a)
@@ -189,7 +189,7 @@ PowerSpectrum power_spectrum(const Exec& exec, const View& fields, const FieldGr
              power = table(x.rows, shell_count);
   const BatchContext<Exec, Compute::float32, CoreEngines> ctx(exec);
   for (int first = 0; first < x.rows; first += together) {
-    const int count = std::min(together, x.rows - first);
+    const int count = (std::min)(together, x.rows - first);
     const auto field = matrix(gathered).row_range(0, count);
     launch_each(exec, "vrfm::metrics::gather_point", std::int64_t(count) * points,
                 detail::metrics::GatherPoint<T>{x, first, grid.channels, grid.channel, field});

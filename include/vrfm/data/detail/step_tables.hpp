@@ -100,13 +100,11 @@ class StepTables {
   /// Writes sample number `sample` of the step.
   KOKKOS_FUNCTION void draw(std::uint64_t sample, const Slot<T>& slot) const {
     const SampleColumns<T> to{slot.x0, slot.x1, slot.z, slot.vector, slot.field, slot.label};
-    copy_sample<T>(columns_of(numbers_.data(), labels_.data()), static_cast<std::size_t>(sample),
-                   to, 0, shape_);
+    copy_sample<T>(columns_of(numbers_.data(), labels_.data()), sample, to, 0, shape_);
   }
   /// Its x1 alone.
   KOKKOS_FUNCTION void draw(std::uint64_t sample, T* x) const {
-    copy_row<T>(columns_of(numbers_.data(), labels_.data()).x1, static_cast<std::size_t>(sample), x,
-                0, shape_.dimension);
+    copy_row<T>(columns_of(numbers_.data(), labels_.data()).x1, sample, x, 0, shape_.dimension);
   }
 
  private:
