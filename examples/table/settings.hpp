@@ -30,7 +30,7 @@ struct TableSettings : StepSettings {
   TableSettings() {
     batch = 0;
     clip_norm = 1;
-    ema_decay = 0.999;
+    ema_decay = 0.995;  // a longer memory would hold the beginning of a short training
   }
 
   template <class S, class Visit>
