@@ -136,9 +136,10 @@ TEST_CASE("diagnostics of z from a flow's tables", "[sampling][spread]") {
 }
 
 TEST_CASE("residuals of networks with a condition and a learned prior", "[sampling][spread]") {
-  const auto everything = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
+  const auto every_input =
+      EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t | EncoderInput::t;
   const auto flow = small_flow<double, SpreadExec>(
-      {.latent = 2, .encoder_input = everything, .prior = PriorKind::given_source, .classes = 3});
+      {.latent = 2, .encoder_input = every_input, .prior = PriorKind::given_source, .classes = 3});
   const auto from = Numbers(1).take(10), to = Numbers(2).take(10);
   const auto x0 = table<double, SpreadExec>(5, 2, from), x1 = table<double, SpreadExec>(5, 2, to);
   const ConditionTables<double, SpreadExec> condition{.labels =
