@@ -246,13 +246,7 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
   c->add_option("--members", o.members, "of an ensemble, of models with a condition")
       ->check(whole_option(2, 10'000))
       ->capture_default_str();
-  c->add_option("--solver", o.solver.solver,
-                "auto (rfm: dopri5; vrfm: euler), euler, midpoint, dopri5")
-      ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
-      ->capture_default_str();
-  c->add_option("--steps", o.solver.steps, "steps of euler and midpoint")
-      ->check(count_option())
-      ->capture_default_str();
+  add_solver(c, o.solver);
   c->add_option("--seed", o.seed, "of everything that is drawn")
       ->check(seed_option())
       ->capture_default_str();

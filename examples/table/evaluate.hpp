@@ -9,10 +9,6 @@
 
 #include <examples/table/use.hpp>
 
-namespace CLI {
-class App;
-}
-
 namespace table {
 
 struct EvaluateOptions {

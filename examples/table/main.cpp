@@ -87,12 +87,6 @@ void add_guidance(CLI::App* c, UseOptions& o) {
       ->check(finite_option())
       ->capture_default_str();
 }
-void add_tolerance(CLI::App* c, UseOptions& o) {
-  c->add_option("--tolerance", o.solver.tolerance,
-                "relative and absolute error of a step of dopri5")
-      ->check(positive_option())
-      ->capture_default_str();
-}
 void add_seed(CLI::App* c, UseOptions& o) {
   c->add_option("--seed", o.seed, "of everything that is drawn")
       ->check(seed_option())
@@ -102,16 +96,6 @@ void add_draws(CLI::App* c, UseOptions& o) {
   c->add_option("--draws", o.draws, "draws of z that a density is the mean of")
       ->check(count_option())
       ->capture_default_str();
-}
-void add_solver(CLI::App* c, UseOptions& o) {
-  c->add_option("--solver", o.solver.solver,
-                "auto (rfm: dopri5; vrfm: euler), euler, midpoint, dopri5")
-      ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
-      ->capture_default_str();
-  c->add_option("--steps", o.solver.steps, "steps of euler and midpoint")
-      ->check(count_option())
-      ->capture_default_str();
-  add_tolerance(c, o);
 }
 
 }  // namespace
@@ -138,7 +122,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   add_condition(samples, use);
   add_guidance(samples, use);
-  add_solver(samples, use);
+  add_solver(samples, use.solver);
   add_seed(samples, use);
 
   CLI::App* const densities = add("density", "Log densities of rows, in nats and the data's units");
@@ -147,7 +131,7 @@ int main(int argc, char** argv) {
   add_output(densities, use);
   add_condition(densities, use);
   add_draws(densities, use);
-  add_tolerance(densities, use);
+  add_tolerance(densities, use.solver);
   add_seed(densities, use);
 
   CLI::App* const encodes = add("encode", "Mean and log variance of z of rows");
@@ -158,7 +142,7 @@ int main(int argc, char** argv) {
     add_data(c, use);
     add_output(c, use);
     add_condition(c, use);
-    if (c != encodes) add_guidance(c, use), add_solver(c, use);
+    if (c != encodes) add_guidance(c, use), add_solver(c, use.solver);
     if (c != encodes) add_seed(c, use);
   }
   interpolates->add_option("--between", use.between, "the two rows, numbers from 0, such as 3,17")

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -27,6 +28,16 @@ using Exec = Kokkos::DefaultExecutionSpace;
 using Networks = vrfm::ResidualMlpNetworks<>;
 using FlowType = vrfm::Flow<float, Exec, Networks>;
 using Codes = vrfm::Encoding<float, Exec>;
+using Rows = vrfm::Table<float, Exec>;
+
+/// Numbers of the host, row by row, on the device.
+inline Rows to_rows(const Exec& exec, std::span<const float> numbers, std::size_t columns) {
+  const Rows rows("table::rows", columns == 0 ? 0 : numbers.size() / columns, columns);
+  using Host = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>;
+  vrfm::copy_elements(exec, rows, Host(numbers.data(), rows.extent(0), columns));
+  exec.fence();
+  return rows;
+}
 
 struct Model {
   FlowType flow;
@@ -159,11 +170,7 @@ inline Model load_model(const Exec& exec, const std::filesystem::path& load) {
                  path.string(), ": '", tensor.name, "': expected codes of ", settings.latent,
                  " columns");
     const auto values = file.values<float>(tensor.name, tensor.shape);
-    const vrfm::Table<float, Exec> table("table::codes", tensor.shape[0], tensor.shape[1]);
-    using Host = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>;
-    vrfm::copy_elements(exec, table, Host(values.data(), tensor.shape[0], tensor.shape[1]));
-    exec.fence();
-    (k == 0 ? model.codes.mean : model.codes.log_variance) = table;
+    (k == 0 ? model.codes.mean : model.codes.log_variance) = to_rows(exec, values, tensor.shape[1]);
   }
   return model;
 }

@@ -65,11 +65,6 @@ inline void histogram_block(Script& script, const std::string& name,
   script.end_data();
 }
 
-inline std::vector<std::string> legend_of_sets(const std::string& style) {
-  return {style + " lc rgb '" + held_out_colour + "' title 'held-out rows'",
-          style + " lc rgb '" + drawn_colour + "' title 'drawn rows'"};
-}
-
 }  // namespace detail
 
 /// Histograms of the first twelve columns.

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -102,10 +101,7 @@ Codes codes_of(const AnyFlow& flow, const TrainingData& data, std::size_t most =
           rows.insert(rows.end(), block + i * width, block + i * width + dimension);
         }
       });
-  const vrfm::Table<float, Exec> x1("table::codes_of", rows.size() / dimension, dimension);
-  using Host = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>;
-  vrfm::copy_elements(exec, x1, Host(rows.data(), x1.extent(0), dimension));
-  exec.fence();
+  const Rows x1 = to_rows(exec, rows, dimension);
   data.scales.x1.standardize(exec, x1);
   return vrfm::encode(flow, {}, vrfm::Table<const float, Exec>(x1));
 }

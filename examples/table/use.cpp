@@ -115,6 +115,23 @@ Rows draw_rows(const Exec& exec, const Model& model, std::size_t count, std::uin
   return rows;
 }
 
+void add_tolerance(CLI::App* command, SolverOptions& o) {
+  command->add_option("--tolerance", o.tolerance, "relative and absolute error of a step of dopri5")
+      ->check(positive_option())
+      ->capture_default_str();
+}
+
+void add_solver(CLI::App* command, SolverOptions& o) {
+  command
+      ->add_option("--solver", o.solver, "auto (rfm: dopri5; vrfm: euler), euler, midpoint, dopri5")
+      ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
+      ->capture_default_str();
+  command->add_option("--steps", o.steps, "steps of euler and midpoint")
+      ->check(count_option())
+      ->capture_default_str();
+  add_tolerance(command, o);
+}
+
 void sample(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);

@@ -16,9 +16,11 @@
 #include <examples/table/model.hpp>
 #include <examples/table/output_file.hpp>
 
-namespace table {
+namespace CLI {
+class App;
+}
 
-using Rows = vrfm::Table<float, Exec>;
+namespace table {
 
 /// How trajectories are computed.
 struct SolverOptions {
@@ -61,14 +63,6 @@ inline std::vector<double> to_doubles(const Exec& exec, const Rows& rows) {
   return {host.data(), host.data() + host.size()};
 }
 
-inline Rows to_rows(const Exec& exec, const std::vector<float>& numbers, std::size_t columns) {
-  const Rows rows("table::rows", columns == 0 ? 0 : numbers.size() / columns, columns);
-  using Host = Kokkos::View<const float**, Kokkos::LayoutRight, Kokkos::HostSpace>;
-  vrfm::copy_elements(exec, rows, Host(numbers.data(), rows.extent(0), columns));
-  exec.fence();
-  return rows;
-}
-
 /// Rows of the columns `names` of an array, in the data's units. Throws std::runtime_error for what is not there.
 Rows read_rows(const Exec& exec, const std::string& array, const std::vector<std::string>& names,
                const std::string& option);
@@ -81,6 +75,10 @@ vrfm::ConditionTables<float, Exec> condition_of(const Exec& exec, const Model& m
 Rows draw_rows(const Exec& exec, const Model& model, std::size_t count, std::uint32_t seed,
                const vrfm::ConditionTables<float, Exec>& condition, const SolverOptions& solver,
                double guidance = 1);
+
+void add_tolerance(CLI::App* command, SolverOptions& options);
+/// With the tolerance.
+void add_solver(CLI::App* command, SolverOptions& options);
 
 void sample(const UseOptions& options);
 void density(const UseOptions& options);
