@@ -327,7 +327,7 @@ TEST_CASE("index draws each of its values equally often", "[core][random]") {
   CHECK(stream.index(1, 2, 3, 1) == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("kernels draw what the host draws", "[core][random]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("kernels draw what the host draws", "[core][random]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   constexpr int n = 1000;

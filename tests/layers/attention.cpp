@@ -88,7 +88,7 @@ Result textbook(int pixels, int depth, const std::vector<double>& x, const std::
 
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("attention of several blocks of queries", "[layers]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("attention of several blocks of queries", "[layers]", SpacesTimesReals) {
   using T = typename TestType::Real;
   const int pixels = 501, depth = 3;  // blocks of 261 and 240 queries
   Numbers numbers(12);
@@ -104,7 +104,7 @@ TEMPLATE_LIST_TEST_CASE("attention of several blocks of queries", "[layers]", Sp
   CHECK(difference(actual.dy, expected.dy, tolerance * largest(expected.dy)) == "");
 }
 
-TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]", SpacesTimesReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   const int samples = 5, pixels = 70, depth = 3, heads = 2, rows = samples * pixels;
@@ -157,7 +157,7 @@ TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]"
 }
 
 TEMPLATE_LIST_TEST_CASE("attention with scores that overflow an exponential", "[layers]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using T = typename TestType::Real;
   // q = 1000, k = 1000 (j + 1): the score of the last key is 10^6 above the others'.
   const int pixels = 40;

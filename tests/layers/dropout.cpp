@@ -114,7 +114,7 @@ TEMPLATE_LIST_TEST_CASE("dropout drops as often as it says", "[layers][dropout]"
 }
 
 TEMPLATE_LIST_TEST_CASE("a mask depends on the address alone", "[layers][dropout]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   const int samples = 6, pixels = 4, channels = 24;

@@ -75,7 +75,7 @@ TEST_CASE("a dense layer's slots are PyTorch's", "[layers][parameters]") {
 }
 
 TEMPLATE_LIST_TEST_CASE("initial values have their distributions", "[layers][parameters]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   constexpr std::size_t n = 30000;
   ParameterList list;
   list.add("constant", {5}, Initializer::constant(0.25));
@@ -107,7 +107,7 @@ TEMPLATE_LIST_TEST_CASE("initial values have their distributions", "[layers][par
 }
 
 TEMPLATE_LIST_TEST_CASE("an initial value depends on seed, slot and index only",
-                        "[layers][parameters]", SpacesAndReals) {
+                        "[layers][parameters]", SpacesTimesReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   using Host = Kokkos::DefaultHostExecutionSpace;

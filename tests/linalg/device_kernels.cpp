@@ -180,7 +180,7 @@ void check_sums(int rows, int cols, int width) {
 using namespace vrfm;
 using namespace vrfm::test;
 
-TEMPLATE_LIST_TEST_CASE("teams multiply tile by tile", "[linalg][device]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("teams multiply tile by tile", "[linalg][device]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(71);
@@ -197,7 +197,7 @@ TEMPLATE_LIST_TEST_CASE("teams multiply bfloat16 matrices tile by tile", "[linal
   check_matrices<Op::transpose, Op::none, TestType, BFloat16, BFloat16>(numbers);
 }
 
-TEMPLATE_LIST_TEST_CASE("teams multiply patches tile by tile", "[linalg][device]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("teams multiply patches tile by tile", "[linalg][device]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   check_patches<Exec, T>(2, {9, 7, 3, 2, 1}, 5, false, 70);
@@ -213,7 +213,7 @@ TEMPLATE_LIST_TEST_CASE("teams multiply patches of bfloat16 tile by tile", "[lin
 }
 
 TEMPLATE_LIST_TEST_CASE("teams add columns in parts, and those as a tree", "[linalg][device]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   check_sums<Exec, T, T>(0, 4, 4);

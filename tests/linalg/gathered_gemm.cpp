@@ -160,7 +160,7 @@ TEST_CASE("chunks are equal, of whole tiles, and fit", "[linalg][gathered]") {
 }
 
 TEMPLATE_LIST_TEST_CASE("gathered chunks multiply as patches do", "[linalg][gathered]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   check_all<typename TestType::Exec, typename TestType::Real, typename TestType::Real>();
 }
 

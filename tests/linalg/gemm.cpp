@@ -170,17 +170,17 @@ void check_products(Way way) {
 using namespace vrfm;
 using namespace vrfm::test;
 
-TEMPLATE_LIST_TEST_CASE("BatchContext multiplies", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("BatchContext multiplies", "[linalg][gemm]", SpacesTimesReals) {
   check_products<typename TestType::Exec, typename TestType::Real>(Way::batch);
 }
 
-TEMPLATE_LIST_TEST_CASE("TileContext multiplies", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("TileContext multiplies", "[linalg][gemm]", SpacesTimesReals) {
   check_products<typename TestType::Exec, typename TestType::Real>(Way::tile);
 }
 
 // Beyond every block of the host kernel: in rows, columns and depth, with operands too large to be
 // read in place.
-TEMPLATE_LIST_TEST_CASE("contexts multiply large matrices", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("contexts multiply large matrices", "[linalg][gemm]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(13);
@@ -221,7 +221,7 @@ TEMPLATE_TEST_CASE("a row's bits depend neither on its place nor on its neighbou
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("TeamContext multiplies", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("TeamContext multiplies", "[linalg][gemm]", SpacesTimesReals) {
   check_products<typename TestType::Exec, typename TestType::Real>(Way::team);
 }
 

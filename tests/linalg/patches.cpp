@@ -202,7 +202,7 @@ void check_stored(const Exec& exec) {
 using namespace vrfm;
 using namespace vrfm::test;
 
-TEMPLATE_LIST_TEST_CASE("contexts multiply patches", "[linalg][gemm]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("contexts multiply patches", "[linalg][gemm]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   for (const Images& problem : problems) {

@@ -142,7 +142,7 @@ using namespace vrfm;
 using namespace vrfm::test;
 
 TEMPLATE_LIST_TEST_CASE("a team's product has the same bits for every size of the team",
-                        "[linalg][team]", SpacesAndReals) {
+                        "[linalg][team]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(31);
@@ -156,7 +156,7 @@ TEMPLATE_LIST_TEST_CASE("a team's product has the same bits for every size of th
 }
 
 TEMPLATE_LIST_TEST_CASE("a team's product of patches has the bits of its elements",
-                        "[linalg][team]", SpacesAndReals) {
+                        "[linalg][team]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(33);
@@ -184,7 +184,7 @@ TEMPLATE_LIST_TEST_CASE("a team's product of patches has the bits of its element
   });
 }
 
-TEMPLATE_LIST_TEST_CASE("a team visits each element once", "[linalg][team]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("a team visits each element once", "[linalg][team]", SpacesTimesReals) {
   using T = typename TestType::Real;
   const int shapes[][2] = {{0, 5}, {1, 1}, {3, 17}, {100, 3}, {65, 64}, {2, 300}};
   for (const auto& shape : shapes) {
@@ -202,7 +202,7 @@ TEMPLATE_LIST_TEST_CASE("a team visits each element once", "[linalg][team]", Spa
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("a team adds a column in eight parts", "[linalg][team]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("a team adds a column in eight parts", "[linalg][team]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(32);

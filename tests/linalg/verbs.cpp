@@ -175,7 +175,7 @@ TEMPLATE_LIST_TEST_CASE("every context meets the concept", "[linalg][context]", 
 }
 
 TEMPLATE_LIST_TEST_CASE("map and each_row visit each element once", "[linalg][context]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using T = typename TestType::Real;
   const int shapes[][2] = {{0, 5}, {5, 0}, {1, 1}, {3, 17}, {100, 3}, {65, 64}};
   for (const auto& shape : shapes) {
@@ -201,7 +201,7 @@ TEMPLATE_LIST_TEST_CASE("map and each_row visit each element once", "[linalg][co
 
 // On devices several threads share a column, in an order of their own.
 TEMPLATE_LIST_TEST_CASE("column_sum adds from the first row to the last", "[linalg][context]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   Numbers numbers(21);
@@ -253,7 +253,7 @@ TEMPLATE_LIST_TEST_CASE("column_sum adds from the first row to the last", "[lina
 }
 
 TEMPLATE_LIST_TEST_CASE("column_sum adds what a function gives", "[linalg][context]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using T = typename TestType::Real;
   Padded<T, typename TestType::Exec> x(3, 3, {1, 2, 3, 4, 5, 6, 7, 8, 9}), sum(1, 3);
   on_both_contexts<typename TestType::Exec>(
@@ -264,7 +264,7 @@ TEMPLATE_LIST_TEST_CASE("column_sum adds what a function gives", "[linalg][conte
 }
 
 TEMPLATE_LIST_TEST_CASE("each_tile visits each piece once, in memory of its own",
-                        "[linalg][context]", SpacesAndReals) {
+                        "[linalg][context]", SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   for (const int count : {0, 1, 2, 37}) {
@@ -288,7 +288,7 @@ TEMPLATE_LIST_TEST_CASE("each_tile visits each piece once, in memory of its own"
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("read sees the verbs before it", "[linalg][context]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("read sees the verbs before it", "[linalg][context]", SpacesTimesReals) {
   using T = typename TestType::Real;
   Padded<T, typename TestType::Exec> y(1, 2);
   on_both_contexts<typename TestType::Exec>(
@@ -302,7 +302,7 @@ TEMPLATE_LIST_TEST_CASE("read sees the verbs before it", "[linalg][context]", Sp
   CHECK(MeasureContext{}.read(static_cast<const T*>(nullptr)) == T(0));
 }
 
-TEMPLATE_LIST_TEST_CASE("element functions", "[linalg][elementwise]", SpacesAndReals) {
+TEMPLATE_LIST_TEST_CASE("element functions", "[linalg][elementwise]", SpacesTimesReals) {
   using T = typename TestType::Real;
   Padded<T, typename TestType::Exec> x(2, 3, {1, 2, 3, 4, 5, 6}, 1), y(2, 3);
   on_both_contexts<typename TestType::Exec>(
@@ -313,7 +313,7 @@ TEMPLATE_LIST_TEST_CASE("element functions", "[linalg][elementwise]", SpacesAndR
 }
 
 TEMPLATE_LIST_TEST_CASE("launch_tiles calls each worker once", "[linalg][context]",
-                        SpacesAndReals) {
+                        SpacesTimesReals) {
   using T = typename TestType::Real;
   const typename TestType::Exec exec;
   CHECK(tile_concurrency(exec) >= 1);

@@ -11,6 +11,8 @@
 
 #include <Kokkos_Core.hpp>
 
+#include <vrfm/core/concepts.hpp>
+
 namespace vrfm::test {
 
 using Spaces = decltype(std::tuple_cat(
@@ -38,24 +40,38 @@ struct Case {
   using Real = T;
 };
 
-template <class List, class Places>
+template <class List, class Reals>
 struct WithReals;
+template <class... E, class... T>
+struct WithReals<std::tuple<E...>, std::tuple<T...>> {
+  template <class One>
+  using with_reals = std::tuple<Case<One, T>...>;
+  using type = decltype(std::tuple_cat(std::declval<with_reals<E>>()...));
+};
+
+/// Spaces of hosts take turns with one of the two: they run one source. A space alone has both.
+template <class List, class Places>
+struct TurnsOfReals;
+template <class... E, std::size_t... I>
+struct TurnsOfReals<std::tuple<E...>, std::index_sequence<I...>> {
+  template <class One, std::size_t Place>
+  using with_reals =
+      std::conditional_t<is_host_space<One> && (sizeof...(E) > 1),
+                         std::tuple<Case<One, std::conditional_t<Place % 2 == 0, double, float>>>,
+                         std::tuple<Case<One, float>, Case<One, double>>>;
+  using type = decltype(std::tuple_cat(std::declval<with_reals<E, I>>()...));
+};
+
+/// Every space, with float or double, and both of them.
+using SpacesAndReals =
+    typename TurnsOfReals<Spaces, std::make_index_sequence<std::tuple_size_v<Spaces>>>::type;
 
 #if defined(VRFM_TEST_BRIEFLY)
-// For the preset sanitize, where all takes many times as long. The spaces of hosts run one source.
-template <class... E, std::size_t... I>
-struct WithReals<std::tuple<E...>, std::index_sequence<I...>> {
-  using type = std::tuple<Case<E, std::conditional_t<I % 2 == 0, double, float>>...>;
-};
+// For the preset sanitize, where all takes many times as long.
+using SpacesTimesReals = SpacesAndReals;
 #else
-template <class... E, std::size_t... I>
-struct WithReals<std::tuple<E...>, std::index_sequence<I...>> {
-  using type = std::tuple<Case<E, float>..., Case<E, double>...>;
-};
+/// Every space with float and with double: for kernels that are written for one of them.
+using SpacesTimesReals = typename WithReals<Spaces, std::tuple<float, double>>::type;
 #endif
-
-/// Every space with float and with double; of few types, with one of the two.
-using SpacesAndReals =
-    typename WithReals<Spaces, std::make_index_sequence<std::tuple_size_v<Spaces>>>::type;
 
 }  // namespace vrfm::test
