@@ -11,8 +11,11 @@
 #include <string>
 #include <utility>
 
+#include <vrfm/parallel/together.hpp>
+
 #include <examples/common/output_folder.hpp>
 #include <examples/synthetic/measurement.hpp>
+#include <examples/synthetic/report/metrics_json.hpp>
 #include <examples/synthetic/report/settings.hpp>
 #include <examples/synthetic/training.hpp>
 
@@ -57,6 +60,26 @@ inline void remove_earlier(const Options& o, const OutputFolder& output) {
   output.remove_files("pairs", {".safetensors"});
 }
 
+/// What --beside names. Throws for a file that does not fit, or has what is about to be trained.
+inline Results read_others(const Options& o, const Results& own) {
+  Results others;
+  others.experiment = own.experiment;
+  others.exact = own.exact;
+  vrfm::together(common::communicator(), [&] {
+    if (!common::is_root()) return;
+    for (const std::string& file : o.beside) add_metrics_json(file, others);
+    for (const Training& training : others.train) {
+      for (const Variant& variant : variants_of(o)) {
+        const bool seed = std::find(o.seeds.begin(), o.seeds.end(), training.seed) != o.seeds.end();
+        vrfm::expect(!(seed && variant == training.variant), "--beside has ",
+                     name_of(variant, static_cast<std::uint32_t>(training.seed)),
+                     " already: --model, --encoder-input and --seeds choose what is trained");
+      }
+    }
+  });
+  return others;
+}
+
 /// Everything; `announce` is told what begins. Nothing if a signal stopped a training: --resume then continues.
 /// Throws Stopped if one came later, and std::invalid_argument for impossible settings.
 inline std::optional<Results> run_experiment(
@@ -88,6 +111,7 @@ inline std::optional<Results> run_experiment(
     results.exact = measurement.exact();
     measurement.add_truth(results);
   }
+  const Results others = read_others(o, results);
   for (const Variant& variant : variants_of(o)) {
     for (const std::uint32_t seed : o.seeds) {
       const auto flow = o.load.empty() ? train({exec, o, variant, seed, stop, before, results})
@@ -104,6 +128,7 @@ inline std::optional<Results> run_experiment(
     }
   }
   results.seconds = timer.seconds();
+  add_results(others, results);
   return results;
 }
 

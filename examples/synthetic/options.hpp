@@ -31,6 +31,7 @@ struct Options : TrainingSettings {
   std::int64_t checkpoint_every = 0;
   bool resume = false, overwrite = false;
   std::string load;
+  std::vector<std::string> beside = {};
 
   std::set<std::string> given;  ///< settings of the training that the command line names
 
@@ -162,6 +163,13 @@ inline void describe(CLI::App& app, Options& o) {
       ->group(runs);
   app.add_option("--load", o.load, "sample from the weights of this output folder; train nothing")
       ->excludes(resume)
+      ->default_str("")
+      ->group(runs);
+  app.add_option("--beside", o.beside,
+                 "metrics.json of other runs on the same data, whose methods and seeds the table, "
+                 "the figures and the report show, too")
+      ->delimiter(',')
+      ->check(CLI::ExistingFile)
       ->default_str("")
       ->group(runs);
   app.footer(common::shared_footer);

@@ -167,6 +167,44 @@ TEST_CASE("metrics.json replaces the earlier file", "[report]") {
   CHECK(contents(path) == synthetic::metrics_json(small_results()));
 }
 
+TEST_CASE("Results of other runs come beside one's own in the order of the methods", "[report]") {
+  const Folder folder;
+  const auto path = folder.path / "metrics.json";
+  const Results whole = small_results();
+  Results mine = whole, others = whole;
+  const auto baseline = [](const auto& row) { return row.variant.model == "rfm"; };
+  std::erase_if(mine.runs, baseline);
+  std::erase_if(mine.train, baseline);
+  std::erase_if(others.runs, [&](const auto& row) { return !baseline(row); });
+  std::erase_if(others.train, [&](const auto& row) { return !baseline(row); });
+  mine.seeds = {4};
+  synthetic::write_metrics_json(path, others);
+
+  Results read;
+  read.experiment = mine.experiment;
+  read.exact = mine.exact;
+  read.exact.true_ll *= 1 + 1e-7;  // as another processor rounds it
+  synthetic::add_metrics_json(path, read);
+  synthetic::add_results(read, mine);
+  CHECK(synthetic::metrics_json(mine) == synthetic::metrics_json(whole));
+
+  const auto error = [&](const Results& results) {
+    return vrfm::test::thrown<std::exception>([&] {
+      Results copy = results;
+      synthetic::add_metrics_json(path, copy);
+    });
+  };
+  CHECK(contains(error(read), "rfm of seed 3 at 2 steps is among the results already"));
+  Results other = read;
+  other.experiment = "2d";
+  CHECK(contains(error(other), "expected results of 2d, found those of 1d"));
+  other = read;
+  other.exact.wasserstein1 += 0.01;
+  CHECK(contains(error(other), "expected the exact samples of this run"));
+  vrfm::write_file_atomically(path, "{\"experiment\": \"1d\"}");
+  CHECK(contains(error(read), "expected the metrics.json of a run, found "));
+}
+
 TEST_CASE("Runs are gathered over seeds", "[report]") {
   const auto all = synthetic::groups(small_results());
   REQUIRE(all.size() == 4);
