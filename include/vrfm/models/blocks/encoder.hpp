@@ -22,9 +22,12 @@ struct EncoderOptions {
   double max_period = 1e4;
 };
 
-/// Throws std::invalid_argument for more columns than sums and multiples of them fit an int with.
-inline void check_columns(const char* network, int dimension, int latent) {
+/// Throws std::invalid_argument naming the first impossible extent. `least_latent`: of z's columns. There are at most
+/// as many columns as sums and multiples of them fit an int with.
+inline void check_columns(const char* network, int dimension, int latent, int least_latent) {
   constexpr int most = 1 << 24;
+  expect(dimension >= 1, network, " needs dimension >= 1, got ", dimension);
+  expect(latent >= least_latent, network, " needs latent >= ", least_latent, ", got ", latent);
   expect(dimension <= most && latent <= most, network, " takes at most ", most,
          " dimensions, and as many of z, got ", dimension, " and ", latent);
 }

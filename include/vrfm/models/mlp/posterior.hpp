@@ -43,9 +43,7 @@ class MlpPosterior {
   MlpPosterior(ParameterList& list, const std::string& name, const MlpPosteriorOptions& o)
       : inputs_{.latent = o.latent, .classes = o.classes, .condition_columns = o.condition_columns},
         input_(o.input) {
-    expect(o.dimension >= 1, "posterior network needs dimension >= 1, got ", o.dimension);
-    expect(o.latent >= 1, "posterior network needs latent >= 1, got ", o.latent);
-    check_columns("posterior network", o.dimension, o.latent);
+    check_columns("posterior network", o.dimension, o.latent, 1);
     const char* names[max_inputs] = {".x0_encoder", ".x1_encoder", ".xt_encoder", ".t_encoder"};
     int features = 0;
     for (int k = 0; k < max_inputs; ++k) {

@@ -35,8 +35,7 @@ class MlpSourcePosterior {
   MlpSourcePosterior(ParameterList& list, const std::string& name,
                      const MlpSourcePosteriorOptions& o)
       : dimension_(o.dimension) {
-    expect(o.dimension >= 1, "source posterior needs dimension >= 1, got ", o.dimension);
-    check_columns("source posterior", o.dimension, o.dimension);
+    check_columns("source posterior", o.dimension, o.dimension, 1);
     encoder_ = make_encoder<Act>(list, name + ".x1_encoder", o.dimension, o.encoder);
     head_ = Mlp<Act>(list, name + ".head",
                      stack_widths(encoder_.outputs(), o.head_width, o.head_depth, 2 * o.dimension));

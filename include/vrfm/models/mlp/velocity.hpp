@@ -10,7 +10,7 @@
 #pragma once
 
 #include <vrfm/linalg/elementwise.hpp>
-#include <vrfm/models/blocks/condition_embedding.hpp>
+#include <vrfm/models/blocks/latent_condition.hpp>
 #include <vrfm/models/blocks/time_encoder.hpp>
 #include <vrfm/models/velocity_model.hpp>
 
@@ -33,12 +33,7 @@ template <Activation Act = Gelu>
 class MlpVelocity {
  public:
   template <class T>
-  struct PreparedSaved {
-    typename Mlp<Act>::template Saved<T> latent;
-    typename ConditionEmbedding<Act>::template Saved<T> condition;
-    Matrix<T> encoded;  ///< of z and c, side by side
-    ConstMatrix<T> z;
-  };
+  using PreparedSaved = typename LatentCondition<Act>::template Saved<T>;
 
   template <class T>
   struct Saved {
@@ -58,51 +53,28 @@ class MlpVelocity {
                 .classes = o.classes,
                 .condition_columns = o.condition_columns,
                 .second_time = o.second_time} {
-    expect(o.dimension >= 1, "velocity network needs dimension >= 1, got ", o.dimension);
-    expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
-    check_columns("velocity network", o.dimension, o.latent);
+    check_columns("velocity network", o.dimension, o.latent, 0);
     time_encoder_ = TimeEncoder<Act>(list, name + ".time_encoder", o.encoder);
     data_encoder_ = make_encoder<Act>(list, name + ".data_encoder", o.dimension, o.encoder);
     if (o.second_time) time_encoder_.add_span(list, name + ".span_encoder", o.encoder);
-    if (o.latent > 0) {
-      latent_encoder_ =
-          Mlp<Act>(list, name + ".latent_encoder",
-                   stack_widths(o.latent, o.latent_width, o.latent_depth, o.encoder.width));
-    }
-    condition_ = ConditionEmbedding<Act>(list, name + '.', inputs_, o.encoder.width);
-    decoder_ = Mlp<Act>(
-        list, name + ".decoder",
-        stack_widths(features() + encoded_cols(), o.decoder_width, o.decoder_depth, o.dimension));
+    condition_ = LatentCondition<Act>(list, name + '.', inputs_, o.latent_width, o.latent_depth,
+                                      o.encoder.width);
+    decoder_ = Mlp<Act>(list, name + ".decoder",
+                        stack_widths(features() + condition_.outputs(), o.decoder_width,
+                                     o.decoder_depth, o.dimension));
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return dimension_; }
   KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return inputs_; }
   /// Columns of z's and c's part of the decoder's first layer.
   KOKKOS_INLINE_FUNCTION int prepared_cols() const {
-    return encoded_cols() > 0 ? decoder_.first_outputs() : 0;
+    return condition_.outputs() > 0 ? decoder_.first_outputs() : 0;
   }
 
   template <class Ctx, class T>
   KOKKOS_FUNCTION void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition,
                                Matrix<T> prepared, PreparedSaved<T>* saved, Arena<T>& arena) const {
-    if (encoded_cols() == 0) return;
-    const auto mark = arena.used();
-    const Matrix<T> encoded = arena.take(prepared.rows, encoded_cols());
-    if (inputs_.latent > 0) {
-      latent_encoder_.forward(ctx, p, condition.z, latent_columns(encoded),
-                              saved == nullptr ? nullptr : &saved->latent, arena);
-    }
-    if (condition_.outputs() > 0) {
-      condition_.forward(ctx, p, condition, condition_columns(encoded),
-                         saved == nullptr ? nullptr : &saved->condition, arena);
-    }
-    decoder_.contribute(ctx, p, features(), encoded, prepared);
-    if (saved == nullptr) {
-      arena.rewind(mark);
-    } else {
-      saved->encoded = encoded;
-      saved->z = condition.z;
-    }
+    condition_.contribute(ctx, p, decoder_, features(), condition, prepared, saved, arena);
   }
 
   template <class Ctx, class T>
@@ -110,19 +82,8 @@ class MlpVelocity {
                                         ConstMatrix<T> dprepared,
                                         const ConditionGradient<T>& dcondition,
                                         const PreparedSaved<T>& saved, Arena<T>& arena) const {
-    if (encoded_cols() == 0) return;
-    const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dprepared.rows, encoded_cols());
-    decoder_.contribute_backward(ctx, p, g, features(), saved.encoded, dprepared, d);
-    if (inputs_.latent > 0 && (!g.ignored() || !dcondition.z.empty())) {
-      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dcondition.z, saved.latent,
-                               arena);
-    }
-    if (condition_.outputs() > 0) {
-      condition_.backward(ctx, p, g, condition_columns(d), dcondition.vector, saved.condition,
-                          arena);
-    }
-    arena.rewind(mark);
+    condition_.contribute_backward(ctx, p, g, decoder_, features(), dprepared, dcondition, saved,
+                                   arena);
   }
 
   template <class Ctx, class T>
@@ -226,10 +187,6 @@ class MlpVelocity {
   KOKKOS_INLINE_FUNCTION int features() const {
     return time_encoder_.outputs() + data_encoder_.outputs();
   }
-  KOKKOS_INLINE_FUNCTION int encoded_cols() const { return latent_cols() + condition_.outputs(); }
-  KOKKOS_INLINE_FUNCTION int latent_cols() const {
-    return inputs_.latent > 0 ? latent_encoder_.outputs() : 0;
-  }
   template <class T>
   KOKKOS_INLINE_FUNCTION Matrix<T> time_columns(Matrix<T> m) const {
     return m.col_range(0, time_encoder_.outputs());
@@ -238,21 +195,13 @@ class MlpVelocity {
   KOKKOS_INLINE_FUNCTION Matrix<T> data_columns(Matrix<T> m) const {
     return m.col_range(time_encoder_.outputs(), data_encoder_.outputs());
   }
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<T> latent_columns(Matrix<T> m) const {
-    return m.col_range(0, latent_cols());
-  }
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<T> condition_columns(Matrix<T> m) const {
-    return m.col_range(latent_cols(), condition_.outputs());
-  }
 
   int dimension_ = 0;
   ModelInputs inputs_;
   TimeEncoder<Act> time_encoder_;
   Encoder<Act> data_encoder_;
-  Mlp<Act> latent_encoder_, decoder_;
-  ConditionEmbedding<Act> condition_;
+  Mlp<Act> decoder_;
+  LatentCondition<Act> condition_;
 };
 
 }  // namespace vrfm

@@ -42,9 +42,7 @@ class ResidualMlpPosterior {
       : dimension_(o.dimension),
         inputs_{.latent = o.latent, .classes = o.classes, .condition_columns = o.condition_columns},
         input_(o.input) {
-    expect(o.dimension >= 1, "posterior network needs dimension >= 1, got ", o.dimension);
-    expect(o.latent >= 1, "posterior network needs latent >= 1, got ", o.latent);
-    check_columns("posterior network", o.dimension, o.latent);
+    check_columns("posterior network", o.dimension, o.latent, 1);
     if (sees(EncoderInput::t)) {
       time_ = make_encoder<Act>(list, name + ".t_encoder", 1, o.encoder);
     }

@@ -7,7 +7,7 @@
 // Parameters: <name>.time_encoder, .span_encoder, .latent_encoder, .label_emb, .vector_emb, .modulation, .trunk.
 #pragma once
 
-#include <vrfm/models/blocks/condition_embedding.hpp>
+#include <vrfm/models/blocks/latent_condition.hpp>
 #include <vrfm/models/blocks/residual_mlp.hpp>
 #include <vrfm/models/blocks/time_encoder.hpp>
 #include <vrfm/models/velocity_model.hpp>
@@ -31,12 +31,7 @@ class ResidualMlpVelocity {
 
  public:
   template <class T>
-  struct PreparedSaved {
-    typename Mlp<Act, Act>::template Saved<T> latent;
-    typename ConditionEmbedding<Act>::template Saved<T> condition;
-    Matrix<T> encoded;  ///< of z and c, side by side
-    ConstMatrix<T> z;
-  };
+  using PreparedSaved = typename LatentCondition<Act, Act>::template Saved<T>;
 
   template <class T>
   struct Saved {
@@ -57,18 +52,12 @@ class ResidualMlpVelocity {
                 .classes = o.classes,
                 .condition_columns = o.condition_columns,
                 .second_time = o.second_time} {
-    expect(o.dimension >= 1, "velocity network needs dimension >= 1, got ", o.dimension);
-    expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
+    check_columns("velocity network", o.dimension, o.latent, 0);
     expect(o.features >= 0, "velocity network needs features >= 0, got ", o.features);
-    check_columns("velocity network", o.dimension, o.latent);
     time_encoder_ = TimeEncoder<Act>(list, name + ".time_encoder", o.encoder);
     if (o.second_time) time_encoder_.add_span(list, name + ".span_encoder", o.encoder);
-    if (o.latent > 0) {
-      latent_encoder_ =
-          Mlp<Act, Act>(list, name + ".latent_encoder",
-                        stack_widths(o.latent, o.encoder.width, o.encoder.depth, o.encoder.width));
-    }
-    condition_ = ConditionEmbedding<Act>(list, name + '.', inputs_, o.encoder.width);
+    condition_ = LatentCondition<Act, Act>(list, name + '.', inputs_, o.encoder.width,
+                                           o.encoder.depth, o.encoder.width);
     if (o.features > 0) {
       waves_ = Waves(o.dimension, o.features, o.encoder.scale, o.encoder.max_period);
       has_waves_ = true;
@@ -79,38 +68,22 @@ class ResidualMlpVelocity {
         ResidualMlp<Act>(list, name + ".trunk", o.dimension + wave_cols(), o.trunk, o.dimension);
     expect(trunk_.modulations() > 0, "velocity network needs at least 1 block, got ",
            o.trunk.blocks);
-    modulation_ = Dense<>(list, name + ".modulation", time_encoder_.outputs() + encoded_cols(),
-                          trunk_.modulations());
+    modulation_ = Dense<>(list, name + ".modulation",
+                          time_encoder_.outputs() + condition_.outputs(), trunk_.modulations());
   }
 
   KOKKOS_INLINE_FUNCTION int dimension() const { return dimension_; }
   KOKKOS_INLINE_FUNCTION ModelInputs inputs() const { return inputs_; }
   /// Columns of z's and c's part of m.
   KOKKOS_INLINE_FUNCTION int prepared_cols() const {
-    return encoded_cols() > 0 ? trunk_.modulations() : 0;
+    return condition_.outputs() > 0 ? trunk_.modulations() : 0;
   }
 
   template <class Ctx, class T>
   KOKKOS_FUNCTION void prepare(const Ctx& ctx, const T* p, const Condition<T>& condition,
                                Matrix<T> prepared, PreparedSaved<T>* saved, Arena<T>& arena) const {
-    if (encoded_cols() == 0) return;
-    const auto mark = arena.used();
-    const Matrix<T> encoded = arena.take(prepared.rows, encoded_cols());
-    if (inputs_.latent > 0) {
-      latent_encoder_.forward(ctx, p, condition.z, latent_columns(encoded),
-                              saved == nullptr ? nullptr : &saved->latent, arena);
-    }
-    if (condition_.outputs() > 0) {
-      condition_.forward(ctx, p, condition, condition_columns(encoded),
-                         saved == nullptr ? nullptr : &saved->condition, arena);
-    }
-    modulation_.contribute(ctx, p, time_encoder_.outputs(), encoded, prepared);
-    if (saved == nullptr) {
-      arena.rewind(mark);
-    } else {
-      saved->encoded = encoded;
-      saved->z = condition.z;
-    }
+    condition_.contribute(ctx, p, modulation_, time_encoder_.outputs(), condition, prepared, saved,
+                          arena);
   }
 
   template <class Ctx, class T>
@@ -118,20 +91,8 @@ class ResidualMlpVelocity {
                                         ConstMatrix<T> dprepared,
                                         const ConditionGradient<T>& dcondition,
                                         const PreparedSaved<T>& saved, Arena<T>& arena) const {
-    if (encoded_cols() == 0) return;
-    const auto mark = arena.used();
-    const Matrix<T> d = arena.take(dprepared.rows, encoded_cols());
-    modulation_.contribute_backward(ctx, p, g, time_encoder_.outputs(), saved.encoded, dprepared,
-                                    d);
-    if (inputs_.latent > 0 && (!g.ignored() || !dcondition.z.empty())) {
-      latent_encoder_.backward(ctx, p, g, saved.z, latent_columns(d), dcondition.z, saved.latent,
-                               arena);
-    }
-    if (condition_.outputs() > 0) {
-      condition_.backward(ctx, p, g, condition_columns(d), dcondition.vector, saved.condition,
-                          arena);
-    }
-    arena.rewind(mark);
+    condition_.contribute_backward(ctx, p, g, modulation_, time_encoder_.outputs(), dprepared,
+                                   dcondition, saved, arena);
   }
 
   template <class Ctx, class T>
@@ -237,28 +198,15 @@ class ResidualMlpVelocity {
   }
 
   KOKKOS_INLINE_FUNCTION int wave_cols() const { return has_waves_ ? waves_.outputs() : 0; }
-  KOKKOS_INLINE_FUNCTION int encoded_cols() const { return latent_cols() + condition_.outputs(); }
-  KOKKOS_INLINE_FUNCTION int latent_cols() const {
-    return inputs_.latent > 0 ? latent_encoder_.outputs() : 0;
-  }
   template <class T>
   KOKKOS_INLINE_FUNCTION Matrix<T> wave_columns(Matrix<T> m) const {
     return m.col_range(dimension_, wave_cols());
-  }
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<T> latent_columns(Matrix<T> m) const {
-    return m.col_range(0, latent_cols());
-  }
-  template <class T>
-  KOKKOS_INLINE_FUNCTION Matrix<T> condition_columns(Matrix<T> m) const {
-    return m.col_range(latent_cols(), condition_.outputs());
   }
 
   int dimension_ = 0;
   ModelInputs inputs_;
   TimeEncoder<Act> time_encoder_;
-  Mlp<Act, Act> latent_encoder_;
-  ConditionEmbedding<Act> condition_;
+  LatentCondition<Act, Act> condition_;
   bool has_waves_ = false;
   Waves waves_;
   Dense<> modulation_;
