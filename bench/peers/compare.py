@@ -44,6 +44,7 @@ from torch.nn import functional as F
 from torchdiffeq import odeint
 
 import mean_flow
+import rows
 
 torch.set_num_threads(options.threads)
 torch.set_default_device(options.device)
@@ -364,6 +365,12 @@ for latent in (8, 0):
     for name, order in (("MeanFlow", "mean-flow"), ("SoFlow", "so-flow")):
         beside.append((f"2D {kind}{name}, batch {batch}", f"map {order} {latent} {batch} {steps}",
                       f"map flow {latent} {batch} {steps}", steps))
+for latent in (0, 8):
+    kind, batch, n = "V-RFM" if latent else "RFM", 4096, 50 if on_gpu else 5
+    ways = {way: rows.training(latent, batch, n, f)
+            for way, f in (("eager", lambda g: g), ("compiled", compile))}
+    cases.append((f"training step, {kind} of rows of {rows.COLUMNS} columns, batch {batch}",
+                  f"rows {latent} {batch} {n}", n, ways))
 count, chunks = (1_000_000, (100_000, 1_000_000)) if on_gpu else (100_000, (1000, 10_000))
 for flow in (baseline, variational):
     name = f"{count:,} samples, 20 Euler steps, 2D {'V-RFM' if flow.latent else 'RFM'}"

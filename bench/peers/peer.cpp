@@ -7,6 +7,7 @@
 //   train DIMENSION LATENT BATCH N     N training steps; the first order of its kind also prepares
 //   map OBJECTIVE LATENT BATCH N       N training steps of the 2D flow by mean-flow or so-flow; by flow, of that
 //                                      network without its second time
+//   rows LATENT BATCH N                N training steps of a residual MLP of 4 blocks of width 256, on rows of 64 columns
 //   euler LATENT COUNT STEPS           samples of the 2D flow
 //   dopri5 LATENT COUNT TOLERANCE      the same by Dormand-Prince, error control per sample
 //   gemm EXTENT N                      N products of square bfloat16 matrices
@@ -28,6 +29,7 @@
 
 #include <vrfm/models/autoencoder/autoencoder.hpp>
 #include <vrfm/models/residual/networks.hpp>
+#include <vrfm/models/residual_mlp/networks.hpp>
 #include <vrfm/models/transformer/networks.hpp>
 #include <vrfm/models/unet/networks.hpp>
 #include <vrfm/training/checkpoint.hpp>
@@ -84,6 +86,19 @@ std::function<void(int)> map_training(const std::string& name, int latent, int b
   if (name == "mean-flow") return by(mean_flow);
   vrfm::expect(name == "so-flow", "unknown objective '", name, "'");
   return by(so_flow);
+}
+
+/// The same, of rows, from noise to noise.
+std::function<void(int)> row_training(int latent, int batch) {
+  const vrfm::Flow<float, Exec, vrfm::ResidualMlpNetworks<>> flow(
+      Exec{}, {.dimension = 64, .latent = latent, .trunk = {.width = 256, .blocks = 4}}, 1);
+  const auto noise = vrfm::standard_normal<float>(Exec{}, flow.dimension());
+  const auto pairs = vrfm::independent(noise, noise);
+  const vrfm::TrainerOptions options{.batch = batch};
+  if (latent == 0) {
+    return steps_of(vrfm::Trainer(flow, vrfm::VelocityLoss{}, vrfm::AdamW{}, pairs, options));
+  }
+  return steps_of(vrfm::Trainer(flow, vrfm::Elbo{.beta = 0.1}, vrfm::AdamW{}, pairs, options));
 }
 
 /// A flow of images as the papers set it up, and its training on noise.
@@ -192,6 +207,14 @@ class Peer {
       if (!step) step = training(first, second, batch);
       return timed([&] { step(steps); });
     }
+    if (what == "rows") {
+      int steps = 0;
+      words >> steps;
+      vrfm::expect(!words.fail(), "incomplete order '", order, "'");
+      auto& step = row_trainings_[{first, second}];
+      if (!step) step = row_training(first, second);
+      return timed([&] { step(steps); });
+    }
     if (what == "gemm") {
       vrfm::expect(!words.fail(), "incomplete order '", order, "'");
       return products(first, second);
@@ -267,6 +290,7 @@ class Peer {
   const Flow baseline_{Exec{}, {.dimension = 2, .latent = 0}, 1};
   const Flow variational_{Exec{}, {.dimension = 2, .latent = 8}, 1};
   std::map<std::array<int, 3>, std::function<void(int)>> trainings_;
+  std::map<std::array<int, 2>, std::function<void(int)>> row_trainings_;
   std::map<std::tuple<std::string, int, int>, std::function<void(int)>> map_trainings_;
   std::unique_ptr<Images<vrfm::UnetNetworks>> unet_;
   std::unique_ptr<Images<vrfm::ResidualNetworks>> residual_;

@@ -54,7 +54,7 @@ bool check(std::span<const std::byte> bytes) {
 void check_rows(std::span<const std::byte> bytes) {
   std::vector<double> values;
   try {
-    const auto rows = vrfm::detail::io::npy_rows("fuzz", "", bytes, nullptr);
+    const auto rows = vrfm::detail::io::npy_rows("fuzz", "", bytes, nullptr, false);
     values.resize(rows->rows() * rows->columns());
     rows->read(0, std::span(values));
   } catch (const std::runtime_error&) {

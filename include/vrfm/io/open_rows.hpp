@@ -86,16 +86,16 @@ inline std::unique_ptr<RowReader> stored_rows(const std::string& file, const Arr
   return std::make_unique<StoredRows>(std::move(name), info, std::move(array));
 }
 
-/// Rows of an NPY file's bytes, which `keeper` owns.
+/// Rows of an NPY file's bytes, which `keeper` owns; `mapped`: they are a Mapping's.
 inline std::unique_ptr<RowReader> npy_rows(const std::string& file, std::string array,
                                            std::span<const std::byte> bytes,
-                                           std::shared_ptr<const void> keeper) {
+                                           std::shared_ptr<const void> keeper, bool mapped) {
   InputBytes input(bytes, array.empty() ? file : file + ": " + in_quotes(array));
   std::size_t left = 0;
   const NpyHeader header = load_npy_header(input, left, NpyTypes::any);
-  return stored_rows(
-      file, npy_info(std::move(array), header),
-      {header.dtype, header.big_endian, header.fortran_order, bytes.last(left), std::move(keeper)});
+  return stored_rows(file, npy_info(std::move(array), header),
+                     {header.dtype, header.big_endian, header.fortran_order, bytes.last(left),
+                      std::move(keeper), mapped});
 }
 
 /// The table of a CSV file, and each of its columns.
@@ -131,7 +131,8 @@ inline std::unique_ptr<RowReader> csv_rows(const std::filesystem::path& path,
   auto table = std::make_shared<CsvTable>(csv_table(reader, std::move(columns)));
   ArrayInfo info{array, "float64", {table->rows, table->columns.size()}, table->columns};
   const auto data = std::as_bytes(std::span(table->values));
-  return stored_rows(path.string(), info, {DType::f64, false, false, data, std::move(table)});
+  return stored_rows(path.string(), info,
+                     {DType::f64, false, false, data, std::move(table), false});
 }
 
 inline std::vector<ArrayInfo> safetensors_infos(const SafetensorsFile& file) {
@@ -155,9 +156,9 @@ inline std::unique_ptr<RowReader> npz_rows(const std::filesystem::path& path,
   const std::string name = choose(npz_infos(archive), array, path.string()).name;
   if (const auto place = archive.place(name))
     return npy_rows(path.string(), name, mapping->bytes().subspan(place->begin, place->size),
-                    mapping);
+                    mapping, true);
   const auto bytes = std::make_shared<std::vector<std::byte>>(archive.bytes(name));
-  return npy_rows(path.string(), name, *bytes, bytes);
+  return npy_rows(path.string(), name, *bytes, bytes, false);
 }
 
 /// Of a program without the component `hdf5`.
@@ -212,11 +213,11 @@ inline std::unique_ptr<RowReader> open_rows(const std::filesystem::path& path,
     const auto file = std::make_shared<SafetensorsFile>(SafetensorsFile::map(path, true));
     const ArrayInfo info = choose(safetensors_infos(*file), array, path.string());
     const Tensor& tensor = file->at(info.name);
-    return stored_rows(path.string(), info, {tensor.dtype, false, false, tensor.data, file});
+    return stored_rows(path.string(), info, {tensor.dtype, false, false, tensor.data, file, true});
   }
   const auto mapping = std::make_shared<Mapping>(path);
   choose(list_arrays(path), array, path.string());
-  return npy_rows(path.string(), "", mapping->bytes(), mapping);
+  return npy_rows(path.string(), "", mapping->bytes(), mapping, true);
 }
 
 }  // namespace vrfm

@@ -4,8 +4,10 @@
 // larger than memory.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -14,6 +16,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <vrfm/io/detail/descriptor.hpp>
 
@@ -61,5 +64,19 @@ class Mapping {
   void* begin_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// Lets go of the pages of `part`, which are bytes of a Mapping, in which `count` bytes from `first` on lie, and of what
+/// the system mapped around them: they no longer count as resident, and come back from the file, or from the system's
+/// cache of it, when they are looked at again.
+inline void release_pages(std::span<const std::byte> part, std::size_t first, std::size_t count) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t around = 16 * page;  // Linux maps as many at a time, by default
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()), end = begin + part.size();
+  const auto low = (std::max)(begin / page * page, (begin + first) / around * around),
+             high = (std::min)(end / page * page,
+                               (begin + first + count + around - 1) / around * around);
+  // If it fails, they stay.
+  if (high > low) (void)::madvise(reinterpret_cast<void*>(low), high - low, MADV_DONTNEED);
+}
 
 }  // namespace vrfm::detail::io

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <vrfm/io/detail/convert.hpp>
+#include <vrfm/io/detail/mapping.hpp>
 #include <vrfm/io/row_reader.hpp>
 #include <vrfm/io/tensor.hpp>
 
@@ -35,6 +36,7 @@ struct StoredArray {
   bool fortran_order = false;          ///< the first index is the fastest
   std::span<const std::byte> data;     ///< fills the shape
   std::shared_ptr<const void> keeper;  ///< owns what data points to
+  bool mapped = false;  ///< data are of a Mapping: what was read need not stay resident
 };
 
 class StoredRows final : public RowReader {
@@ -50,7 +52,10 @@ class StoredRows final : public RowReader {
   template <class T>
   void read_rows(std::size_t first, std::span<T> out) const {
     const std::size_t count = checked_rows(first, out.size());
-    if (!array_.fortran_order) return take(first * columns(), out);
+    if (!array_.fortran_order) {
+      take(first * columns(), out);
+      return release(first * columns(), out.size());
+    }
     // A column of some rows at a time: its elements are side by side, and those rows of `out` stay in cache.
     const std::vector<std::size_t> places = column_places();
     std::vector<T> column(std::clamp(block / columns(), std::size_t{16}, block));
@@ -61,6 +66,12 @@ class StoredRows final : public RowReader {
         for (std::size_t i = 0; i < piece.size(); ++i) out[(done + i) * columns() + j] = piece[i];
       }
     }
+    for (const std::size_t place : places) release(place * rows() + first, count);
+  }
+
+  void release(std::size_t from, std::size_t count) const {
+    const std::size_t size = vrfm::detail::io::row(array_.dtype).bits / 8;
+    if (array_.mapped) release_pages(array_.data, from * size, count * size);
   }
 
   /// Where each number of a row, these row-major, stands where their first index is the fastest.
