@@ -123,10 +123,10 @@ void add_tolerance(CLI::App* command, SolverOptions& o) {
 
 void add_solver(CLI::App* command, SolverOptions& o) {
   command
-      ->add_option("--solver", o.solver, "auto (rfm: dopri5; vrfm: euler), euler, midpoint, dopri5")
+      ->add_option("--solver", o.solver, "auto (rfm: dopri5; vrfm: midpoint), euler, midpoint, dopri5")
       ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
       ->capture_default_str();
-  command->add_option("--steps", o.steps, "steps of euler and midpoint")
+  command->add_option("--steps", o.steps, "steps of euler, and of midpoint, which has two evaluations a step")
       ->check(count_option())
       ->capture_default_str();
   add_tolerance(command, o);

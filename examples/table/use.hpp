@@ -24,8 +24,8 @@ namespace table {
 
 /// How trajectories are computed.
 struct SolverOptions {
-  std::string solver = "auto";  ///< auto: dopri5 of rfm, euler of vrfm
-  int steps = 20;
+  std::string solver = "auto";  ///< auto: dopri5 of rfm, midpoint of vrfm
+  int steps = 10;
   double tolerance = 1e-4;
 };
 
@@ -47,7 +47,7 @@ template <class Use>
 void with_solver(const SolverOptions& o, const TableSettings& settings, const Use& use) {
   const std::string name = o.solver != "auto"        ? o.solver
                            : settings.model == "rfm" ? "dopri5"
-                                                     : "euler";
+                                                     : "midpoint";
   if (name == "dopri5") {
     return use(vrfm::DormandPrince{.absolute = o.tolerance, .relative = o.tolerance},
                vrfm::TimeGrid{0, 1});

@@ -2,9 +2,12 @@
 //
 // Rows of files of every kind (tests/golden/make_rows.py): the same numbers as floats and as doubles, in whatever
 // ranges they are read, by several threads at once; and errors that list what a file holds.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -63,7 +66,38 @@ std::string error_of(const std::filesystem::path& path, const std::string& array
   return thrown<std::runtime_error>([&] { vrfm::open_rows(path, array); });
 }
 
+/// Pages of files that are resident, in bytes, as Linux counts them; nothing elsewhere.
+std::optional<std::size_t> resident_of_files() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssFile:")) return 1024 * std::stoull(line.substr(8));
+  return std::nullopt;
+}
+
 }  // namespace
+
+TEST_CASE("rows of a large file do not stay resident", "[io]") {
+  if (!resident_of_files()) return;
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "large.npy";
+  constexpr std::size_t count = 300'000, columns = 61;  // blocks that begin and end within pages
+  const std::vector<std::size_t> shape{count, columns};
+  for (const bool fortran_order : {false, true}) {
+    std::string start = vrfm::detail::io::npy_start(vrfm::DType::f32, shape);
+    if (fortran_order) start.replace(start.find("False"), 5, "True ");
+    spill(path, start);
+    std::filesystem::resize_file(path, start.size() + count * columns * sizeof(float));
+    const auto rows = vrfm::open_rows(path);
+    const std::size_t before = *resident_of_files();
+    double sum = 0;
+    for (std::size_t first = 0; first < count; first += 4096)
+      for (const float x : read<float>(*rows, first, std::min<std::size_t>(4096, count - first)))
+        sum += static_cast<double>(x);
+    CHECK(sum == 0);
+    // 73 MB were read. What a thread's last fault mapped around each column may stay.
+    CHECK(*resident_of_files() < before + 8'000'000);
+  }
+}
 
 TEST_CASE("open_rows: NPY of either order of bytes and of indices", "[io]") {
   check_rows("fortran.npy", "", "float32", {5, 2, 3}, -1, 0.25);
