@@ -129,8 +129,7 @@ int main(int argc, char* argv[]) {
           vrfm::VelocityLoss{}, options);
     } else {
       // The recipe vrfm-small of vrfm_mnist.
-      const vrfm::ResidualFlowOptions small{.height = 28,
-                                            .width = 28,
+      const vrfm::ResidualFlowOptions small{.grid = {28, 28},
                                             .channels = 1,
                                             .latent = 2,
                                             .features = 16,

@@ -169,13 +169,12 @@ struct Cifar10 : PixelData {
     }
     vrfm::UnetFlowOptions options;
     auto& path = options.velocity.path;
-    path.height = shape[0];
-    path.width = shape[1];
+    path.grid = {shape[0], shape[1]};
     path.channels = shape[2];
     path.base = s.base;
     path.multipliers = s.multipliers;
     path.blocks = s.blocks;
-    path.attention_heights = s.attention;
+    path.attention_extents = s.attention;
     path.head_channels = s.head_channels;
     path.groups = s.groups;
     path.dropout = training ? s.dropout : 0;

@@ -84,8 +84,7 @@ struct Mnist : PixelData {
   /// There is no dropout in these networks.
   static vrfm::ResidualFlowOptions networks(const Settings& s, const std::vector<int>& shape,
                                             bool /*training*/) {
-    vrfm::ResidualFlowOptions options{.height = shape[0],
-                                      .width = shape[1],
+    vrfm::ResidualFlowOptions options{.grid = {shape[0], shape[1]},
                                       .channels = shape[2],
                                       .latent = s.latent,
                                       .features = s.features,

@@ -126,9 +126,9 @@ def activations():
     return tensors
 
 
-def rows(image):
-    """[samples, channels, height, width] as one row a pixel."""
-    return image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
+def rows(field):
+    """[samples, channels, extents of one to three axes] as one row a pixel."""
+    return field.movedim(1, -1).reshape(-1, field.shape[1])
 
 
 def layer(name, f, inputs, parameters=None):
@@ -138,9 +138,9 @@ def layer(name, f, inputs, parameters=None):
     y = f(**leaves)
     dy = torch.randn_like(y)
     y.backward(dy)
-    flat = {key: rows(value) if value.dim() == 4 else value
+    flat = {key: rows(value) if value.dim() > 2 else value
             for key, value in (inputs | {"y": y, "dy": dy}).items()}
-    flat |= {f"d{key}": rows(value.grad) if value.dim() == 4 else value.grad
+    flat |= {f"d{key}": rows(value.grad) if value.dim() > 2 else value.grad
              for key, value in inputs.items()}
     flat |= parameters | {f"gradient.{key}": value.grad for key, value in parameters.items()}
     return {f"{name}.{key}": value.detach() for key, value in flat.items()}
@@ -153,6 +153,9 @@ def image_layers():
                                                                  **double)
     affine = lambda channels: {"weight": torch.randn(channels, **double),
                                "bias": torch.randn(channels, **double)}
+    field = lambda *shape: {"x": torch.randn(*shape, **double)}
+    kernel = lambda *shape: {"weight": torch.randn(*shape, **double),
+                             "bias": torch.randn(shape[0], **double)}
 
     def adaptive(x, modulation, weight, bias):
         scale, shift = modulation[:, :, None, None].chunk(2, dim=1)
@@ -172,7 +175,20 @@ def image_layers():
         | layer("average_pool", lambda x: F.avg_pool2d(x, 2), {"x": image(2, 3, 5, 4)})
         | layer("nearest_upsample", lambda x: F.interpolate(x, scale_factor=2),
                 {"x": image(2, 3, 2, 3)})
-        | layer("attention", attention, {"x": image(2, 24, 2, 3)}))
+        | layer("attention", attention, {"x": image(2, 24, 2, 3)})
+        | layer("conv1d", lambda x, weight, bias: F.conv1d(x, weight, bias, 1, 1),
+                field(2, 3, 7), kernel(4, 3, 3))
+        | layer("conv1d_halves", lambda x, weight, bias: F.conv1d(x, weight, bias, 2, 1),
+                field(2, 3, 7), kernel(4, 3, 3))
+        | layer("conv3d", lambda x, weight, bias: F.conv3d(x, weight, bias, 1, 1),
+                field(2, 2, 3, 4, 5), kernel(3, 2, 3, 3, 3))
+        | layer("conv3d_halves", lambda x, weight, bias: F.conv3d(x, weight, bias, 2, 1),
+                field(2, 2, 3, 4, 5), kernel(3, 2, 3, 3, 3))
+        | layer("average_pool1d", lambda x: F.avg_pool1d(x, 2), field(2, 3, 5))
+        | layer("average_pool3d", lambda x: F.avg_pool3d(x, 2), field(2, 3, 4, 3, 5))
+        | layer("nearest_upsample1d", lambda x: F.interpolate(x, scale_factor=2), field(2, 3, 4))
+        | layer("nearest_upsample3d", lambda x: F.interpolate(x, scale_factor=2),
+                field(2, 2, 1, 2, 3)))
 
 
 def make_images(path):

@@ -6,7 +6,7 @@
 #include <tests/support/spaces.hpp>
 
 #include <vrfm/layers/attention.hpp>
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/layer_norm.hpp>
@@ -141,7 +141,7 @@ TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
   const auto conv = [](int height, int width, int kernel, int stride, int padding, int inputs,
                        int outputs) {
     return [=](ParameterList& l) {
-      return Conv2d(l, "conv", Window{height, width, kernel, stride, padding}, inputs, outputs);
+      return Conv(l, "conv", Window{height, width, kernel, stride, padding}, inputs, outputs);
     };
   };
   check<E>("3 x 3", conv(4, 5, 3, 1, 1, 3, 4));
@@ -153,16 +153,29 @@ TEMPLATE_LIST_TEST_CASE("convolutions conform", "[layers]", test::Spaces) {
   check<E>("4 x 4 patches", conv(8, 8, 4, 4, 0, 2, 3));
   check<E>("wide padding", conv(2, 2, 1, 1, 1, 2, 2));
   check<E>("1 x 5", [](ParameterList& l) {
-    return Conv2d(l, "conv", Window{3, 6, {1, 5}, 1, {0, 2}}, 2, 3);
+    return Conv(l, "conv", Window{3, 6, {1, 5}, 1, {0, 2}}, 2, 3);
   });
   check<E>("3 x 2, stride 2", [](ParameterList& l) {
-    return Conv2d(l, "conv", Window{5, 6, {3, 2}, 2, {1, 0}}, 3, 2);
+    return Conv(l, "conv", Window{5, 6, {3, 2}, 2, {1, 0}}, 3, 2);
   });
   const auto behind = [](int height, int width, int stride) {
     return [=](ParameterList& l) {
-      return Conv2d(l, "conv", Window{height, width, 3, stride, 0, 1}, 2, 3);
+      return Conv(l, "conv", Window{height, width, 3, stride, 0, 1}, 2, 3);
     };
   };
+  const auto over = [](const PixelGrid& grid, int kernel, int stride, int padding) {
+    return [=](ParameterList& l) {
+      return Conv(l, "conv", Window::over(grid, kernel, stride, padding), 2, 3);
+    };
+  };
+  check<E>("signals", over(7, 3, 1, 1));
+  check<E>("signals, stride 2", over(8, 3, 2, 1));
+  check<E>("signals, stride 2, no padding", over(7, 4, 2, 0));
+  check<E>("volumes", over({3, 4, 2}, 3, 1, 1));
+  check<E>("volumes, stride 2", over({4, 2, 6}, 3, 2, 1));
+  check<E>("volumes, stride 2, odd extents", over({5, 3, 4}, 3, 2, 1));
+  check<E>("volumes, no padding", over({4, 3, 3}, 2, 1, 0));
+  check<E>("a volume of one plane", over({1, 3, 2}, 3, 1, 1));
   check<E>("padding behind alone, stride 2", behind(4, 6, 2));
   check<E>("padding behind alone", behind(3, 4, 1));
 }
@@ -212,12 +225,17 @@ TEMPLATE_LIST_TEST_CASE("attention conforms", "[layers]", test::Spaces) {
 TEMPLATE_LIST_TEST_CASE("pooling and upsampling conform", "[layers]", test::Spaces) {
   using E = TestType;
   using List = ParameterList;
-  check<E>("halve", [](List&) { return AveragePool(4, 6, 3, 2); });
-  check<E>("leave out a row and two columns", [](List&) { return AveragePool(4, 5, 2, 3); });
-  check<E>("one pixel is left", [](List&) { return AveragePool(4, 4, 5, 4); });
-  check<E>("double", [](List&) { return NearestUpsample(3, 2, 5); });
-  check<E>("triple", [](List&) { return NearestUpsample(1, 2, 1, 3); });
-  check<E>("as it is", [](List&) { return NearestUpsample(2, 2, 2, 1); });
+  check<E>("halve", [](List&) { return AveragePool({4, 6}, 3, 2); });
+  check<E>("leave out a row and two columns", [](List&) { return AveragePool({4, 5}, 2, 3); });
+  check<E>("one pixel is left", [](List&) { return AveragePool({4, 4}, 5, 4); });
+  check<E>("double", [](List&) { return NearestUpsample({3, 2}, 5, 2); });
+  check<E>("triple", [](List&) { return NearestUpsample({1, 2}, 1, 3); });
+  check<E>("as it is", [](List&) { return NearestUpsample({2, 2}, 2, 1); });
+  check<E>("halve a signal", [](List&) { return AveragePool(7, 3, 2); });
+  check<E>("triple a signal", [](List&) { return NearestUpsample(3, 2, 3); });
+  check<E>("halve a volume", [](List&) { return AveragePool({4, 2, 6}, 3, 2); });
+  check<E>("leave out a plane and a line", [](List&) { return AveragePool({3, 5, 2}, 2, 2); });
+  check<E>("double a volume", [](List&) { return NearestUpsample({2, 1, 3}, 2, 2); });
 }
 
 TEMPLATE_LIST_TEST_CASE("stacks of dense layers conform", "[layers][models]", test::Spaces) {

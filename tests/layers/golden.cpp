@@ -15,6 +15,7 @@
 
 #include <vrfm/io/safetensors.hpp>
 #include <vrfm/layers/attention.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/resample.hpp>
 #include <vrfm/linalg/batch_context.hpp>
@@ -137,8 +138,26 @@ TEST_CASE("adaptive group norm agrees with PyTorch", "[layers][golden]") {
 
 TEST_CASE("pooling and upsampling agree with PyTorch", "[layers][golden]") {
   const ParameterList none;
-  check("average_pool", AveragePool(5, 4, 3, 2), none);
-  check("nearest_upsample", NearestUpsample(2, 3, 3), none);
+  check("average_pool", AveragePool({5, 4}, 3, 2), none);
+  check("nearest_upsample", NearestUpsample({2, 3}, 3, 2), none);
+  check("average_pool1d", AveragePool(5, 3, 2), none);
+  check("average_pool3d", AveragePool({4, 3, 5}, 3, 2), none);
+  check("nearest_upsample1d", NearestUpsample(4, 3, 2), none);
+  check("nearest_upsample3d", NearestUpsample({1, 2, 3}, 2, 2), none);
+}
+
+TEST_CASE("convolutions of signals and volumes agree with PyTorch", "[layers][golden]") {
+  const auto conv = [](const char* name, const PixelGrid& grid, int stride, int inputs, int outputs,
+                       const std::vector<std::size_t>& shape) {
+    ParameterList list;
+    const Conv layer(list, "conv", Window::over(grid, 3, stride, 1), inputs, outputs);
+    CHECK(list.entries().front().shape == shape);
+    check(name, layer, list);
+  };
+  conv("conv1d", 7, 1, 3, 4, {4, 3, 3});
+  conv("conv1d_halves", 7, 2, 3, 4, {4, 3, 3});
+  conv("conv3d", {3, 4, 5}, 1, 2, 3, {3, 2, 3, 3, 3});
+  conv("conv3d_halves", {3, 4, 5}, 2, 2, 3, {3, 2, 3, 3, 3});
 }
 
 TEST_CASE("attention agrees with PyTorch", "[layers][golden]") {

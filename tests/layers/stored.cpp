@@ -11,7 +11,7 @@
 #include <tests/support/padded.hpp>
 #include <tests/support/spaces.hpp>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/dropout.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/label_embedding.hpp>
@@ -146,8 +146,8 @@ TEMPLATE_LIST_TEST_CASE("convolutions stored in bfloat16 agree with float", "[la
                {{4, 9, {1, 7}, 1, {0, 3}}, 4, 5}};
   for (const auto& c : cases) {
     CAPTURE(c.inputs, c.outputs);
-    compare<TestType, Conv2d::Saved<float>, Conv2d::Saved<float>>(
-        [&](ParameterList& list) { return Conv2d(list, "conv", c.window, c.inputs, c.outputs); });
+    compare<TestType, Conv::Saved<float>, Conv::Saved<float>>(
+        [&](ParameterList& list) { return Conv(list, "conv", c.window, c.inputs, c.outputs); });
   }
 }
 
@@ -161,9 +161,15 @@ TEMPLATE_LIST_TEST_CASE("group norms stored in bfloat16 agree with float", "[lay
 TEMPLATE_LIST_TEST_CASE("pooling and upsampling stored in bfloat16 agree with float",
                         "[layers][stored]", Spaces) {
   compare<TestType, AveragePool::Saved<float>, AveragePool::Saved<float>>(
-      [](ParameterList&) { return AveragePool(7, 9, 5, 3); }, 1);
+      [](ParameterList&) {
+        return AveragePool({7, 9}, 5, 3);
+      },
+      1);
   compare<TestType, NearestUpsample::Saved<float>, NearestUpsample::Saved<float>>(
-      [](ParameterList&) { return NearestUpsample(3, 4, 5, 2); }, 1);
+      [](ParameterList&) {
+        return NearestUpsample({3, 4}, 5, 2);
+      },
+      1);
 }
 
 TEMPLATE_LIST_TEST_CASE("sinusoidal embeddings stored in bfloat16 agree with float",

@@ -35,12 +35,16 @@ struct Convolution {
 };
 
 // Channels that are copied in 16 bytes and ones that are not, by their number or by what lies between
-// the pixels; several chunks; strides, and those transposed; a last chunk of one row; nothing.
-const Convolution convolutions[] = {
-    {2, {9, 7, 3, 2, 1}, 5, 1, false, 70},   {3, {23, 21, 3, 1, 1}, 8, 8, false, 9},
-    {3, {20, 15, 3, 1, 1}, 8, 3, true, 12},  {2, {19, 19, 3, 2, 1}, 16, 0, true, 33},
-    {1, {43, 3, 2, 1, 0}, 3, 0, true, 4},    {0, {4, 4, 3, 1, 1}, 3, 0, false, 5},
-    {2, {12, 12, 5, 1, 2}, 16, 0, false, 16}};
+// the pixels; several chunks; strides, and those transposed; a last chunk of one row; nothing; volumes.
+const Convolution convolutions[] = {{2, {9, 7, 3, 2, 1}, 5, 1, false, 70},
+                                    {3, {23, 21, 3, 1, 1}, 8, 8, false, 9},
+                                    {3, {20, 15, 3, 1, 1}, 8, 3, true, 12},
+                                    {2, {19, 19, 3, 2, 1}, 16, 0, true, 33},
+                                    {1, {43, 3, 2, 1, 0}, 3, 0, true, 4},
+                                    {0, {4, 4, 3, 1, 1}, 3, 0, false, 5},
+                                    {2, {12, 12, 5, 1, 2}, 16, 0, false, 16},
+                                    {2, Window::over({3, 4, 5}, 3, 2, 1), 8, 0, true, 9},
+                                    {1, Window::over({5, 4, 6}, 3, 1, 1), 4, 1, false, 7}};
 
 std::vector<double> whole(Numbers& numbers, int rows, int cols) {
   auto values = numbers.take(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));

@@ -76,7 +76,16 @@ struct Images {
 // a stride and transposed; images of one column; images smaller than the window, also transposed;
 // more taps than a part of the depth holds, which begins and ends within one. Last with channels in
 // whole panels, which are read in place on the right, too: more rows than a part of the depth, strides. Then
-// windows that are not square.
+// windows that are not square, those of signals, and of volumes: copied and read in place, strides,
+// transposed, taps that all lie inside, a kernel as long along each axis and not.
+const Window slanted{.height = 4,
+                     .width = 6,
+                     .kernel = {2, 3},
+                     .padding = {0, 2},
+                     .axes = 3,
+                     .depth = 5,
+                     .kernel_z = 4,
+                     .padding_z = 1};
 const Images problems[] = {{2, {9, 7, 3, 2, 1}, 5, false, 70},
                            {2, {7, 9, 3, 2, 1}, 6, true, 33},
                            {1, {6, 5, 3, 1, 1}, 20, true, 3},
@@ -96,7 +105,17 @@ const Images problems[] = {{2, {9, 7, 3, 2, 1}, 5, false, 70},
                            {2, {4, 9, {1, 7}, 1, {0, 3}}, 17, false, 9},
                            {2, {9, 4, {7, 1}, 1, {3, 0}}, 19, true, 9},
                            {1, {8, 9, {2, 3}, 2, {0, 2}}, 64, false, 7},
-                           {2, {6, 7, {3, 1}, 2, {1, 0}}, 5, true, 12}};
+                           {2, {6, 7, {3, 1}, 2, {1, 0}}, 5, true, 12},
+                           {3, Window::over(11, 3, 1, 1), 5, false, 7},
+                           {3, Window::over(9, 3, 2, 1), 18, true, 6},
+                           {2, Window::over({4, 5, 3}, 3, 1, 1), 3, false, 9},
+                           {2, Window::over({5, 4, 6}, 3, 1, 1), 17, false, 20},
+                           {2, Window::over({5, 4, 6}, 3, 1, 1), 20, true, 6},
+                           {2, Window::over({5, 7, 4}, 3, 2, 1), 64, false, 5},
+                           {2, Window::over({5, 7, 4}, 3, 2, 1), 6, true, 12},
+                           {2, Window::over({4, 4, 4}, 2, 2, 0), 64, false, 7},
+                           {2, slanted, 16, false, 7},
+                           {2, slanted, 33, true, 5}};
 
 template <bool forward, class Exec, class T>
 std::vector<double> multiply(bool tile, const Images& problem, int gap, Update update, bool check) {

@@ -19,11 +19,11 @@ using namespace vrfm::test;
 namespace {
 
 ResidualVelocityOptions small_velocity(int latent) {
-  return {.height = 6, .width = 5, .latent = latent, .features = 2, .blocks = 1};
+  return {.grid = {6, 5}, .latent = latent, .features = 2, .blocks = 1};
 }
 
 ResidualPosteriorOptions small_posterior(EncoderInput input) {
-  return {.height = 6, .width = 5, .latent = 2, .features = 2, .input = input};
+  return {.grid = {6, 5}, .latent = 2, .features = 2, .input = input};
 }
 
 }  // namespace
@@ -47,22 +47,35 @@ TEMPLATE_LIST_TEST_CASE("velocity networks of small images conform", "[models][r
     options.blocks = 2;
     check(options);
   }
+  SECTION("signals") {
+    auto options = small_velocity(1);
+    options.grid = 9;
+    check(options);
+  }
+  SECTION("volumes") {
+    auto options = small_velocity(1);
+    options.grid = {2, 3, 4};
+    check(options);
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("posteriors of small images conform", "[models][residual]", Spaces) {
-  const auto check = [](EncoderInput input) {
+  const auto check = [](EncoderInput input, const PixelGrid& grid = {6, 5}) {
     ParameterList list;
-    const ResidualPosterior network(list, "posterior", small_posterior(input));
-    conform_latent<TestType>(network, list.count(), 30, {.roughness = 64});
+    auto options = small_posterior(input);
+    options.grid = grid;
+    const ResidualPosterior network(list, "posterior", options);
+    conform_latent<TestType>(network, list.count(), grid.pixels(), {.roughness = 64});
   };
   SECTION("one image") { check(EncoderInput::x1); }
   SECTION("three images") { check(EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t); }
+  SECTION("a signal") { check(EncoderInput::x1, 9); }
+  SECTION("a volume") { check(EncoderInput::x1, {4, 5, 4}); }
 }
 
 TEST_CASE("a learned prior of small images sees x0", "[models][residual]") {
   ParameterList list;
-  const ResidualNetworks networks(list, {.height = 6,
-                                         .width = 5,
+  const ResidualNetworks networks(list, {.grid = {6, 5},
                                          .latent = 2,
                                          .features = 2,
                                          .blocks = 1,
@@ -95,8 +108,7 @@ TEST_CASE("networks of small images name what is impossible", "[models][residual
 
 TEST_CASE("a flow whose encoder sees nothing has no posterior", "[models][residual]") {
   ParameterList list;
-  const ResidualNetworks networks(list, {.height = 6,
-                                         .width = 5,
+  const ResidualNetworks networks(list, {.grid = {6, 5},
                                          .latent = 2,
                                          .features = 2,
                                          .blocks = 1,

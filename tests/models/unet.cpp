@@ -36,13 +36,12 @@ std::size_t velocity_parameters(Conditioning conditioning, int latent, Fusion fu
 
 /// A U-Net of two levels with attention on the lower one, small enough for finite differences.
 UnetOptions small_unet(Conditioning conditioning, int latent, Fusion fusion) {
-  return {.path = {.height = 4,
-                   .width = 4,
+  return {.path = {.grid = {4, 4},
                    .channels = 1,
                    .base = 2,
                    .multipliers = {1, conditioning == Conditioning::additive ? 2 : 1},
                    .blocks = 1,
-                   .attention_heights = {2},
+                   .attention_extents = {2},
                    .head_channels = 1,
                    .dropout = 0,
                    .conditioning = conditioning},
@@ -113,6 +112,18 @@ TEST_CASE("U-Nets conform", "[models][unet]") {
   SECTION("a second time alone") {
     auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
     options.second_time = true;
+    check(options);
+  }
+  SECTION("signals") {
+    auto options = small_unet(Conditioning::adaptive_norm, 2, Fusion::bottleneck_sum);
+    options.path.grid = 6;
+    options.path.attention_extents = {3};
+    options.field_channels = 1;
+    check(options);
+  }
+  SECTION("volumes") {
+    auto options = small_unet(Conditioning::additive, 2, Fusion::adaptive_norm);
+    options.path.grid = {4, 2, 2};
     check(options);
   }
 }
@@ -200,7 +211,7 @@ TEST_CASE("U-Nets have room for 64 stages a path", "[models][unet]") {
 
 TEST_CASE("posteriors of images conform", "[models][unet]") {
   const auto check = [](UnetPosteriorOptions options) {
-    const int dimension = 16 * options.path.channels;
+    const int dimension = options.path.grid.pixels() * options.path.channels;
     ParameterList list;
     const UnetPosterior posterior(list, "posterior", options);
     conform_latent<Kokkos::DefaultExecutionSpace>(posterior, list.count(), dimension,
@@ -221,6 +232,16 @@ TEST_CASE("posteriors of images conform", "[models][unet]") {
   SECTION("x1 and a label") {
     auto other = options;
     other.classes = 2;
+    check(other);
+  }
+  SECTION("a signal") {
+    auto other = options;
+    other.path.grid = 8;
+    check(other);
+  }
+  SECTION("a volume") {
+    auto other = options;
+    other.path.grid = {2, 4, 2};
     check(other);
   }
   SECTION("x1 and a field") {
@@ -352,12 +373,11 @@ TEMPLATE_LIST_TEST_CASE("weights of torchcfm's U-Net load and give its velocity"
 
   const Flow<float, Exec, UnetNetworks> flow(
       Exec(),
-      {.velocity = {.path = {.height = 8,
-                             .width = 8,
+      {.velocity = {.path = {.grid = {8, 8},
                              .base = 32,
                              .multipliers = {1, 2},
                              .blocks = 1,
-                             .attention_heights = {4},
+                             .attention_extents = {4},
                              .head_channels = 16,
                              .groups = 32,
                              .dropout = 0,

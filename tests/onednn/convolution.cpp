@@ -12,7 +12,7 @@
 #include <tests/support/numbers.hpp>
 #include <tests/support/padded.hpp>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/linalg/batch_context.hpp>
 
 #if defined(KOKKOS_ENABLE_SERIAL) && defined(KOKKOS_ENABLE_OPENMP)
@@ -55,7 +55,7 @@ template <class Exec>
 std::vector<double> results(const Problem& problem, int gap) {
   const auto [samples, window, inputs, outputs] = problem;
   ParameterList list;
-  const Conv2d layer(list, "layer", window, inputs, outputs);
+  const Conv layer(list, "layer", window, inputs, outputs);
   const int count = static_cast<int>(list.count());
   const int rows = samples * window.pixels(), out_rows = samples * window.out_pixels();
   Numbers numbers(3);
@@ -69,7 +69,7 @@ std::vector<double> results(const Problem& problem, int gap) {
   const BatchContext<Exec> ctx(exec);
   const Array<float, Exec> block("vrfm::test::block", 1 << 20);
   Arena<float> arena(block.data(), block.size());
-  Conv2d::Saved<float> saved;
+  Conv::Saved<float> saved;
   const float* values = p.data();
   layer.forward(ctx, values, x.matrix(), y.matrix(), &saved, arena);
   layer.add_forward(ctx, values, x.matrix(), sum.matrix(), arena);

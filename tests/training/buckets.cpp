@@ -69,8 +69,7 @@ TEST_CASE("all networks say what is done", "[training][ranks]") {
   CHECK(say_all<vrfm::MlpNetworks<>>(tiny_flow(), 2));
   CHECK(say_all<vrfm::UnetNetworks>(tiny_unet(), 16));
   CHECK(say_all<vrfm::ResidualNetworks>(
-      {.height = 6, .width = 6, .latent = 2, .features = 4, .blocks = 1, .posterior_features = 4},
-      36));
+      {.grid = {6, 6}, .latent = 2, .features = 4, .blocks = 1, .posterior_features = 4}, 36));
 }
 
 TEST_CASE("a bucket leaves when its last layer is done", "[training][ranks]") {

@@ -181,13 +181,12 @@ TEST_CASE("weights of norms in other groups are refused", "[training][checkpoint
   const auto make = [](int groups) {
     return vrfm::Flow<float, Kokkos::DefaultExecutionSpace, vrfm::UnetNetworks>(
         {},
-        {.velocity = {.path = {.height = 4,
-                               .width = 4,
+        {.velocity = {.path = {.grid = {4, 4},
                                .channels = 1,
                                .base = 32,
                                .multipliers = {1},
                                .blocks = 1,
-                               .attention_heights = {},
+                               .attention_extents = {},
                                .groups = groups}}},
         1);
   };

@@ -150,13 +150,12 @@ TEST_CASE("a step of image networks neither allocates nor waits", "[training][tr
   SECTION("U-Nets") {
     for (const auto fusion : {Fusion::adaptive_norm, Fusion::bottleneck_sum}) {
       check_events<Exec>(
-          image_trainer<UnetNetworks>({.velocity = {.path = {.height = 8,
-                                                             .width = 8,
+          image_trainer<UnetNetworks>({.velocity = {.path = {.grid = {8, 8},
                                                              .channels = 1,
                                                              .base = 4,
                                                              .multipliers = {1, 2},
                                                              .blocks = 1,
-                                                             .attention_heights = {4},
+                                                             .attention_extents = {4},
                                                              .head_channels = 4,
                                                              .groups = 2},
                                                     .latent = 3,
@@ -167,11 +166,7 @@ TEST_CASE("a step of image networks neither allocates nor waits", "[training][tr
     }
   }
   SECTION("residual networks") {
-    check_events<Exec>(image_trainer<ResidualNetworks>({.height = 8,
-                                                        .width = 8,
-                                                        .latent = 2,
-                                                        .features = 4,
-                                                        .blocks = 2,
-                                                        .posterior_features = 4}));
+    check_events<Exec>(image_trainer<ResidualNetworks>(
+        {.grid = {8, 8}, .latent = 2, .features = 4, .blocks = 2, .posterior_features = 4}));
   }
 }

@@ -8,13 +8,12 @@
 namespace vrfm::test {
 
 inline UnetFlowOptions tiny_unet(double dropout = 0) {
-  return {.velocity = {.path = {.height = 4,
-                                .width = 4,
+  return {.velocity = {.path = {.grid = {4, 4},
                                 .channels = 1,
                                 .base = 4,
                                 .multipliers = {1, 1},
                                 .blocks = 1,
-                                .attention_heights = {2},
+                                .attention_extents = {2},
                                 .head_channels = 4,
                                 .dropout = dropout},
                        .latent = 2,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// AveragePool: an output pixel is the mean of a block of factor x factor input pixels (PyTorch's
-// nn.AvgPool2d(factor)). NearestUpsample: an output pixel is the input pixel that it lies in
-// (PyTorch's nn.Upsample(scale_factor = factor)). Up to a factor, each is the transpose of the
-// other. x and y may be of types of their own, such as BFloat16; sums are of the arena's.
+// AveragePool: an output pixel is the mean of a block of input pixels, factor along each axis of a signal,
+// an image or a volume (PyTorch's nn.AvgPool1d(factor) and so on). NearestUpsample: an output pixel is
+// the input pixel that it lies in (PyTorch's nn.Upsample(scale_factor = factor)). Up to a factor, each is
+// the transpose of the other. x and y may be of types of their own, such as BFloat16; sums are of the arena's.
 #pragma once
 
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
+#include <vrfm/linalg/pixel_grid.hpp>
 
 namespace vrfm {
 
@@ -22,44 +23,61 @@ struct ScaledCopy {
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const { y(i, j) = a * x(i, j); }
 };
 
-/// Coarse images and fine ones: a block of factor x factor fine pixels is one coarse pixel. Fine
-/// rows and columns that fill no block belong to none.
+/// Coarse fields and fine ones: a block of fine pixels, factor along each axis, is one coarse pixel. Fine
+/// pixels that fill no block belong to none.
 struct Blocks {
-  int height = 1, width = 1;  ///< of the fine images
-  int factor = 1;
+  PixelGrid fine, coarse, block;
 
-  KOKKOS_INLINE_FUNCTION int coarse_height() const { return height / factor; }
-  KOKKOS_INLINE_FUNCTION int coarse_width() const { return width / factor; }
-  KOKKOS_INLINE_FUNCTION int pixels() const { return height * width; }
-  KOKKOS_INLINE_FUNCTION int coarse_pixels() const { return coarse_height() * coarse_width(); }
+  Blocks() = default;
+  Blocks(const PixelGrid& of_fine, int factor)
+      : fine(of_fine), coarse(of_fine / factor), block(of_fine.each(factor)) {}
 
-  /// Column `column` of each block in fine image row `row` of all samples.
+  /// The first fine line under coarse line k of all samples.
+  KOKKOS_INLINE_FUNCTION int first_line(int k) const {
+    const int plane = k / coarse.height, sample = plane / coarse.depth;
+    const int z = plane % coarse.depth * block.depth, y = k % coarse.height * block.height;
+    return (sample * fine.depth + z) * fine.height + y;
+  }
+  /// From there to the line of a tap of the block.
+  KOKKOS_INLINE_FUNCTION int line_of(int tap) const {
+    const int line = tap / block.width;
+    return line / block.height * fine.height + line % block.height;
+  }
+  /// The coarse line over fine line k of all samples; -1 if there is none.
+  KOKKOS_INLINE_FUNCTION int coarse_line(int k) const {
+    const int plane = k / fine.height, sample = plane / fine.depth;
+    const int z = plane % fine.depth / block.depth, y = k % fine.height / block.height;
+    if (z >= coarse.depth || y >= coarse.height) return -1;
+    return (sample * coarse.depth + z) * coarse.height + y;
+  }
+
+  /// Column `column` of each block in fine line `line` of all samples.
   template <class M>
-  KOKKOS_INLINE_FUNCTION M block_columns(const M& fine, int row, int column) const {
-    M result = fine.row_range(row * width + column, coarse_width());
-    result.stride *= factor;
+  KOKKOS_INLINE_FUNCTION M block_columns(const M& pixels, int line, int column) const {
+    M result = pixels.row_range(line * fine.width + column, coarse.width);
+    result.stride *= block.width;
     return result;
   }
 };
 
-/// Pixel i of a row of coarse ones, channel j: scale * (sum of the block's pixels), rounded once.
+/// Pixel i of a line of coarse ones, channel j: scale * (sum of the block's pixels), rounded once.
 template <class T, class X, class Y>
 struct SumBlock {
   Blocks blocks;
   T scale;
-  Matrix<const X> fine;  ///< from the row's first block on
+  Matrix<const X> fine;  ///< from the line's first block on
   Matrix<Y> out;
   KOKKOS_INLINE_FUNCTION void operator()(int i, int j) const {
     T sum = T(0);
-    for (int tap = 0; tap < blocks.factor * blocks.factor; ++tap) {
-      const int row = tap / blocks.factor, column = i * blocks.factor + tap % blocks.factor;
-      sum += fine(row * blocks.width + column, j);
+    for (int tap = 0; tap < blocks.block.pixels(); ++tap) {
+      const int column = i * blocks.block.width + tap % blocks.block.width;
+      sum += fine(blocks.line_of(tap) * blocks.fine.width + column, j);
     }
     out(i, j) = scale * sum;
   }
 };
 
-/// coarse = scale * (sum of the block's pixels); a tile is one row of one image.
+/// coarse = scale * (sum of the block's pixels); a tile is one line of one sample.
 template <class T, class X, class Y>
 struct SumBlocks {
   Blocks blocks;
@@ -68,13 +86,13 @@ struct SumBlocks {
   Matrix<Y> coarse;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
-    const int height = blocks.coarse_height(), width = blocks.coarse_width();
-    const int first = k / height * blocks.height + k % height * blocks.factor;
+    const int width = blocks.coarse.width, taps = blocks.block.pixels();
+    const int first = blocks.first_line(k);
     const Matrix<Y> out = coarse.row_range(k * width, width);
     if constexpr (std::is_same_v<X, T> && std::is_same_v<Y, T>) {
-      for (int tap = 0; tap < blocks.factor * blocks.factor; ++tap) {
+      for (int tap = 0; tap < taps; ++tap) {
         const Matrix<const T> in =
-            blocks.block_columns(fine, first + tap / blocks.factor, tap % blocks.factor);
+            blocks.block_columns(fine, first + blocks.line_of(tap), tap % blocks.block.width);
         if (tap == 0) {
           ctx.map(width, out.cols, ScaledCopy<T>{scale, in, out});
         } else {
@@ -82,13 +100,14 @@ struct SumBlocks {
         }
       }
     } else {
-      const Matrix<const X> in = fine.row_range(first * blocks.width, blocks.factor * blocks.width);
+      const int lines = blocks.line_of(taps - 1) + 1, fine_width = blocks.fine.width;
+      const Matrix<const X> in = fine.row_range(first * fine_width, lines * fine_width);
       ctx.map(width, out.cols, SumBlock<T, X, Y>{blocks, scale, in, out});
     }
   }
 };
 
-/// fine = scale * (its block's coarse pixel), zero where there is none; a tile is one row of one image.
+/// fine = scale * (its block's coarse pixel), zero where there is none; a tile is one line of one sample.
 template <class T, class X, class Y>
 struct SpreadBlocks {
   Blocks blocks;
@@ -97,33 +116,33 @@ struct SpreadBlocks {
   Matrix<Y> fine;
   template <class Ctx>
   KOKKOS_FUNCTION void operator()(const Ctx& ctx, int k, Arena<T>&) const {
-    const int row = k % blocks.height / blocks.factor, width = blocks.coarse_width();
-    const bool inside = row < blocks.coarse_height();
+    const int line = blocks.coarse_line(k), width = blocks.coarse.width;
+    const bool inside = line >= 0;
     if (inside) {
-      const int first = (k / blocks.height * blocks.coarse_height() + row) * width;
-      const Matrix<const X> in = coarse.row_range(first, width);
-      for (int column = 0; column < blocks.factor; ++column) {
+      const Matrix<const X> in = coarse.row_range(line * width, width);
+      for (int column = 0; column < blocks.block.width; ++column) {
         ctx.map(width, in.cols,
                 ScaledCopy<T, X, Y>{scale, in, blocks.block_columns(fine, k, column)});
       }
     }
-    const int covered = inside ? width * blocks.factor : 0, rest = blocks.width - covered;
+    const int fine_width = blocks.fine.width;
+    const int covered = inside ? width * blocks.block.width : 0, rest = fine_width - covered;
     if (rest == 0) return;
-    ctx.map(rest, fine.cols, Fill<Y>{fine.row_range(k * blocks.width + covered, rest), Y(0)});
+    ctx.map(rest, fine.cols, Fill<Y>{fine.row_range(k * fine_width + covered, rest), Y(0)});
   }
 };
 
 template <class Ctx, class T, class X, class Y>
 KOKKOS_FUNCTION void sum_blocks(const Ctx& ctx, const Blocks& blocks, T scale, Matrix<X> fine,
                                 Matrix<Y> coarse, Arena<T>& arena) {
-  ctx.each_tile(coarse.rows / blocks.coarse_width(),
+  ctx.each_tile(coarse.rows / blocks.coarse.width,
                 SumBlocks<T, std::remove_const_t<X>, Y>{blocks, scale, fine, coarse}, arena);
 }
 
 template <class Ctx, class T, class X, class Y>
 KOKKOS_FUNCTION void spread_blocks(const Ctx& ctx, const Blocks& blocks, T scale, Matrix<X> coarse,
                                    Matrix<Y> fine, Arena<T>& arena) {
-  ctx.each_tile(fine.rows / blocks.width,
+  ctx.each_tile(fine.rows / blocks.fine.width,
                 SpreadBlocks<T, std::remove_const_t<X>, Y>{blocks, scale, coarse, fine}, arena);
 }
 
@@ -138,23 +157,21 @@ class AveragePool {
 
   AveragePool() = default;
 
-  /// From height x width to (height / factor) x (width / factor) pixels, rounded down: rows and
-  /// columns that fill no block are left out. Throws std::invalid_argument for extents below 1, or
-  /// for a factor that leaves no pixel.
-  AveragePool(int height, int width, int channels, int factor)
-      : blocks_{height, width, factor}, channels_(channels) {
-    expect(height > 0 && width > 0 && channels > 0,
-           "average pooling needs at least one pixel and one channel, got ", height, " x ", width,
-           " pixels and ", channels, " channels");
-    expect(factor > 0 && factor <= math::minimum(height, width), "average pooling of ", height,
-           " x ", width, " pixels needs a factor from 1 to ", math::minimum(height, width),
-           ", got ", factor);
+  /// From a grid's pixels to those of grid / factor; pixels that fill no block are left out. Throws
+  /// std::invalid_argument for extents below 1, or for a factor that leaves no pixel.
+  AveragePool(const PixelGrid& grid, int channels, int factor) : channels_(channels) {
+    expect(grid.shortest() > 0 && channels > 0,
+           "average pooling needs at least one pixel and one channel, got ", grid, " pixels and ",
+           channels, " channels");
+    expect(factor > 0 && factor <= grid.shortest(), "average pooling of ", grid,
+           " pixels needs a factor from 1 to ", grid.shortest(), ", got ", factor);
+    blocks_ = detail::Blocks(grid, factor);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return channels_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return channels_; }
-  KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.pixels(); }
-  KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.coarse_pixels(); }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.fine.pixels(); }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.coarse.pixels(); }
 
   template <class Ctx, class P, class X, class Y, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y, Saved<T>*,
@@ -178,7 +195,7 @@ class AveragePool {
  private:
   template <class T>
   KOKKOS_INLINE_FUNCTION T share() const {
-    return T(1) / static_cast<T>(blocks_.factor * blocks_.factor);
+    return T(1) / static_cast<T>(blocks_.block.pixels());
   }
 
   detail::Blocks blocks_;
@@ -194,19 +211,19 @@ class NearestUpsample {
 
   NearestUpsample() = default;
 
-  /// From height x width to (height factor) x (width factor) pixels. Throws std::invalid_argument
-  /// for extents or a factor below 1.
-  NearestUpsample(int height, int width, int channels, int factor = 2)
-      : blocks_{height * factor, width * factor, factor}, channels_(channels) {
-    expect(height > 0 && width > 0 && channels > 0 && factor > 0,
-           "upsampling needs at least one pixel, one channel and a factor of 1, got ", height,
-           " x ", width, " pixels, ", channels, " channels and the factor ", factor);
+  /// From a grid's pixels to those of grid * factor. Throws std::invalid_argument for extents or a
+  /// factor below 1.
+  NearestUpsample(const PixelGrid& grid, int channels, int factor) : channels_(channels) {
+    expect(grid.shortest() > 0 && channels > 0 && factor > 0,
+           "upsampling needs at least one pixel, one channel and a factor of 1, got ", grid,
+           " pixels, ", channels, " channels and the factor ", factor);
+    blocks_ = detail::Blocks(grid * factor, factor);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return channels_; }
   KOKKOS_INLINE_FUNCTION int outputs() const { return channels_; }
-  KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.coarse_pixels(); }
-  KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.pixels(); }
+  KOKKOS_INLINE_FUNCTION int input_pixels() const { return blocks_.coarse.pixels(); }
+  KOKKOS_INLINE_FUNCTION int output_pixels() const { return blocks_.fine.pixels(); }
 
   template <class Ctx, class P, class X, class Y, class T>
   KOKKOS_FUNCTION void forward(const Ctx& ctx, const P*, Matrix<X> x, Matrix<Y> y, Saved<T>*,

@@ -20,7 +20,7 @@ inline constexpr bool are_of_float_convolution =
     (is_patches_of<float, A> && std::is_same_v<B, Matrix<const float>>) ||
     (is_patches_of<float, B> && std::is_same_v<A, Matrix<const float>>);
 
-/// Images are (samples x pixels) x channels.
+/// Images are (samples x pixels) x channels. Libraries are asked for no volumes.
 template <class T>
 struct Convolution {
   Sought sought;
@@ -30,7 +30,7 @@ struct Convolution {
   bool adjoint;  ///< weights are inputs x (taps x outputs), otherwise outputs x (taps x inputs)
   T* result;     ///< the elements of the one that is sought
 
-  /// What a library's plan depends on, besides strides.
+  /// What a library's plan of signals and images depends on, besides strides.
   std::array<int, 12> shape() const {
     return {static_cast<int>(sought), samples,         window.height, window.width,
             window.kernel.y,          window.kernel.x, window.stride, window.padding.y,

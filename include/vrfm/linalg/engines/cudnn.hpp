@@ -4,8 +4,8 @@
 // vrfm::cudnn: dense images, channels last, in float32 and TF32. The first convolution of a shape
 // asks the library's heuristic for an algorithm that gives the same bits every time and sums the
 // products as they are; later ones allocate nothing here. Gathered patches do the rest: bfloat16
-// operands with float results, which this interface of the library lacks, and images with gaps
-// between pixels. Working memory is the operand buffer of linalg/detail/cublaslt_library.hpp, in the
+// operands with float results, which this interface of the library lacks, images with gaps
+// between pixels, and volumes. Working memory is the operand buffer of linalg/detail/cublaslt_library.hpp, in the
 // stream's order.
 #pragma once
 
@@ -223,8 +223,8 @@ struct CuDnnEngine {
     const auto is_dense = [](const auto& x) {
       return x.stride == x.cols && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
     };
-    if (convolution.window.behind != 0)
-      return Launched::nothing;  // its padding is alike on all sides
+    // Its padding is alike on all sides, and its descriptors here are of images.
+    if (convolution.window.behind != 0 || convolution.window.is_volume()) return Launched::nothing;
     if (convolution.samples == 0 || !is_dense(convolution.input) || !is_dense(convolution.output) ||
         (adjoint ? convolution.sought == Sought::weights : !is_dense(convolution.weights))) {
       return Launched::nothing;

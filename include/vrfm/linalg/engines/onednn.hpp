@@ -3,8 +3,8 @@
 // Convolutions of float by oneDNN on OpenMP's threads, for programs that link vrfm::onednn. Images
 // are read in place, channels last; weights are brought into the order that the library's kernel
 // asks for. The first convolution of a shape compiles its kernel; later ones reuse the kernel and
-// its working memory, and allocate nothing but the library's own list of arguments. Two cases stay
-// with vrfm's own products: what the library has only plain loops for, such as images with gaps
+// its working memory, and allocate nothing but the library's own list of arguments. Three cases stay
+// with vrfm's own products: volumes, what the library has only plain loops for, such as images with gaps
 // between pixels, and launches of an instance that has a part of the threads. The library cuts the
 // sum of the weights' gradient by the number of threads, so the results of a training depend on
 // that number, unlike those of vrfm's own products.
@@ -237,7 +237,9 @@ struct OneDnnEngine {
       const bool all_threads =
           ctx.exec().concurrency() == omp_get_max_threads() && omp_in_parallel() == 0;
       const detail::Convolution<float> convolution = detail::convolution_of(a, b, c);
-      if (!all_threads || convolution.samples == 0) return Launched::nothing;
+      if (!all_threads || convolution.samples == 0 || convolution.window.is_volume()) {
+        return Launched::nothing;
+      }
       const float* const bias =
           convolution.sought == detail::Sought::output ? bias_of(epilogue) : nullptr;
       if (!detail::OneDnn::here().compute(convolution, bias, update)) return Launched::nothing;

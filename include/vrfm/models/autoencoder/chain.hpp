@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/resample.hpp>
 #include <vrfm/models/blocks/attention_block.hpp>
 #include <vrfm/models/blocks/residual_block.hpp>
@@ -21,7 +21,7 @@ struct ImageStep {
   enum class Kind { conv, dense, residual, attention, upsample, norm };
 
   Kind kind = Kind::conv;
-  Conv2d conv;
+  Conv conv;
   Dense<> dense;
   ResidualBlock residual;
   AttentionBlock attention;
@@ -46,7 +46,7 @@ struct ImageStep {
     if (save) saved->x = x;
     switch (kind) {
       case Kind::conv:
-        return conv.forward(ctx, p, x, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+        return conv.forward(ctx, p, x, y, static_cast<Conv::Saved<T>*>(nullptr), arena);
       case Kind::dense:
         return dense.forward(ctx, p, x, y, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
       case Kind::residual:
@@ -110,7 +110,7 @@ class ImageChain {
     window.height = height();
     window.width = width();
     ImageStep& step = add(ImageStep::Kind::conv, outputs);
-    step.conv = Conv2d(list, name, window, before_, outputs);
+    step.conv = Conv(list, name, window, before_, outputs);
     step.height = window.out_height();
     step.width = window.out_width();
   }
@@ -122,8 +122,7 @@ class ImageChain {
   /// A residual block; of the options the extents are set here.
   void add_residual(ParameterList& list, const std::string& name, ResidualBlockOptions options,
                     int outputs) {
-    options.height = height();
-    options.width = width();
+    options.grid = {height(), width()};
     options.inputs = channels();
     options.outputs = outputs;
     add(ImageStep::Kind::residual, outputs).residual = ResidualBlock(list, name, options);
@@ -135,7 +134,7 @@ class ImageChain {
         AttentionBlock(list, name, step.pixels(), step.channels, 1, groups, eps, false, names);
   }
   void add_upsample() {
-    const NearestUpsample twice(height(), width(), channels());
+    const NearestUpsample twice({height(), width()}, channels(), 2);
     ImageStep& step = add(ImageStep::Kind::upsample, channels());
     step.upsample = twice;
     step.height *= 2;

@@ -22,26 +22,25 @@ class DownPath {
   /// impossible option.
   DownPath(ParameterList& list, const std::string& name, const DownPathOptions& o, int& number) {
     o.check();
-    int height = o.height, width = o.width;
-    add_conv(list, name, ".0", {height, width, 3, 1, 1}, o.channels, o.base);
+    PixelGrid grid = o.grid;
+    add_conv(list, name, ".0", Window::over(grid, 3, 1, 1), o.channels, o.base);
     for (std::size_t level = 0; level < o.multipliers.size(); ++level) {
       for (int b = 0; b < o.blocks; ++b) {
-        add(Stage::residual(list, next(name), o, height, width, channels(),
-                            o.base * o.multipliers[level], o.attends(height), number));
+        add(Stage::residual(list, next(name), o, grid, channels(), o.base * o.multipliers[level],
+                            o.attends(grid), number));
       }
       if (level + 1 == o.multipliers.size()) break;
-      add_conv(list, name, ".0.op", {height, width, 3, 2, 1}, channels(), channels());
-      height = stages_.back().height;
-      width = stages_.back().width;
+      add_conv(list, name, ".0.op", Window::over(grid, 3, 2, 1), channels(), channels());
+      grid = stages_.back().grid;
     }
   }
 
   /// Appends a convolution of stride 2 and a residual block.
   void extend(ParameterList& list, const std::string& name, const DownPathOptions& o, int& number) {
     const Stage last = stages_.back();
-    add_conv(list, name, ".0.op", {last.height, last.width, 3, 2, 1}, last.channels, last.channels);
-    add(Stage::residual(list, next(name), o, stages_.back().height, stages_.back().width,
-                        last.channels, last.channels, false, number));
+    add_conv(list, name, ".0.op", Window::over(last.grid, 3, 2, 1), last.channels, last.channels);
+    add(Stage::residual(list, next(name), o, stages_.back().grid, last.channels, last.channels,
+                        false, number));
   }
 
   const std::vector<Stage>& stages() const { return stages_; }

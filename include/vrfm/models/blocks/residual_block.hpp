@@ -6,7 +6,7 @@
 // ResidualNames, and <name>.emb_layers.1.
 #pragma once
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/dense.hpp>
 #include <vrfm/layers/dropout.hpp>
 #include <vrfm/layers/group_norm.hpp>
@@ -24,7 +24,7 @@ struct ResidualNames {
 };
 
 struct ResidualBlockOptions {
-  int height = 1, width = 1;
+  PixelGrid grid = {1, 1};
   int inputs = 1, outputs = 1;
   int groups = 32;  ///< of the norms
   Conditioning conditioning = Conditioning::none;
@@ -78,19 +78,18 @@ class ResidualBlock {
   /// Throws std::invalid_argument naming the first impossible option.
   ResidualBlock(ParameterList& list, const std::string& name, const ResidualBlockOptions& o)
       : o_(o),
-        first_norm_(list, name + o.names.first_norm, o.height * o.width, o.inputs, o.groups, o.eps),
-        first_conv_(list, name + o.names.first_conv, Window{o.height, o.width, 3, 1, 1}, o.inputs,
+        first_norm_(list, name + o.names.first_norm, o.grid.pixels(), o.inputs, o.groups, o.eps),
+        first_conv_(list, name + o.names.first_conv, Window::over(o.grid, 3, 1, 1), o.inputs,
                     o.outputs),
-        second_norm_(list, name + o.names.second_norm, o.height * o.width, o.outputs, o.groups,
-                     o.eps),
-        dropout_(o.dropout, o.height * o.width, o.outputs, o.number),
-        second_conv_(list, name + o.names.second_conv, Window{o.height, o.width, 3, 1, 1},
-                     o.outputs, o.outputs, o.zero) {
+        second_norm_(list, name + o.names.second_norm, o.grid.pixels(), o.outputs, o.groups, o.eps),
+        dropout_(o.dropout, o.grid.pixels(), o.outputs, o.number),
+        second_conv_(list, name + o.names.second_conv, Window::over(o.grid, 3, 1, 1), o.outputs,
+                     o.outputs, o.zero) {
     if (o.conditioning != Conditioning::none) {
       embedding_ = Dense<>(list, name + ".emb_layers.1", o.embedding, embedding_cols());
     }
     if (o.inputs != o.outputs) {
-      skip_ = Dense<>(list, name + o.names.skip, o.inputs, o.outputs, 2);
+      skip_ = Dense<>(list, name + o.names.skip, o.inputs, o.outputs, o.grid.axes);
     }
   }
 
@@ -104,7 +103,7 @@ class ResidualBlock {
                                Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool adaptive = o_.conditioning == Conditioning::adaptive_norm;
-    const int pixels = o_.height * o_.width;
+    const int pixels = o_.grid.pixels();
     const Matrix<T> first = arena.take(x.rows, o_.inputs), h = arena.take(x.rows, o_.outputs),
                     second = saved != nullptr ? arena.take(x.rows, o_.outputs) : h;
     Matrix<T> modulation;
@@ -113,7 +112,7 @@ class ResidualBlock {
       embedding_.forward(ctx, p, e, modulation, static_cast<Dense<>::Saved<T>*>(nullptr), arena);
     }
     first_norm_.forward(ctx, p, x, first, saved != nullptr ? &saved->first_norm : nullptr, arena);
-    first_conv_.forward(ctx, p, first, h, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    first_conv_.forward(ctx, p, first, h, static_cast<Conv::Saved<T>*>(nullptr), arena);
     if (o_.conditioning == Conditioning::additive) {
       ctx.map(h.rows, h.cols, detail::AddToPixels<T>{modulation, h, pixels});
     }
@@ -146,7 +145,7 @@ class ResidualBlock {
                                 Arena<T>& arena) const {
     const auto mark = arena.used();
     const bool adaptive = o_.conditioning == Conditioning::adaptive_norm;
-    const int rows = dy.rows, pixels = o_.height * o_.width;
+    const int rows = dy.rows, pixels = o_.grid.pixels();
     const Matrix<T> dh = arena.take(rows, o_.outputs), dfirst = arena.take(rows, o_.inputs);
     second_conv_.backward(ctx, p, g, saved.second, dy, dh, {}, arena);
     if (saved.drew) dropout_.backward(ctx, saved.draws, dh, dh);
@@ -190,7 +189,7 @@ class ResidualBlock {
       dmodulation = arena.take(de.rows, embedding_cols());
       embedding_.tangent(ctx, p, de, dmodulation, {}, arena);
       if (o_.conditioning == Conditioning::additive) {
-        ctx.map(dh.rows, dh.cols, detail::AddToPixels<T>{dmodulation, dh, o_.height * o_.width});
+        ctx.map(dh.rows, dh.cols, detail::AddToPixels<T>{dmodulation, dh, o_.grid.pixels()});
         dmodulation = Matrix<T>();
       }
     }
@@ -212,11 +211,11 @@ class ResidualBlock {
 
   ResidualBlockOptions o_;
   GroupNorm<Silu> first_norm_;
-  Conv2d first_conv_;
+  Conv first_conv_;
   Dense<> embedding_;
   GroupNorm<Silu> second_norm_;
   Dropout dropout_;
-  Conv2d second_conv_;
+  Conv second_conv_;
   Dense<> skip_;
 };
 

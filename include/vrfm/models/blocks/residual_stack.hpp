@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ResidualStack: a 3 x 3 convolution, residual blocks of equal width, and a last convolution, all at the
-// image's full resolution. Names: <name>.in, .blocks.<k>, .out.
+// ResidualStack: a convolution of 3 taps along each axis, residual blocks of equal width, and a last
+// convolution, all at the image's full resolution. Names: <name>.in, .blocks.<k>, .out.
 #pragma once
 
 #include <array>
@@ -13,10 +13,10 @@
 namespace vrfm {
 
 struct ResidualStackOptions {
-  int height = 28, width = 28;
+  PixelGrid grid = {28, 28};
   int inputs = 1, channels = 64, outputs = 64;
   int blocks = 5;
-  int out_kernel = 3;  ///< of the last convolution
+  int out_kernel = 3;  ///< taps of the last convolution along each axis
 };
 
 class ResidualStack {
@@ -35,19 +35,18 @@ class ResidualStack {
 
   /// Throws std::invalid_argument naming the first impossible extent.
   ResidualStack(ParameterList& list, const std::string& name, const ResidualStackOptions& o)
-      : in_(list, name + ".in", Window{o.height, o.width, 3, 1, 1}, o.inputs, o.channels) {
+      : in_(list, name + ".in", Window::over(o.grid, 3, 1, 1), o.inputs, o.channels) {
     expect(o.blocks <= most_blocks, "a residual stack must have at most ", most_blocks,
            " blocks, got ", o.blocks);
     for (int k = 0; k < o.blocks; ++k) {
       blocks_.emplace_back(list, name + ".blocks." + std::to_string(k),
-                           ResidualBlockOptions{.height = o.height,
-                                                .width = o.width,
+                           ResidualBlockOptions{.grid = o.grid,
                                                 .inputs = o.channels,
                                                 .outputs = o.channels,
                                                 .groups = group_count(o.channels)});
     }
-    out_ = Conv2d(list, name + ".out", Window{o.height, o.width, o.out_kernel, 1, o.out_kernel / 2},
-                  o.channels, o.outputs);
+    out_ = Conv(list, name + ".out", Window::over(o.grid, o.out_kernel, 1, o.out_kernel / 2),
+                o.channels, o.outputs);
   }
 
   int outputs() const { return out_.outputs(); }
@@ -57,7 +56,7 @@ class ResidualStack {
   void forward(const Ctx& ctx, const T* p, ConstMatrix<T> x, Matrix<T> y, Saved<T>* saved,
                Arena<T>& arena) const {
     const auto mark = arena.used();
-    Conv2d::Saved<T>* const none = nullptr;
+    Conv::Saved<T>* const none = nullptr;
     Matrix<T> from = arena.take(x.rows, in_.outputs());
     Matrix<T> to = arena.take(x.rows, in_.outputs());
     in_.forward(ctx, p, x, from, none, arena);
@@ -106,9 +105,9 @@ class ResidualStack {
   }
 
  private:
-  Conv2d in_;
+  Conv in_;
   std::vector<ResidualBlock> blocks_;
-  Conv2d out_;
+  Conv out_;
 };
 
 }  // namespace vrfm

@@ -18,11 +18,14 @@
 namespace vrfm {
 
 struct DownPathOptions {
-  int height = 32, width = 32, channels = 3;    ///< of the images
+  /// {height, width} of images, {n} of signals, {depth, height, width} of volumes.
+  PixelGrid grid = {32, 32};
+  int channels = 3;                             ///< of a pixel
   int base = 128;                               ///< channels of the first level
   std::vector<int> multipliers = {1, 2, 2, 2};  ///< of each level, in units of base
   int blocks = 2;                               ///< residual blocks a level
-  std::vector<int> attention_heights = {16};    ///< of images that get self-attention
+  /// Along the first axis (of images their height): fields of these get self-attention.
+  std::vector<int> attention_extents = {16};
   int head_channels = 64;
   int groups = 0;  ///< of each norm (torchcfm: 32); 0: at most 32, of at least 4 channels each
   double dropout = 0.1;
@@ -37,18 +40,16 @@ struct DownPathOptions {
   int heads(int channels_of_block) const {
     return (std::max)(1, channels_of_block / head_channels);
   }
-  bool attends(int image_height) const {
-    return std::ranges::find(attention_heights, image_height) != attention_heights.end();
+  bool attends(const PixelGrid& of) const {
+    return std::ranges::find(attention_extents, of.first()) != attention_extents.end();
   }
   /// Throws std::invalid_argument naming the first impossible option.
   void check() const {
-    expect(height >= 1 && width >= 1 && channels >= 1,
-           "a U-Net needs images of at least one pixel and channel, got ", height, " x ", width,
-           " x ", channels);
+    expect(grid.shortest() >= 1 && channels >= 1,
+           "a U-Net needs images of at least one pixel and channel, got ", grid, " x ", channels);
     constexpr std::int64_t most = (std::numeric_limits<int>::max)();
-    expect(std::int64_t{height} * width <= most / channels,
-           "a U-Net needs images whose numbers an int counts, got ", height, " x ", width, " x ",
-           channels);
+    expect(std::int64_t{grid.height} * grid.width <= most / channels / grid.depth,
+           "a U-Net needs images whose numbers an int counts, got ", grid, " x ", channels);
     expect(multipliers.size() <= 30, "a U-Net has at most 30 levels, got ", multipliers.size());
     expect(base >= 1 && blocks >= 1 && !multipliers.empty(),
            "a U-Net needs base >= 1, at least one level and one block a level, got ", base, ", ",
@@ -59,8 +60,8 @@ struct DownPathOptions {
     expect(groups >= 0, "a U-Net needs groups >= 0 (0: chosen by the channels), got ", groups);
     expect(head_channels >= 1, "attention needs head_channels >= 1, got ", head_channels);
     const int factor = 1 << (multipliers.size() - 1);
-    expect(height % factor == 0 && width % factor == 0, "a U-Net of ", multipliers.size(),
-           " levels needs extents that are multiples of ", factor, ", got ", height, " x ", width);
+    expect(grid / factor * factor == grid, "a U-Net of ", multipliers.size(),
+           " levels needs extents that are multiples of ", factor, ", got ", grid);
   }
 };
 
@@ -73,45 +74,43 @@ using PerStage = std::array<V, most_stages>;
 /// One step of a path: a convolution, or a residual block that attention may follow.
 struct Stage {
   bool is_conv = false, attends = false;
-  Conv2d conv;
+  Conv conv;
   ResidualBlock block;
   AttentionBlock attention;
-  int height = 0, width = 0, channels = 0;  ///< of the output
+  PixelGrid grid;    ///< of the output
+  int channels = 0;  ///< of the output
 
-  int pixels() const { return height * width; }
+  int pixels() const { return grid.pixels(); }
 
   static Stage convolution(ParameterList& list, const std::string& name, const Window& window,
                            int inputs, int outputs) {
     Stage stage;
     stage.is_conv = true;
-    stage.conv = Conv2d(list, name, window, inputs, outputs);
-    stage.height = window.out_height();
-    stage.width = window.out_width();
+    stage.conv = Conv(list, name, window, inputs, outputs);
+    stage.grid = window.out_grid();
     stage.channels = outputs;
     return stage;
   }
 
   /// The block is `name`.0, the attention `name`.1; `number`: the block's, counted on.
   static Stage residual(ParameterList& list, const std::string& name, const DownPathOptions& o,
-                        int height, int width, int inputs, int outputs, bool attends, int& number) {
+                        const PixelGrid& grid, int inputs, int outputs, bool attends, int& number) {
     Stage stage;
     stage.block = ResidualBlock(list, name + ".0",
-                                {.height = height,
-                                 .width = width,
+                                {.grid = grid,
                                  .inputs = inputs,
                                  .outputs = outputs,
-                                 .groups = o.groups_of(std::gcd(inputs, outputs), height * width),
+                                 .groups = o.groups_of(std::gcd(inputs, outputs), grid.pixels()),
                                  .conditioning = o.conditioning,
                                  .embedding = o.embedding,
                                  .dropout = o.dropout,
                                  .number = number++});
     stage.attends = attends;
     if (attends) {
-      stage.attention = AttentionBlock(list, name + ".1", height * width, outputs, o.heads(outputs),
-                                       o.groups_of(outputs, height * width));
+      stage.attention = AttentionBlock(list, name + ".1", grid.pixels(), outputs, o.heads(outputs),
+                                       o.groups_of(outputs, grid.pixels()));
     }
-    stage.height = height;
-    stage.width = width;
+    stage.grid = grid;
     stage.channels = outputs;
     return stage;
   }
@@ -127,7 +126,7 @@ struct Stage {
   void forward(const Ctx& ctx, const T* p, const DrawAddress* draws, ConstMatrix<T> x,
                ConstMatrix<T> e, Matrix<T> y, Saved<T>* saved, Arena<T>& arena) const {
     if (is_conv) {
-      conv.forward(ctx, p, x, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+      conv.forward(ctx, p, x, y, static_cast<Conv::Saved<T>*>(nullptr), arena);
       if (saved != nullptr) saved->x = x;
       return;
     }

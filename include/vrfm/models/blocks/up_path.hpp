@@ -16,7 +16,7 @@ struct UpStage {
   int across = 0;  ///< channels that come across; the stage's other inputs come up
   bool upsamples = false;
   NearestUpsample upsample;
-  Conv2d upsample_conv;
+  Conv upsample_conv;
 
   int inputs() const { return stage.block.options().inputs; }
 
@@ -38,7 +38,7 @@ struct UpStage {
     const Matrix<T> fine = arena.take(y.rows, y.cols), coarse = arena.take(x.rows, y.cols);
     stage.forward(ctx, p, draws, x, e, coarse, stage_saved, arena);
     upsample.forward(ctx, p, coarse, fine, static_cast<NearestUpsample::Saved<T>*>(nullptr), arena);
-    upsample_conv.forward(ctx, p, fine, y, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    upsample_conv.forward(ctx, p, fine, y, static_cast<Conv::Saved<T>*>(nullptr), arena);
     if (saved == nullptr) {
       arena.rewind(mark);
     } else {
@@ -97,16 +97,14 @@ class UpPath {
         const std::string block_name = name + '.' + std::to_string(stages_.size());
         UpStage up;
         up.across = from.channels;
-        up.stage =
-            Stage::residual(list, block_name, o, from.height, from.width, channels + from.channels,
-                            o.base * o.multipliers[level], o.attends(from.height), number);
+        up.stage = Stage::residual(list, block_name, o, from.grid, channels + from.channels,
+                                   o.base * o.multipliers[level], o.attends(from.grid), number);
         channels = up.stage.channels;
         if (level > 0 && b == o.blocks) {
           up.upsamples = true;
-          up.upsample = NearestUpsample(from.height, from.width, channels, 2);
-          up.upsample_conv =
-              Conv2d(list, block_name + (up.stage.attends ? ".2.conv" : ".1.conv"),
-                     Window{2 * from.height, 2 * from.width, 3, 1, 1}, channels, channels);
+          up.upsample = NearestUpsample(from.grid, channels, 2);
+          up.upsample_conv = Conv(list, block_name + (up.stage.attends ? ".2.conv" : ".1.conv"),
+                                  Window::over(from.grid * 2, 3, 1, 1), channels, channels);
         }
         stages_.push_back(up);
       }

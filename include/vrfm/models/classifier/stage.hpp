@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/layers/group_norm.hpp>
 #include <vrfm/layers/resample.hpp>
 
@@ -27,7 +27,7 @@ class ClassifierStage {
                   int outputs)
       : conv_(list, name + ".conv", Window{height, width, 3, 1, 1}, inputs, outputs),
         norm_(list, name + ".norm", height * width, outputs, group_count(outputs)),
-        pool_(height, width, outputs, 2) {}
+        pool_({height, width}, outputs, 2) {}
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return conv_.inputs(); }
   KOKKOS_INLINE_FUNCTION int outputs() const { return conv_.outputs(); }
@@ -42,7 +42,7 @@ class ClassifierStage {
     const auto mark = arena.used();
     const Matrix<T> convolved = arena.take(x.rows, outputs());
     const Matrix<T> normed = saved != nullptr ? arena.take(x.rows, outputs()) : convolved;
-    conv_.forward(ctx, p, x, convolved, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    conv_.forward(ctx, p, x, convolved, static_cast<Conv::Saved<T>*>(nullptr), arena);
     norm_.forward(ctx, p, convolved, normed, saved != nullptr ? &saved->norm : nullptr, arena);
     pool_.forward(ctx, p, normed, y, static_cast<AveragePool::Saved<T>*>(nullptr), arena);
     if (saved == nullptr) {
@@ -82,7 +82,7 @@ class ClassifierStage {
   }
 
  private:
-  Conv2d conv_;
+  Conv conv_;
   GroupNorm<Silu> norm_;
   AveragePool pool_;
 };

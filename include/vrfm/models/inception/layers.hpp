@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 
 namespace vrfm {
 
@@ -89,7 +89,7 @@ class ConvNorm {
   ConvNorm() = default;
 
   /// Adds `name`.conv.weight and `name`.bn.* to `list`, of zeros and of variances of 1: they are those of a file.
-  /// Throws as Conv2d.
+  /// Throws as Conv.
   ConvNorm(ParameterList& list, const std::string& name, const Window& window, int inputs,
            int outputs, double eps)
       : weights_(list, name + ".conv", window, inputs, outputs, Initializer::constant(0)),

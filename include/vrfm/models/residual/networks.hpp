@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// ResidualNetworks: the networks of a flow on small grey images (Guo and Schwing 2025, MNIST). Names:
-// velocity.*, posterior.* and prior.*.
+// ResidualNetworks: the networks of a flow on small grey images (Guo and Schwing 2025, MNIST), or on signals
+// or volumes. Names: velocity.*, posterior.* and prior.*.
 #pragma once
 
 #include <vrfm/models/blocks/latent_networks.hpp>
@@ -12,7 +12,9 @@
 namespace vrfm {
 
 struct ResidualFlowOptions {
-  int height = 28, width = 28, channels = 1;
+  /// {height, width} of images, {n} of signals, {depth, height, width} of volumes.
+  PixelGrid grid = {28, 28};
+  int channels = 1;
   int latent = 0;     ///< columns of z; 0: rectified flow
   int features = 64;  ///< of the velocity: channels of every stack, and of the encoders of t and z
   int blocks = 5;     ///< residual blocks of each of the velocity's stacks
@@ -33,16 +35,14 @@ struct ResidualNetworks : LatentNetworks<ResidualPosterior> {
   /// Throws std::invalid_argument naming the first impossible option.
   ResidualNetworks(ParameterList& list, const Options& options)
       : velocity(list, "velocity",
-                 {.height = options.height,
-                  .width = options.width,
+                 {.grid = options.grid,
                   .channels = options.channels,
                   .latent = options.latent,
                   .features = options.features,
                   .blocks = options.blocks,
                   .second_time = options.second_time}) {
     add_latent(list,
-               ResidualPosteriorOptions{.height = options.height,
-                                        .width = options.width,
+               ResidualPosteriorOptions{.grid = options.grid,
                                         .channels = options.channels,
                                         .latent = options.latent,
                                         .features = options.posterior_features,

@@ -15,7 +15,9 @@
 namespace vrfm {
 
 struct ResidualPosteriorOptions {
-  int height = 28, width = 28, channels = 1;
+  /// {height, width} of images, {n} of signals, {depth, height, width} of volumes.
+  PixelGrid grid = {28, 28};
+  int channels = 1;
   int latent = 2;
   int features = 32;  ///< channels of the stacks and blocks
   EncoderInput input = EncoderInput::x0 | EncoderInput::x1 | EncoderInput::x_t;
@@ -47,31 +49,25 @@ class ResidualPosterior {
     for (int k = 0; k < 3; ++k) {
       if (!sees(k)) continue;
       encoder_[k] = ResidualStack(list, name + names[k],
-                                  {.height = o.height,
-                                   .width = o.width,
+                                  {.grid = o.grid,
                                    .inputs = o.channels,
                                    .channels = features,
                                    .outputs = features,
                                    .blocks = 1});
     }
     expect(encoders() > 0, "the posterior needs at least one image of {x0, x1, x_t}");
-    in_ = Conv2d(list, name + ".in", Window{o.height, o.width, 3, 1, 1}, encoders() * features,
-                 features);
-    int height = o.height, width = o.width;
+    in_ = Conv(list, name + ".in", Window::over(o.grid, 3, 1, 1), encoders() * features, features);
+    PixelGrid grid = o.grid;
     for (int k = 0; k < levels; ++k) {
       if (k > 0) {
-        pool_[k] = AveragePool(height, width, features, 2);
-        height /= 2;
-        width /= 2;
+        pool_[k] = AveragePool(grid, features, 2);
+        grid = grid / 2;
       }
-      block_[k] = ResidualBlock(list, name + ".blocks." + std::to_string(k),
-                                {.height = height,
-                                 .width = width,
-                                 .inputs = features,
-                                 .outputs = features,
-                                 .groups = group_count(features)});
+      block_[k] = ResidualBlock(
+          list, name + ".blocks." + std::to_string(k),
+          {.grid = grid, .inputs = features, .outputs = features, .groups = group_count(features)});
     }
-    bottom_pixels_ = height * width;
+    bottom_pixels_ = grid.pixels();
     head_ = Mlp<Silu>(list, name + ".head", {bottom_pixels_ * features, 128, 2 * o.latent});
     list.note(name, "input", name_of(o.input));
   }
@@ -98,11 +94,11 @@ class ResidualPosterior {
     }
     Matrix<T> flat;
     for (int k = 0; k < levels; ++k) {
-      const int block_pixels = block_[k].options().height * block_[k].options().width;
+      const int block_pixels = block_[k].options().grid.pixels();
       const Matrix<T> pooled = arena.take(rows * block_pixels, features),
                       out = arena.take(rows * block_pixels, features);
       if (k == 0) {
-        in_.forward(ctx, p, joined, pooled, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+        in_.forward(ctx, p, joined, pooled, static_cast<Conv::Saved<T>*>(nullptr), arena);
       } else {
         pool_[k].forward(ctx, p, flat, pooled, static_cast<AveragePool::Saved<T>*>(nullptr), arena);
       }
@@ -154,7 +150,7 @@ class ResidualPosterior {
  private:
   bool sees(int k) const { return contains(o_.input, static_cast<EncoderInput>(1u << k)); }
   int encoders() const { return int(sees(0)) + int(sees(1)) + int(sees(2)); }
-  int pixels() const { return o_.height * o_.width; }
+  int pixels() const { return o_.grid.pixels(); }
 
   /// The images' pixels as rows: a copy only if there are gaps between the images.
   template <class Ctx, class T>
@@ -167,7 +163,7 @@ class ResidualPosterior {
 
   ResidualPosteriorOptions o_ = {.latent = 0};
   ResidualStack encoder_[3];
-  Conv2d in_;
+  Conv in_;
   AveragePool pool_[levels];
   ResidualBlock block_[levels];
   int bottom_pixels_ = 0;

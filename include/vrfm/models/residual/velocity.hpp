@@ -15,7 +15,9 @@
 namespace vrfm {
 
 struct ResidualVelocityOptions {
-  int height = 28, width = 28, channels = 1;
+  /// {height, width} of images, {n} of signals, {depth, height, width} of volumes.
+  PixelGrid grid = {28, 28};
+  int channels = 1;
   int latent = 0;            ///< columns of z; 0: rectified flow
   int features = 64;         ///< channels of both stacks, and of the encoders of t and z
   int blocks = 5;            ///< residual blocks of each stack
@@ -58,8 +60,7 @@ class ResidualVelocity {
       : o_(o) {
     expect(o.latent >= 0, "velocity network needs latent >= 0, got ", o.latent);
     const EncoderOptions encoder{.features = o.features, .width = o.features};
-    ResidualStackOptions stack{.height = o.height,
-                               .width = o.width,
+    ResidualStackOptions stack{.grid = o.grid,
                                .inputs = o.channels,
                                .channels = o.features,
                                .outputs = o.features,
@@ -171,7 +172,7 @@ class ResidualVelocity {
   }
 
  private:
-  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.height * o_.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.grid.pixels(); }
   int joined_channels() const { return (o_.latent > 0 ? 3 : 2) * o_.features; }
   template <class T>
   Matrix<T> columns(Matrix<T> joined, int part) const {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <vrfm/layers/conv2d.hpp>
+#include <vrfm/layers/conv.hpp>
 #include <vrfm/models/transformer/block.hpp>
 
 namespace vrfm {
@@ -111,8 +111,8 @@ class TransformerTrunk {
     const int n = o.embedding;
     const auto zero = Initializer::constant(0);
     patches_ =
-        Conv2d(list, prefix + "x_embedder.proj", Window{o.height, o.width, o.patch, o.patch, 0},
-               channels, n, xavier(o.patch * o.patch * channels, n), zero);
+        Conv(list, prefix + "x_embedder.proj", Window{o.height, o.width, o.patch, o.patch, 0},
+             channels, n, xavier(o.patch * o.patch * channels, n), zero);
     positions_ = list.add(prefix + "pos_embed",
                           {1, static_cast<std::size_t>(o.tokens()), static_cast<std::size_t>(n)},
                           Initializer::positions(n, o.width / o.patch), true);
@@ -134,7 +134,7 @@ class TransformerTrunk {
     const bool save = saved != nullptr;
     Matrix<T> x = arena.take(y.rows, o_.embedding);
     Matrix<T> modulation = arena.take(e.rows, 2 * o_.embedding);
-    patches_.forward(ctx, p, image, x, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    patches_.forward(ctx, p, image, x, static_cast<Conv::Saved<T>*>(nullptr), arena);
     ctx.map(x.rows, x.cols, detail::AddPosition<T, P>{p + positions_, x, tokens()});
     Matrix<T> next = save ? Matrix<T>() : arena.take(y.rows, o_.embedding);
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
@@ -223,7 +223,7 @@ class TransformerTrunk {
   }
 
   TransformerOptions o_ = {};
-  Conv2d patches_;
+  Conv patches_;
   std::size_t positions_ = 0;
   std::vector<TransformerBlock> blocks_;
   LayerNorm norm_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// UnetNetworks: the networks of a flow on colour images (Guo and Schwing 2025, CIFAR-10). The velocity
+// UnetNetworks: the networks of a flow on colour images (Guo and Schwing 2025, CIFAR-10), or on signals or
+// volumes, by the extents of path.grid. The velocity
 // network's parameters have torchcfm's names, without a prefix; the posterior's begin with
 // "posterior.", a learned prior's with "prior.".
 #pragma once

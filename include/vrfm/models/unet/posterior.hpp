@@ -146,7 +146,7 @@ class UnetPosterior {
 
  private:
   bool conditioned() const { return seen_.sees(EncoderInput::t) || condition_.has_embedding(); }
-  int pixels() const { return o_.path.height * o_.path.width; }
+  int pixels() const { return o_.path.grid.pixels(); }
 
   template <class T>
   PerStage<Matrix<T>> take_outputs(int rows, Arena<T>& arena) const {

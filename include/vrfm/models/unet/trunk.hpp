@@ -42,18 +42,18 @@ class UnetTrunk {
   /// channels. `sums`: whether the middle takes l.
   UnetTrunk(ParameterList& list, const std::string& prefix, const DownPathOptions& path,
             const DownPath& down, bool sums, int& number)
-      : pixels_(path.height * path.width), channels_(path.channels), sums_(sums), down_(down) {
+      : pixels_(path.grid.pixels()), channels_(path.channels), sums_(sums), down_(down) {
     const Stage& bottom = down.stages().back();
-    middle_[0] = Stage::residual(list, prefix + "middle_block", path, bottom.height, bottom.width,
-                                 bottom.channels, bottom.channels, true, number);
+    middle_[0] = Stage::residual(list, prefix + "middle_block", path, bottom.grid, bottom.channels,
+                                 bottom.channels, true, number);
     ResidualBlockOptions block = middle_[0].block.options();
     block.number = number++;
     middle_[1].block = ResidualBlock(list, prefix + "middle_block.2", block);
     up_ = UpPath(list, prefix + "output_blocks", path, down_, number);
     norm_ = GroupNorm<Silu>(list, prefix + "out.0", pixels_, up_.channels(),
                             path.groups_of(up_.channels(), pixels_));
-    out_ = Conv2d(list, prefix + "out.2", Window{path.height, path.width, 3, 1, 1}, up_.channels(),
-                  channels_, true);
+    out_ = Conv(list, prefix + "out.2", Window::over(path.grid, 3, 1, 1), up_.channels(), channels_,
+                true);
   }
 
   /// image: (samples pixels) x the way down's channels, e: samples x embedding, l: samples x channels
@@ -81,7 +81,7 @@ class UnetTrunk {
     up_.forward(ctx, p, draws, e, joined, last, save ? &saved->up : nullptr, arena);
     const Matrix<T> normed = save ? arena.take(last.rows, last.cols) : last;
     norm_.forward(ctx, p, last, normed, save ? &saved->norm : nullptr, arena);
-    out_.forward(ctx, p, normed, out, static_cast<Conv2d::Saved<T>*>(nullptr), arena);
+    out_.forward(ctx, p, normed, out, static_cast<Conv::Saved<T>*>(nullptr), arena);
     if (!save) {
       arena.rewind(mark);
       return;
@@ -152,7 +152,7 @@ class UnetTrunk {
     PerStage<Matrix<T>> joined;
     for (std::size_t k = 0; k < up_.stages().size(); ++k) {
       const auto& block = up_.stages()[k].stage.block.options();
-      joined[k] = arena.take(samples * block.height * block.width, block.inputs);
+      joined[k] = arena.take(samples * block.grid.pixels(), block.inputs);
     }
     return joined;
   }
@@ -181,7 +181,7 @@ class UnetTrunk {
   Stage middle_[2];
   UpPath up_;
   GroupNorm<Silu> norm_;
-  Conv2d out_;
+  Conv out_;
 };
 
 }  // namespace vrfm

@@ -5,7 +5,8 @@
 // added to that of t, or to the features of the bottleneck, 0.9 latent + 0.1 feature; those of a label
 // and a vector are added to that of t, a field lies beside the image's channels, and for a second time
 // an embedding of s - t is added, too. Names as in torchcfm: time_embed, label_emb, input_blocks,
-// middle_block, output_blocks, out; and latent_embed, vector_emb, span_embed.
+// middle_block, output_blocks, out; and latent_embed, vector_emb, span_embed. Signals and volumes have the same
+// blocks with kernels of one and three axes.
 #pragma once
 
 #include <limits>
@@ -55,8 +56,8 @@ class UnetVelocity {
     expect(o_.field_channels >= 0, "a U-Net needs field_channels >= 0, got ", o_.field_channels);
     path.check();
     expect(o_.field_channels <= (std::numeric_limits<int>::max)() / pixels() - path.channels,
-           "a U-Net needs a field whose numbers an int counts, got ", path.height, " x ",
-           path.width, " x ", o_.field_channels, " beside ", path.channels, " channels");
+           "a U-Net needs a field whose numbers an int counts, got ", path.grid, " x ",
+           o_.field_channels, " beside ", path.channels, " channels");
     time_ = TimeConditioning(
         list, prefix, {.features = path.base, .width = path.embedding, .span = o_.second_time});
     DownPathOptions with_field = path;
@@ -174,7 +175,7 @@ class UnetVelocity {
   }
 
  private:
-  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.path.height * o_.path.width; }
+  KOKKOS_INLINE_FUNCTION int pixels() const { return o_.path.grid.pixels(); }
 
   /// Rows that are pixels, columns [image | field].
   template <class T>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Conv2d: y(p, o) = b(o) + sum_{k,l,c} W(o, c, k, l) x(p stride - padding + (k, l), c). Images are
-// channels-last, weights are stored as PyTorch's nn.Conv2d stores them: W of shape [outputs,
-// inputs, kernel.y, kernel.x], b of shape [outputs]. It is a product of patches (linalg/patches.hpp)
-// with the weights in the order of the patches' columns. A 1 x 1 convolution is Dense on rows that
-// are pixels. The parameters, x and y may be of types of their own, such as BFloat16; sums and gradients of parameters
-// are of the arena's.
+// Conv: y(p, o) = b(o) + sum_{k,c} W(o, c, k) x(p stride - padding + k, c), p and k of one, two or three
+// axes. Signals, images and volumes are channels-last, weights are stored as PyTorch's nn.Conv1d, nn.Conv2d
+// and nn.Conv3d store them: W of shape [outputs, inputs, the kernel's extents], b of shape [outputs]. It is a
+// product of patches (linalg/patches.hpp) with the weights in the order of the patches' columns. A
+// convolution of one tap is Dense on rows that are pixels. The parameters, x and y may be of types of
+// their own, such as BFloat16; sums and gradients of parameters are of the arena's.
 #pragma once
 
 #include <cmath>
@@ -74,23 +74,44 @@ class ConvWeights {
               int outputs, const Initializer& weight)
       : window_(window), inputs_(inputs), outputs_(outputs) {
     const PerAxis kernel = window.kernel, padding = window.padding;
+    expect(window.axes >= 1 && window.axes <= 3, "convolution '", name,
+           "' needs a window of 1 to 3 axes, got ", window.axes);
+    // Of the window, as many extents as it has axes.
+    const auto of = [&](int z, int y, int x) {
+      PixelGrid extents(z, y, x);
+      extents.axes = window.axes;
+      return extents;
+    };
+    const PixelGrid taps = of(window.kernel_z, kernel.y, kernel.x), image = window.grid(),
+                    border = of(window.padding_z, padding.y, padding.x);
+    const bool flat = window.depth == 1 && window.kernel_z == 1 && window.padding_z == 0,
+               thin = window.height == 1 && kernel.y == 1 && padding.y == 0;
+    expect((window.axes == 3 || flat) && (window.axes > 1 || thin), "convolution '", name,
+           "' has extents along axes that its window of ", window.axes, " lacks");
+    expect(window.behind == 0 || window.axes == 2, "convolution '", name,
+           "' pads behind alone, which only images are, got ", window.axes, " axes");
     expect(inputs > 0 && outputs > 0, "convolution '", name,
            "' needs at least one input and one output, got ", inputs, " and ", outputs);
-    expect(kernel.y > 0 && kernel.x > 0 && window.stride > 0 && padding.y >= 0 && padding.x >= 0 &&
-               window.behind >= 0,
-           "convolution '", name, "' needs kernel >= 1, stride >= 1 and padding >= 0, got ",
-           kernel.y, " x ", kernel.x, ", ", window.stride, " and ", padding.y, " x ", padding.x);
-    const auto holds = [&](int extent, int border, int taps) {
-      return extent > 0 && extent + 2 * border + window.behind >= taps;
+    const bool padded = window.padding_z >= 0 && padding.y >= 0 && padding.x >= 0;
+    expect(taps.shortest() > 0 && window.stride > 0 && padded && window.behind >= 0,
+           "convolution '", name, "' needs kernel >= 1, stride >= 1 and padding >= 0, got ", taps,
+           ", ", window.stride, " and ", border);
+    const auto holds = [&](int extent, int padding_of, int taps_of) {
+      return extent > 0 && extent + 2 * padding_of + window.behind >= taps_of;
     };
-    expect(holds(window.height, padding.y, kernel.y) && holds(window.width, padding.x, kernel.x),
-           "convolution '", name, "': the kernel of ", kernel.y, " x ", kernel.x,
-           " is larger than the image of ", window.height, " x ", window.width, " padded by ",
-           padding.y, " x ", padding.x);
-    const auto extent = [](int n) { return static_cast<std::size_t>(n); };
-    weight_ =
-        list.add(name + ".weight",
-                 {extent(outputs), extent(inputs), extent(kernel.y), extent(kernel.x)}, weight);
+    expect(holds(window.depth, window.padding_z, window.kernel_z) &&
+               holds(window.height, padding.y, kernel.y) &&
+               holds(window.width, padding.x, kernel.x),
+           "convolution '", name, "': the kernel of ", taps, " is larger than the image of ", image,
+           " padded by ", border);
+    std::vector<std::size_t> shape;
+    const auto append = [&](int extent) { shape.push_back(static_cast<std::size_t>(extent)); };
+    append(outputs);
+    append(inputs);
+    if (window.axes > 2) append(window.kernel_z);
+    if (window.axes > 1) append(kernel.y);
+    append(kernel.x);
+    weight_ = list.add(name + ".weight", shape, weight);
   }
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return inputs_; }
@@ -152,28 +173,28 @@ class ConvWeights {
   std::size_t weight_ = 0;
 };
 
-class Conv2d {
+class Conv {
  public:
   static constexpr bool has_parameters = true;
 
   template <class T>
   struct Saved {};
 
-  Conv2d() = default;
+  Conv() = default;
 
   /// Adds `name`.weight and `name`.bias to `list`. Throws std::invalid_argument for extents below 1, a negative
   /// padding, or a window larger than the padded image.
-  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
-         int outputs, const Initializer& weight, const Initializer& bias)
+  Conv(ParameterList& list, const std::string& name, const Window& window, int inputs, int outputs,
+       const Initializer& weight, const Initializer& bias)
       : weights_(list, name, window, inputs, outputs, weight),
         bias_(list.add(name + ".bias", {static_cast<std::size_t>(outputs)}, bias)) {}
 
-  /// The same, drawn as PyTorch's nn.Conv2d draws them from U(-1/sqrt(n), 1/sqrt(n)) with n = inputs kernel.y kernel.x,
+  /// The same, drawn as PyTorch draws them from U(-1/sqrt(n), 1/sqrt(n)) with n = inputs taps,
   /// or zero.
-  Conv2d(ParameterList& list, const std::string& name, const Window& window, int inputs,
-         int outputs, bool zero = false)
-      : Conv2d(list, name, window, inputs, outputs, start(window, inputs, zero),
-               start(window, inputs, zero)) {}
+  Conv(ParameterList& list, const std::string& name, const Window& window, int inputs, int outputs,
+       bool zero = false)
+      : Conv(list, name, window, inputs, outputs, start(window, inputs, zero),
+             start(window, inputs, zero)) {}
 
   KOKKOS_INLINE_FUNCTION int inputs() const { return weights_.inputs(); }
   KOKKOS_INLINE_FUNCTION int outputs() const { return weights_.outputs(); }
