@@ -165,6 +165,11 @@ TEMPLATE_LIST_TEST_CASE("pooling and upsampling stored in bfloat16 agree with fl
         return AveragePool({7, 9}, 5, 3);
       },
       1);
+  compare<TestType, AveragePool::Saved<float>, AveragePool::Saved<float>>(
+      [](ParameterList&) {
+        return AveragePool({4, 3, 5}, 5, 2);
+      },
+      1);
   compare<TestType, NearestUpsample::Saved<float>, NearestUpsample::Saved<float>>(
       [](ParameterList&) {
         return NearestUpsample({3, 4}, 5, 2);

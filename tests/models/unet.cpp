@@ -122,10 +122,34 @@ TEST_CASE("U-Nets conform", "[models][unet]") {
     check(options);
   }
   SECTION("volumes") {
-    auto options = small_unet(Conditioning::additive, 2, Fusion::adaptive_norm);
+    auto options = small_unet(Conditioning::adaptive_norm, 0, Fusion::adaptive_norm);
     options.path.grid = {4, 2, 2};
     check(options);
   }
+}
+
+TEST_CASE("weights of U-Nets have an extent for each axis", "[models][unet]") {
+  const auto shape_of = [](const PixelGrid& grid, const std::string& name) {
+    auto options = small_unet(Conditioning::additive, 0, Fusion::adaptive_norm);
+    options.path.grid = grid;
+    ParameterList list;
+    const UnetVelocity unet(list, "", options);
+    for (const auto& slot : list.entries()) {
+      if (slot.name == name) return slot.shape;
+    }
+    return std::vector<std::size_t>();
+  };
+  using Shape = std::vector<std::size_t>;
+  const std::string conv = "input_blocks.0.0.weight",
+                    skip = "input_blocks.3.0.skip_connection.weight";
+  CHECK((shape_of(4, conv) == Shape{2, 1, 3} && shape_of(4, skip) == Shape{4, 2, 1}));
+  CHECK(
+      (shape_of({4, 4}, conv) == Shape{2, 1, 3, 3} && shape_of({4, 4}, skip) == Shape{4, 2, 1, 1}));
+  CHECK((shape_of({4, 4, 4}, conv) == Shape{2, 1, 3, 3, 3} &&
+         shape_of({4, 4, 4}, skip) == Shape{4, 2, 1, 1, 1}));
+  CHECK(thrown<std::invalid_argument>([&] {
+          shape_of({4, 3, 4}, conv);
+        }) == "vrfm: a U-Net of 2 levels needs extents that are multiples of 2, got 4 x 3 x 4");
 }
 
 TEST_CASE("dropout is drawn where it is asked for, saved or not", "[models][unet]") {

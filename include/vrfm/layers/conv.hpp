@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include <vrfm/layers/layer.hpp>
 #include <vrfm/linalg/elementwise.hpp>
@@ -76,14 +77,9 @@ class ConvWeights {
     const PerAxis kernel = window.kernel, padding = window.padding;
     expect(window.axes >= 1 && window.axes <= 3, "convolution '", name,
            "' needs a window of 1 to 3 axes, got ", window.axes);
-    // Of the window, as many extents as it has axes.
-    const auto of = [&](int z, int y, int x) {
-      PixelGrid extents(z, y, x);
-      extents.axes = window.axes;
-      return extents;
-    };
-    const PixelGrid taps = of(window.kernel_z, kernel.y, kernel.x), image = window.grid(),
-                    border = of(window.padding_z, padding.y, padding.x);
+    const PixelGrid image = window.along(window.depth, window.height, window.width),
+                    taps = window.along(window.kernel_z, kernel.y, kernel.x),
+                    border = window.along(window.padding_z, padding.y, padding.x);
     const bool flat = window.depth == 1 && window.kernel_z == 1 && window.padding_z == 0,
                thin = window.height == 1 && kernel.y == 1 && padding.y == 0;
     expect((window.axes == 3 || flat) && (window.axes > 1 || thin), "convolution '", name,

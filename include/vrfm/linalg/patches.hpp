@@ -60,15 +60,15 @@ struct Window {
   KOKKOS_INLINE_FUNCTION int out_pixels() const { return out_depth() * out_height() * out_width(); }
   KOKKOS_INLINE_FUNCTION int taps() const { return kernel_z * kernel.y * kernel.x; }
 
-  PixelGrid grid() const { return with_axes(depth, height, width); }
-  PixelGrid out_grid() const { return with_axes(out_depth(), out_height(), out_width()); }
-
- private:
-  PixelGrid with_axes(int planes, int lines, int columns) const {
-    PixelGrid grid(planes, lines, columns);
+  PixelGrid out_grid() const { return along(out_depth(), out_height(), out_width()); }
+  /// Of these as many as there are axes.
+  PixelGrid along(int z, int y, int x) const {
+    PixelGrid grid(z, y, x);
     grid.axes = axes;
     return grid;
   }
+
+ private:
   KOKKOS_INLINE_FUNCTION int out(int extent, int taps, int border) const {
     const int last = extent + 2 * border + behind - taps;
     return (stride == 1 ? last : last / stride) + 1;
