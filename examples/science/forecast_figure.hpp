@@ -37,19 +37,39 @@ inline std::vector<double> members_of(const HostTable& forecasts, std::size_t ca
   return values;
 }
 
-/// The case with the least, middle and largest spread of x among those whose exact forecast has both signs of x about
-/// equally often; without such a case the first ones.
+/// The cases whose exact forecasts of x have the largest, the median and a small spread.
 inline std::vector<std::size_t> shown_cases(const Forecasts& f) {
   const std::size_t cases = f.truth.rows;
-  std::vector<std::pair<double, std::size_t>> by_balance;
+  std::vector<std::pair<double, std::size_t>> by_spread;
   for (std::size_t i = 0; i < cases; ++i) {
-    const auto x = members_of(f.exact, cases, i);
-    const auto above = static_cast<double>(
-        std::count_if(x.begin(), x.end(), [](double value) { return value > 0; }));
-    by_balance.push_back({std::abs(above / static_cast<double>(x.size()) - 0.5), i});
+    by_spread.push_back({moments(members_of(f.exact, cases, i)).deviation, i});
   }
-  std::sort(by_balance.begin(), by_balance.end());
-  return {by_balance[0].second, by_balance[cases / 4].second, by_balance[cases - 1].second};
+  std::sort(by_spread.begin(), by_spread.end());
+  return {by_spread[cases - 1].second, by_spread[cases / 2].second, by_spread[cases / 10].second};
+}
+
+/// Ranks in a tenth of their range each, over what is even.
+inline void ranks_block(Script& script, const std::string& name,
+                        const std::vector<std::int64_t>& ranks) {
+  constexpr std::size_t parts = 10;
+  std::vector<double> counts(parts);
+  double total = 0;
+  // A rank that lies across two parts counts in both.
+  const double width = static_cast<double>(parts) / static_cast<double>(ranks.size());
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const double begin = width * static_cast<double>(r);
+    for (std::size_t k = 0; k < parts; ++k) {
+      const auto at = static_cast<double>(k);
+      const double inside = std::min(begin + width, at + 1) - std::max(begin, at);
+      counts[k] += static_cast<double>(ranks[r]) * std::max(inside, 0.0) / width;
+    }
+    total += static_cast<double>(ranks[r]);
+  }
+  script.begin_data(name);
+  for (std::size_t k = 0; k < parts; ++k) {
+    script.row((static_cast<double>(k) + 0.5) / parts, counts[k] * parts / total);
+  }
+  script.end_data();
 }
 
 /// A density by a Gauss kernel of width 1.
@@ -71,7 +91,7 @@ inline FigurePlan forecast_figure(const Forecasts& f) {
   plan.name = "lorenz";
   plan.title = "Forecasts of Lorenz' system";
   plan.width = 1000;
-  plan.height = 600;
+  plan.height = 576;
   Script script(plan.width, plan.height);
   const auto of = [&](const char* name, const char* title, const char* axis, double reference,
                       auto value) {
@@ -83,19 +103,32 @@ inline FigurePlan forecast_figure(const Forecasts& f) {
       of("c", "CRPS", "in deviations of the truth", f.exact_score.crps.value,
          [](const auto& s) { return s.crps.value; }),
       of("h", "Truth inside 50 % of the forecast", "%", 50,
-         [](const auto& s) { return 100 * s.inside_50.value; }),
-      of("n", "Truth inside 90 % of the forecast", "%", 90,
-         [](const auto& s) { return 100 * s.inside_90.value; })};
+         [](const auto& s) { return 100 * s.inside_50.value; })};
   for (std::size_t k = 0; k < panels.size(); ++k) {
     script.panel({74 + 330 * static_cast<double>(k), 34, 240, 180}, panels[k].title);
     evaluations_panel(script, f.files, panels[k]);
   }
-  // The fewest evaluations beside the exact forecast.
+  // Two evaluations beside the exact forecast.
+  script.panel({734, 34, 240, 180}, "Ranks of the truth, 2 evaluations");
+  script.axes("share of the members below", "over the even share");
+  detail::ranks_block(script, "r", f.exact_score.ranks);
+  std::vector<std::string> steps{std::string("$r with boxes fs solid 0.25 noborder lc rgb '") +
+                                 truth_colour + "'"};
+  for (std::size_t d = 0; d < f.files.size(); ++d) {
+    if (f.files[d].evaluations != 2) continue;
+    const std::string name = "r" + std::to_string(d);
+    detail::ranks_block(script, name, f.scores[d].ranks);
+    steps.push_back("$" + name + " with histeps lw 2 lc rgb " +
+                    common::literal(colour_of(f.files[d].method)));
+  }
+  script.x_range(0, 1);
+  script.line("set yrange [0:*]; set ytics 1");
+  script.plot(steps);
   const auto cases = detail::shown_cases(f);
   for (std::size_t k = 0; k < cases.size(); ++k) {
-    script.panel(
-        {74 + 330 * static_cast<double>(k), 310, 240, 180},
-        std::vector<const char*>{"Both wings, evenly", "Both wings, unevenly", "One wing"}[k]);
+    script.panel({74 + 330 * static_cast<double>(k), 310, 240, 180},
+                 std::vector<const char*>{"The case that is most open", "One of median spread",
+                                          "One of small spread"}[k]);
     script.axes("x to come, at 2 evaluations", k == 0 ? "density" : "");
     script.x_range(-22, 22);
     script.line("set yrange [0:*]; set format y ''; set xtics 10");

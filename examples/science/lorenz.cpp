@@ -178,6 +178,7 @@ void judge_forecasts(const ForecastJudgeOptions& o) {
   }
   add("exact forecasts", "", result.exact_score);
   result.drawn = std::move(forecasts);
+  table::write_output(output / "exact.npy", {{"forecasts", truth_columns, result.exact.values}});
   finish(output, table.text(), {forecast_figure(result)});
 }
 

@@ -34,7 +34,8 @@ struct ForecastJudgeOptions {
   bool overwrite = false;
 };
 
-/// Writes cases; compares ensembles, of which row m N + i is member m of case i of N. Both throw std::runtime_error and
+/// Writes cases; compares ensembles, of which row m N + i is member m of case i of N, with each other and with exact ones,
+/// which it writes as exact.npy. Both throw std::runtime_error and
 /// std::invalid_argument that name the file or the option.
 void generate_forecasts(const ForecastOptions& options);
 void judge_forecasts(const ForecastJudgeOptions& options);

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# Forecasts from nothing to a judgement: generates cases, trains rfm and vrfm, draws ensembles of test cases with 1, 2, 4 and 20 evaluations, and compares. What is there already is not done again.
+# Forecasts from nothing to a judgement: generates cases, trains rfm and vrfm, draws ensembles of test cases with 1, 2, 4
+# and 20 evaluations, and compares. What is there already is not done again.
 #
 #   lorenz.sh PROGRAMS OUTPUT
 #
 # PROGRAMS: folder of vrfm_science and vrfm_table. From the environment: STEPS [1 2 4 20], COUNT [50000] cases to train
-# on, CASES [1000] to forecast, MEMBERS [50] of an ensemble, TRAIN [--iterations 6000 --width 128 --batch 256], options of both trainings.
+# on, CASES [1000] to forecast, MEMBERS [50] of an ensemble, ARCHIVE [100000] states of exact forecasts, TRAIN
+# [--iterations 6000 --width 128 --batch 256], options of both trainings.
 set -u
 if [ $# -ne 2 ]; then
   sed -n '/^#  /s/^#   //p' "$0" >&2
@@ -20,9 +22,11 @@ cases() { # file, count, seed
 cases train.csv "${COUNT:-50000}" 1 && cases test.csv "${CASES:-1000}" 2 || exit 1
 set --
 for model in rfm vrfm; do
+  rate=
+  [ $model = rfm ] || rate="--rate 2"
   # shellcheck disable=SC2086
   [ -e "$output/$model/weights.safetensors" ] ||
-    "$table" train --model $model --data "$output/train.csv" --columns x,y,z --condition x_seen,z_seen \
+    "$table" train --model $model $rate --data "$output/train.csv" --columns x,y,z --condition x_seen,z_seen \
       ${TRAIN:---iterations 6000 --width 128 --batch 256} --output "$output/$model" --resume || exit 1
   [ -e "$output/$model/weights.safetensors" ] || exit 0 # a signal has ended it
   for steps in ${STEPS:-1 2 4 20}; do
@@ -33,4 +37,5 @@ for model in rfm vrfm; do
     set -- "$@" "$output/$model-$steps.npy"
   done
 done
-"$science" lorenz judge --truth "$output/test.csv" --ensembles "$@" --output "$output/judgement" --overwrite
+"$science" lorenz judge --truth "$output/test.csv" --ensembles "$@" --archive "${ARCHIVE:-100000}" \
+  --output "$output/judgement" --overwrite

@@ -26,7 +26,7 @@ struct ShowerResults {
 
 namespace detail {
 
-inline constexpr std::array shown_evaluations{1, 4, 20};
+inline constexpr std::array shown_evaluations{1, 20};
 
 /// Layer, mean of its share of the energy, and deviation of the share.
 inline void profile_block(Script& script, const std::string& name, const Showers& showers) {
@@ -58,7 +58,7 @@ inline FigurePlan shower_figure(const ShowerResults& r) {
   const auto colour = [&](std::size_t k) { return common::literal(colour_of(r.files[k].method)); };
   const double layers = static_cast<double>(r.truth.layers.columns);
 
-  panel(0, "Share of the energy, at 1 evaluation", "depth, X_0", "%");
+  panel(0, "Share of the energy, 1 evaluation", "depth, X_0", "%");
   detail::profile_block(script, "p", r.truth);
   std::vector<std::string> lines;
   for (std::size_t k = 0; k < r.files.size(); ++k) {
@@ -66,7 +66,7 @@ inline FigurePlan shower_figure(const ShowerResults& r) {
     const std::string name = "p" + std::to_string(k);
     detail::profile_block(script, name, r.drawn[k]);
     lines.push_back("$" + name + " using 1:2 with lines lw 2 lc rgb " + colour(k));
-    lines.push_back("$" + name + " using 1:3 with lines lw 2 dt 3 lc rgb " + colour(k));
+    lines.push_back("$" + name + " using 1:3 with lines lw 1.2 lc rgb " + colour(k));
   }
   for (const char* points : {"1:2 with points pt 7", "1:3 with points pt 6"}) {
     lines.push_back(std::string("$p using ") + points + " ps 0.6 lc rgb '" + truth_colour + "'");
@@ -92,10 +92,10 @@ inline FigurePlan shower_figure(const ShowerResults& r) {
       script.row(static_cast<double>(j) + 0.5, separation);
     }
     script.end_data();
-    lines.push_back(
-        "$" + name + " with lines " +
-        (truth ? "ls 1"
-               : "lw 2 dt " + std::to_string(1 + (at - shown.begin())) + " lc rgb " + colour(k)));
+    lines.push_back("$" + name + " with lines " +
+                    (truth ? "ls 1"
+                           : "lw 2 dt " + std::to_string(1 + 2 * (at - shown.begin())) +
+                                 " lc rgb " + colour(k)));
   }
   script.x_range(0, layers);
   script.line("set logscale y; set format y '10^{%T}'");
@@ -105,27 +105,29 @@ inline FigurePlan shower_figure(const ShowerResults& r) {
   if (!r.z.empty()) {
     panel(2, "What z tells", "start of the shower, X_0", r.z_name.c_str());
     script.begin_data("z");
-    for (std::size_t i = 0; i < std::min<std::size_t>(r.z.size(), 3000); ++i) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(r.z.size(), 1500); ++i) {
       script.row(r.starts[i], r.z[i]);
     }
     script.end_data();
     script.x_range(0, 7);
     script.plot(
-        {"$z with points pt 7 ps 0.22 lc rgb " + common::translucent(colour_of("vrfm"), 0.4)});
+        {"$z with points pt 7 ps 0.3 lc rgb " + common::translucent(colour_of("vrfm"), 0.4)});
   }
 
-  std::vector<std::string> entries{
-      std::string("with points pt 7 lc rgb '") + truth_colour + "' title 'truth: mean'",
-      std::string("with points pt 6 lc rgb '") + truth_colour + "' title 'truth: deviation'",
-      "with lines ls 1 title 'other showers of the truth'"};
+  std::vector<std::string> entries;
+  entries.push_back("with lines ls 1 title 'other showers of the truth'");
+  for (const char* truth : {"7 lc rgb '#3b414a' title 'truth: mean of the share",
+                            "6 lc rgb '#3b414a' title 'truth: its deviation"}) {
+    entries.push_back(std::string("with points pt ") + truth + "'");
+  }
   for (std::size_t k = 0; k < r.files.size(); ++k) {
     const auto& shown = detail::shown_evaluations;
     const auto at = std::find(shown.begin(), shown.end(), r.files[k].evaluations);
     if (at == shown.end()) continue;
-    entries.push_back("with lines lw 2 dt " + std::to_string(1 + (at - shown.begin())) +
+    entries.push_back("with lines lw 2 dt " + std::to_string(1 + 2 * (at - shown.begin())) +
                       " lc rgb " + colour(k) + " title " +
                       common::literal(label_of(r.files[k].method) + ", " +
-                                      std::to_string(r.files[k].evaluations)));
+                                      common::plural(static_cast<std::size_t>(*at), "evaluation")));
   }
   script.legend(entries);
   plan.script = script.finish();
