@@ -328,6 +328,6 @@ TEST_CASE("intervals within two points, of a flow given a field", "[.][long]") {
   const Judgement j = train_on_fields({2000, 128, 0.998, 38'000});
   CHECK(j.worst_50 < 2);
   CHECK(j.worst_90 < 2);
-  CHECK(j.mean_off < 0.05);
+  CHECK(j.mean_off < 0.1);
   CHECK(j.spread_off < 0.05);
 }
