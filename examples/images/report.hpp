@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include <examples/common/loss_log.hpp>
 #include <examples/common/report/format.hpp>
 #include <examples/common/report/page.hpp>
+#include <examples/common/report/picture.hpp>
 #include <examples/images/flows.hpp>
 
 namespace images {
@@ -27,45 +27,6 @@ inline std::string colour(std::size_t index) {
   static const char* const colours[] = {"#0072b2", "#d55e00", "#009e73",
                                         "#cc79a7", "#56b4e9", "#e69f00"};
   return colours[index % std::size(colours)];
-}
-
-namespace detail {
-
-inline std::string base64(std::span<const std::byte> bytes) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned long group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group =
-          group << 8 | (i + k < bytes.size() ? std::to_integer<unsigned long>(bytes[i + k]) : 0);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      text += i + k > bytes.size() ? '=' : digits[group >> (18 - 6 * k) & 63];
-    }
-  }
-  return text;
-}
-
-}  // namespace detail
-
-/// A picture as it is written beside the report and shown in it.
-struct Shown {
-  std::string name, title, caption;
-  vrfm::GridImage image;
-};
-
-/// Writes folder/NAME.png, and returns the figure's HTML with the picture inside.
-inline std::string show(const std::filesystem::path& folder, const Shown& shown) {
-  const auto& image = shown.image;
-  vrfm::write_png(folder / (shown.name + ".png"), image.width, image.height, image.channels,
-                  image.pixels);
-  return "<figure><h3>" + escape(shown.title, Markup::html) +
-         "</h3>\n<div class=\"picture\"><img alt=\"" + escape(shown.title, Markup::html) +
-         "\" src=\"data:image/png;base64," +
-         detail::base64(vrfm::encode_png(image.width, image.height, image.channels, image.pixels)) +
-         "\"></div>\n<figcaption>" + shown.caption + "</figcaption></figure>\n";
 }
 
 /// Panels beside each other, one legend. Each is a title, the axes' names and its curves.

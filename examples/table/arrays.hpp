@@ -66,13 +66,12 @@ inline std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace detail
 
-/// The columns that `wanted` names, in that order. Throws std::runtime_error, naming the option and the columns that
-/// there are, for one that is not there or comes twice.
-inline std::vector<std::size_t> columns_named(const vrfm::RowReader& reader,
-                                              const std::vector<std::string>& wanted,
-                                              const std::string& option) {
-  const auto names = column_names(reader);
-  std::vector<std::size_t> columns;
+/// The places in `names` of those that `wanted` names, in that order. Throws std::runtime_error, naming the option, the
+/// array and what there is, for one that is not there or comes twice.
+inline std::vector<std::size_t> places_of(const std::vector<std::string>& names,
+                                          const std::vector<std::string>& wanted,
+                                          const std::string& array, const std::string& option) {
+  std::vector<std::size_t> places;
   for (const std::string& text : wanted) {
     const auto found = std::find(names.begin(), names.end(), text);
     const std::size_t dash = text.find('-');
@@ -86,18 +85,25 @@ inline std::vector<std::size_t> columns_named(const vrfm::RowReader& reader,
       first = 1, last = 0;
     }
     if (first > last || last >= names.size()) {
-      throw std::runtime_error(option + ": expected columns of " + reader.name() + ", which are " +
+      throw std::runtime_error(option + ": expected columns of " + array + ", which are " +
                                detail::listed(names) + "; found '" + text + "'");
     }
     for (std::size_t j = first; j <= last; ++j) {
-      if (std::find(columns.begin(), columns.end(), j) != columns.end()) {
-        throw std::runtime_error(option + ": names column '" + names[j] + "' of " + reader.name() +
+      if (std::find(places.begin(), places.end(), j) != places.end()) {
+        throw std::runtime_error(option + ": names column '" + names[j] + "' of " + array +
                                  " twice");
       }
-      columns.push_back(j);
+      places.push_back(j);
     }
   }
-  return columns;
+  return places;
+}
+
+/// The columns of an array that `wanted` names. Throws as places_of.
+inline std::vector<std::size_t> columns_named(const vrfm::RowReader& reader,
+                                              const std::vector<std::string>& wanted,
+                                              const std::string& option) {
+  return places_of(column_names(reader), wanted, reader.name(), option);
 }
 
 /// Arrays that were opened, each once. Readers stay where they are.

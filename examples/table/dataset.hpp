@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // DataSet: the arrays of a user, and which of their columns are what: x1, the condition, labels, weights, ids of a
-// split; and how columns are standardised.
+// split; whether rows are fields; and how columns, or the channels of fields, are standardised.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <vrfm/data/standardized.hpp>
 
 #include <examples/table/arrays.hpp>
+#include <examples/table/fields.hpp>
 
 namespace table {
 
@@ -23,17 +24,26 @@ namespace table {
 struct DataOptions {
   std::string data;
   std::vector<std::string> columns, condition, standardize;
-  std::string label, weight, ids;
+  std::string label, weight, ids, field;
+  Extents grid;                   ///< empty: by the array's extents
+  std::string channels = "auto";  ///< first or last
   double validation = 0.1;
   bool drop_nan = false;
 };
 
 /// What a model was trained on, as far as its use needs it.
 struct RowShape {
-  std::vector<std::string> columns, condition;  ///< names of x1 and of the vector
+  std::vector<std::string> columns;    ///< names of x1's columns, of fields those of their channels
+  std::vector<std::string> condition;  ///< names of the vector's
   int classes = 0;
+  FieldShape x1;           ///< as it is written, with the channels that were taken
+  int field_channels = 0;  ///< of the condition's field, on the grid of x1; 0: none
+  std::string array;       ///< the name of x1's array in its file; may be empty
 
-  bool conditional() const { return classes > 0 || !condition.empty(); }
+  bool conditional() const { return classes > 0 || !condition.empty() || field_channels > 0; }
+  /// Numbers of an x1.
+  int dimension() const { return static_cast<int>(columns.size()) * points(); }
+  int points() const { return x1.is_field() ? x1.points() : 1; }
 };
 
 namespace detail {
@@ -80,6 +90,13 @@ inline vrfm::ColumnOptions scale_of(const std::string& text) {
 
 }  // namespace detail
 
+/// "0", "1", ...
+inline std::vector<std::string> channel_names(int channels) {
+  std::vector<std::string> names;
+  for (int c = 0; c < channels; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
 class DataSet {
  public:
   /// Opens the arrays. Throws std::runtime_error and std::invalid_argument that name the option, file and columns.
@@ -98,23 +115,18 @@ class DataSet {
     roles_.weight = add_one(o.weight, "--weight");
     ids_ = add_one(o.ids, "--ids");
     if (roles_.label.reader != nullptr) roles_.classes = shape_.classes = count_classes();
-    std::vector<std::size_t> columns;
-    if (o.columns.empty()) {
-      for (std::size_t j = 0; j < data.columns(); ++j) {
-        if (std::find(taken.begin(), taken.end(), j) == taken.end()) columns.push_back(j);
-      }
-      vrfm::expect(!columns.empty(), "--data: expected columns besides those of other options in ",
-                   data.name(), ", found none");
+    const bool table = data.info().shape.size() <= 2;
+    const auto columns = columns_left(data, taken, table ? o.columns : std::vector<std::string>());
+    shape_.x1 = field_shape(data, columns.size(), o.grid, o.channels);
+    shape_.array = data.info().name;
+    if (shape_.x1.is_field()) {
+      take_fields(data, columns);
     } else {
-      columns = columns_named(data, o.columns, "--columns");
-      for (const std::size_t j : columns) {
-        vrfm::expect(std::find(taken.begin(), taken.end(), j) == taken.end(), "--columns: column '",
-                     column_names(data)[j], "' is that of another option");
-      }
+      const auto names = column_names(data);
+      for (const std::size_t j : columns) shape_.columns.push_back(names[j]);
+      roles_.x1 = {{&data, columns}};
     }
-    const auto names = column_names(data);
-    for (const std::size_t j : columns) shape_.columns.push_back(names[j]);
-    roles_.x1 = {{&data, columns}};
+    add_field();
   }
 
   const RowShape& shape() const { return shape_; }
@@ -140,6 +152,9 @@ class DataSet {
       if (text.find('=') == std::string::npos) all[0] = detail::scale_of(text);
     }
     scales.x1.columns.assign(shape_.columns.size(), all[0]);
+    if (shape_.x1.is_field()) scales.x1.channels = static_cast<int>(shape_.columns.size());
+    scales.field.columns = all;
+    scales.field.channels = shape_.field_channels;
     scales.vector.columns.assign(std::max<std::size_t>(1, shape_.condition.size()), all[0]);
     for (const std::string& text : options_.standardize) {
       const std::size_t equals = text.find('=');
@@ -156,15 +171,69 @@ class DataSet {
       };
       set(shape_.columns, scales.x1.columns);
       set(shape_.condition, scales.vector.columns);
+      if (shape_.field_channels > 0) set({"field"}, scales.field.columns);
       vrfm::expect(found,
                    "--standardize: expected a column of the data or the condition, which are ",
                    detail::listed(shape_.columns), shape_.condition.empty() ? "" : ", ",
-                   detail::listed(shape_.condition), "; found '", name, "'");
+                   detail::listed(shape_.condition), shape_.field_channels > 0 ? ", field" : "",
+                   "; found '", name, "'");
     }
     return scales;
   }
 
  private:
+  /// The columns of the data that `wanted` names, or all that are not taken.
+  static std::vector<std::size_t> columns_left(const vrfm::RowReader& data,
+                                               const std::vector<std::size_t>& taken,
+                                               const std::vector<std::string>& wanted) {
+    const auto is_taken = [&](std::size_t j) {
+      return std::find(taken.begin(), taken.end(), j) != taken.end();
+    };
+    if (!wanted.empty()) {
+      const auto columns = columns_named(data, wanted, "--columns");
+      for (const std::size_t j : columns) {
+        vrfm::expect(!is_taken(j), "--columns: column '", column_names(data)[j],
+                     "' is that of another option");
+      }
+      return columns;
+    }
+    std::vector<std::size_t> columns;
+    for (std::size_t j = 0; j < data.columns(); ++j) {
+      if (!is_taken(j)) columns.push_back(j);
+    }
+    vrfm::expect(!columns.empty(), "--data: expected columns besides those of other options in ",
+                 data.name(), ", found none");
+    return columns;
+  }
+
+  /// x1 of fields, whose numbers are `columns` of the data: all channels, or of an array with axes those that the
+  /// options name.
+  void take_fields(const vrfm::RowReader& data, const std::vector<std::size_t>& columns) {
+    const auto names = channel_names(shape_.x1.channels);
+    std::vector<std::size_t> channels = all_channels(shape_.x1);
+    if (!options_.columns.empty() && !shape_.x1.flat) {
+      channels = places_of(names, options_.columns, "the channels of " + data.name(), "--columns");
+    }
+    std::vector<std::size_t> places = field_columns(shape_.x1, shape_.x1.grid, channels);
+    for (std::size_t& place : places) place = columns[place];
+    roles_.x1 = {{&data, places}};
+    for (const std::size_t c : channels) shape_.columns.push_back(names[c]);
+    shape_.x1.channels = static_cast<int>(channels.size());
+  }
+
+  void add_field() {
+    if (options_.field.empty()) return;
+    vrfm::expect(shape_.x1.is_field(), "--field: expected data that are fields, [n, h, w] or with ",
+                 "channels, or --grid, found rows of ", shape_.columns.size(), " columns");
+    const std::string& text = options_.field;
+    const vrfm::RowReader& reader =
+        arrays_.open(text.starts_with(':') ? ArrayName{name_.file, text.substr(1)}
+                                           : array_name(text, "--field"));
+    const FieldShape shape = shape_like(reader, shape_.x1, true, "--field");
+    shape_.field_channels = shape.channels;
+    roles_.field = {{&reader, field_columns(shape, shape_.x1.grid, all_channels(shape))}};
+  }
+
   /// Columns of the data by name, or all of another array.
   std::pair<const vrfm::RowReader*, std::vector<std::size_t>> columns_of(
       const std::string& text, const vrfm::RowReader& data, const char* option) {
@@ -175,6 +244,9 @@ class DataSet {
         std::filesystem::is_regular_file(text, none)) {
       return whole(array_name(text, option));
     }
+    vrfm::expect(data.info().shape.size() <= 2, option, ": expected FILE[:ARRAY], or :ARRAY of ",
+                 name_.file.string(), ", because the rows of ", data.name(), " are fields, found '",
+                 text, "'");
     return {&data, columns_named(data, {text}, option)};
   }
   std::pair<const vrfm::RowReader*, std::vector<std::size_t>> whole(const ArrayName& name) {

@@ -16,24 +16,33 @@
 #include <vrfm/metrics/ensemble_score.hpp>
 #include <vrfm/metrics/latent_diagnostics.hpp>
 #include <vrfm/metrics/wasserstein.hpp>
+#include <vrfm/sampling/aggregated_posterior.hpp>
 
 #include <examples/common/number_options.hpp>
 #include <examples/common/output_folder.hpp>
 #include <examples/table/evaluation.hpp>
+#include <examples/table/field_metrics.hpp>
 #include <examples/table/report.hpp>
+#include <examples/table/some_rows.hpp>
 
 namespace table {
 namespace {
 
-using Conditions = vrfm::ConditionTables<float, Exec>;
+std::string describe(const RowShape& shape) {
+  if (!shape.x1.is_field()) return "rows that are no fields";
+  return "fields of " + field_text(shape.x1) + " given " + std::to_string(shape.field_channels) +
+         " channels";
+}
 
-/// Held-out rows: x1 in the data's units, and their conditions, standardised.
-struct HeldOutRows {
-  Rows x1;
-  Conditions condition;
-};
+/// At most so many rows: fields are dear to draw.
+std::size_t count_of(const Model& model, const EvaluateOptions& o) {
+  if (o.count > 0) return o.count;
+  if (!model.shape.x1.is_field()) return 5000;
+  return std::clamp<std::size_t>((1 << 18) / static_cast<std::size_t>(model.shape.points()), 64,
+                                 1000);
+}
 
-HeldOutRows held_out_rows(const Exec& exec, const Model& model, const EvaluateOptions& o) {
+GivenRows held_out_rows(const Exec& exec, const Model& model, const EvaluateOptions& o) {
   DataOptions data = model.data;
   vrfm::SplitPart part = vrfm::SplitPart::validation;
   if (!o.data.empty()) {
@@ -44,40 +53,17 @@ HeldOutRows held_out_rows(const Exec& exec, const Model& model, const EvaluateOp
                "--data: this model was trained without a held-out part (--validation 0): expected "
                "rows that it has not seen, got none");
   const DataSet set(data);
-  vrfm::expect(set.shape().columns.size() == model.shape.columns.size() &&
-                   set.shape().condition.size() == model.shape.condition.size() &&
-                   set.shape().classes <= model.shape.classes,
-               "--data: expected rows of ", model.shape.columns.size(), " columns, ",
-               model.shape.condition.size(), " of a condition and ", model.shape.classes,
-               " classes, found ", set.shape().columns.size(), ", ", set.shape().condition.size(),
-               " and ", set.shape().classes);
+  const RowShape &found = set.shape(), &shape = model.shape;
+  vrfm::expect(found.columns.size() == shape.columns.size() &&
+                   found.condition.size() == shape.condition.size() &&
+                   found.classes <= shape.classes,
+               "--data: expected rows of ", shape.columns.size(), " columns, ",
+               shape.condition.size(), " of a condition and ", shape.classes, " classes, found ",
+               found.columns.size(), ", ", found.condition.size(), " and ", found.classes);
+  vrfm::expect(found.x1.grid == shape.x1.grid && found.field_channels == shape.field_channels,
+               "--data: expected ", describe(shape), ", found ", describe(found));
   const vrfm::RowSource source = set.source(part, model.settings.seed);
-  const auto packed = vrfm::pack<float>(exec, source);
-  const auto host = vrfm::to_host(exec, packed.rows);
-  const std::size_t all = host.extent(0), stride = (all + o.count - 1) / o.count;
-  std::vector<float> x1, vector;
-  std::vector<std::int32_t> labels;
-  const vrfm::RowLayout& layout = packed.layout;
-  for (std::size_t i = 0; i < all; i += stride) {
-    const float* const row = &host(i, 0);
-    x1.insert(x1.end(), row, row + layout.dimension);
-    vector.insert(vector.end(), row + layout.vector_at(), row + layout.field_at());
-    if (layout.classes > 0) labels.push_back(static_cast<std::int32_t>(row[layout.label_at()]));
-  }
-  HeldOutRows rows{to_rows(exec, x1, static_cast<std::size_t>(layout.dimension)), {}};
-  if (layout.columns > 0) {
-    const Rows conditions = to_rows(exec, vector, static_cast<std::size_t>(layout.columns));
-    model.scales.vector.standardize(exec, conditions);
-    rows.condition.vector = conditions;
-  }
-  if (!labels.empty()) {
-    const vrfm::Array<std::int32_t, Exec> on_device("table::labels", labels.size());
-    using Host = Kokkos::View<const std::int32_t*, Kokkos::HostSpace>;
-    vrfm::copy_elements(exec, on_device, Host(labels.data(), labels.size()));
-    exec.fence();
-    rows.condition.labels = on_device;
-  }
-  return rows;
+  return some_rows(exec, source, model.scales, stride_of(source, count_of(model, o)));
 }
 
 /// As many rows of the training, standardised: what the distances of equal distributions are by chance. None where its
@@ -85,16 +71,9 @@ HeldOutRows held_out_rows(const Exec& exec, const Model& model, const EvaluateOp
 Rows training_rows(const Exec& exec, const Model& model, std::size_t count) {
   try {
     const DataSet set(model.data);
-    const auto packed =
-        vrfm::pack<float>(exec, set.source(vrfm::SplitPart::training, model.settings.seed));
-    const auto host = vrfm::to_host(exec, packed.rows);
-    const std::size_t all = host.extent(0), stride = std::max<std::size_t>(1, all / count);
-    std::vector<float> x1;
-    for (std::size_t i = 0; i < all && x1.size() < count * model.shape.columns.size();
-         i += stride) {
-      x1.insert(x1.end(), &host(i, 0), &host(i, 0) + model.shape.columns.size());
-    }
-    const Rows rows = to_rows(exec, x1, model.shape.columns.size());
+    const vrfm::RowSource source = set.source(vrfm::SplitPart::training, model.settings.seed);
+    const std::size_t stride = std::max<std::size_t>(1, count_rows(source) / count);
+    const Rows rows = some_rows(exec, source, model.scales, stride, count).x1;
     model.scales.x1.standardize(exec, rows);
     return rows;
   } catch (const std::runtime_error&) {
@@ -129,12 +108,17 @@ std::pair<double, double> mean_and_deviation(const Exec& exec, const Rows& rows,
 }
 
 /// The ensembles of the conditions of some rows.
-Calibration calibrate(const Exec& exec, const Model& model, const HeldOutRows& held_out,
+Calibration calibrate(const Exec& exec, const Model& model, const GivenRows& held_out,
                       const Rows& standardised, const EvaluateOptions& o) {
   Calibration c;
-  c.cases = std::min<std::size_t>(1000, held_out.x1.extent(0));
-  c.members = o.members;
-  const std::size_t columns = held_out.x1.extent(1);
+  const bool fields = model.shape.x1.is_field();
+  c.cases = std::min<std::size_t>(fields ? 100 : 1000, held_out.x1.extent(0));
+  c.members = o.members > 0 ? o.members : fields ? 16 : 32;
+  const auto looked_at = [&](const Rows& rows) {
+    return fields ? probes_of(exec, model.shape.x1, rows) : rows;
+  };
+  const Rows all_truths = looked_at(standardised);
+  const std::size_t columns = all_truths.extent(1);
   const Kokkos::View<float***, Kokkos::LayoutRight, Exec> ensembles("table::ensembles", c.cases,
                                                                     c.members, columns);
   const auto to = Kokkos::create_mirror_view(ensembles);
@@ -143,14 +127,14 @@ Calibration calibrate(const Exec& exec, const Model& model, const HeldOutRows& h
     const auto seed = static_cast<std::uint32_t>(o.seed + 1 + m);
     const Rows rows = draw_rows(exec, model, c.cases, seed, condition, o.solver);
     model.scales.x1.standardize(exec, rows);
-    const auto host = vrfm::to_host(exec, rows);
+    const auto host = vrfm::to_host(exec, looked_at(rows));
     for (std::size_t i = 0; i < c.cases; ++i) {
       for (std::size_t j = 0; j < columns; ++j) to(i, m, j) = host(i, j);
     }
   }
   Kokkos::deep_copy(ensembles, to);
   const auto truths =
-      Kokkos::subview(standardised, std::pair<std::size_t, std::size_t>(0, c.cases), Kokkos::ALL);
+      Kokkos::subview(all_truths, std::pair<std::size_t, std::size_t>(0, c.cases), Kokkos::ALL);
   c.crps = vrfm::crps(exec, ensembles, truths);
   c.energy_score = vrfm::energy_score(exec, ensembles, truths);
   c.ratio = vrfm::spread_against_error(exec, ensembles, truths).ratio;
@@ -166,19 +150,36 @@ Calibration calibrate(const Exec& exec, const Model& model, const HeldOutRows& h
 /// Of rows that are standardised. z drawn from the codes is that of training rows, whose mixture is the prior then.
 LatentUse use_of_latent(const Exec& exec, const Model& model, const Rows& standardised,
                         const Conditions& condition, const EvaluateOptions& o) {
-  const auto codes = vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(standardised),
-                                  {.condition = condition, .seed = o.seed});
+  const auto codes = model.flow->encode(standardised, condition, o.seed);
   const auto usage = vrfm::latent_usage(exec, codes.mean, codes.log_variance);
   const std::size_t count = standardised.extent(0);
-  const auto prior =
-      model.aggregated()
-          ? vrfm::draw_latents(exec, model.codes, count, o.seed)
-          : vrfm::draw_latents(model.flow, count, {.seed = o.seed, .condition = condition});
+  const Rows prior = model.aggregated() ? vrfm::draw_latents(exec, model.codes, count, o.seed)
+                                        : model.flow->draw_latents(count, condition, o.seed);
   LatentUse use{{},
                 usage.active,
                 vrfm::describe_latents(usage, vrfm::aggregated_posterior(exec, codes.z, prior))};
   for (const vrfm::Estimate& kl : usage.kl) use.kl.push_back(kl.value);
   return use;
+}
+
+/// What a two-sample test is of: rows, or features of fields, in units of their deviation.
+struct Sets {
+  Rows drawn, held_out, chance;
+};
+
+Sets sets_of_fields(const Exec& exec, const FieldShape& shape, const Rows& drawn,
+                    const Rows& held_out, const Rows& chance) {
+  Sets sets{features_of(exec, shape, drawn), features_of(exec, shape, held_out), {}};
+  if (chance.extent(0) > 0) sets.chance = features_of(exec, shape, chance);
+  vrfm::StandardizationFit fit(static_cast<int>(sets.held_out.extent(1)), sets.held_out.extent(0),
+                               {});
+  const auto host = vrfm::to_host(exec, sets.held_out);
+  for (std::size_t i = 0; i < host.extent(0); ++i) fit.add(&host(i, 0));
+  const auto scale = fit.finish();
+  for (const Rows& set : {sets.drawn, sets.held_out, sets.chance}) {
+    if (set.extent(0) > 0) scale.standardize(exec, set);
+  }
+  return sets;
 }
 
 nlohmann::ordered_json json_of(const vrfm::Estimate& estimate) {
@@ -205,6 +206,18 @@ void write_metrics(const std::filesystem::path& path, const Evaluation& e) {
                                {"deviation_held_out", m.deviation_held_out},
                                {"wasserstein1_over_deviation", m.distance},
                                {"wasserstein1_of_training_rows", m.chance}});
+  }
+  for (const Spectrum& spectrum : e.spectra) {
+    nlohmann::ordered_json of_channel{{"channel", spectrum.channel}};
+    for (std::size_t k = 0; k < spectrum.drawn.size(); ++k) {
+      of_channel["power"].push_back({{"waves", k + 1},
+                                     {"drawn", json_of(spectrum.drawn[k])},
+                                     {"held_out", json_of(spectrum.held_out[k])}});
+    }
+    for (const auto& band : spectrum.bands) {
+      of_channel["ratio"].push_back({{"waves", band.name}, {"ratio", json_of(band.ratio)}});
+    }
+    json["spectra"].push_back(of_channel);
   }
   if (!e.correlated.empty()) {
     json["correlation_difference"] = json_of(e.correlation);
@@ -240,11 +253,12 @@ CLI::App* add_evaluate(CLI::App& app, EvaluateOptions& o) {
   c->add_option("-d,--data", o.data,
                 "other rows than those that the training held out: FILE or FILE:ARRAY, with the "
                 "same columns");
-  c->add_option("-c,--count", o.count, "rows of each, at most")
-      ->check(whole_option(10, 1'000'000))
+  c->add_option("-c,--count", o.count, "rows of each, at most; 0: 5000, and fewer of fields")
+      ->check(whole_option(0, 1'000'000))
       ->capture_default_str();
-  c->add_option("--members", o.members, "of an ensemble, of models with a condition")
-      ->check(whole_option(2, 10'000))
+  c->add_option("--members", o.members,
+                "of an ensemble, of models with a condition; 0: 32, of fields 16")
+      ->check(whole_option(0, 10'000))
       ->capture_default_str();
   add_solver(c, o.solver);
   c->add_option("--seed", o.seed, "of everything that is drawn")
@@ -267,8 +281,11 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
     output.refuse_results({"metrics.json", "report.html"},
                           "--overwrite replaces them, or choose another folder");
   }
-  const HeldOutRows held_out = held_out_rows(exec, model, o);
-  const std::size_t count = held_out.x1.extent(0), columns = held_out.x1.extent(1);
+  vrfm::expect(o.members != 1, "--members: expected at least 2 of an ensemble, got 1");
+  const GivenRows held_out = held_out_rows(exec, model, o);
+  const FieldShape& field = model.shape.x1;
+  const bool is_field = field.is_field();
+  const std::size_t count = held_out.x1.extent(0), columns = model.shape.columns.size();
   vrfm::expect(count >= 10, "expected at least 10 held-out rows, found ", count);
   const Rows drawn = draw_rows(exec, model, count, o.seed, held_out.condition, o.solver);
   const Rows a = copy_of(exec, drawn), b = copy_of(exec, held_out.x1);
@@ -283,29 +300,42 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
   e.run = o.load;
   e.data = o.data.empty() ? model.data.data : o.data;
   e.held_out = e.drawn = count;
+  e.field = field;
+  // Of fields all points of a channel count alike.
+  const auto by_column = [&](const Rows& rows) { return is_field ? points_of(rows, field) : rows; };
+  const Rows drawn_columns = by_column(drawn), held_out_columns = by_column(held_out.x1),
+             a_columns = by_column(a), b_columns = by_column(b), chance_columns = by_column(chance);
   for (std::size_t j = 0; j < columns; ++j) {
-    Marginal m{.name = model.shape.columns[j]};
-    std::tie(m.mean_held_out, m.deviation_held_out) = mean_and_deviation(exec, held_out.x1, j);
-    std::tie(m.mean_drawn, m.deviation_drawn) = mean_and_deviation(exec, drawn, j);
-    const Rows of_a = column_of(exec, a, j), of_b = column_of(exec, b, j);
+    Marginal m{.name = (is_field ? "channel " : "") + model.shape.columns[j]};
+    std::tie(m.mean_held_out, m.deviation_held_out) = mean_and_deviation(exec, held_out_columns, j);
+    std::tie(m.mean_drawn, m.deviation_drawn) = mean_and_deviation(exec, drawn_columns, j);
+    const Rows of_a = column_of(exec, a_columns, j), of_b = column_of(exec, b_columns, j);
     const double spread = mean_and_deviation(exec, of_b, 0).second;
     const double unit = spread > 0 ? spread : 1;
     m.distance = vrfm::wasserstein1(exec, of_a, of_b) / unit;
-    m.chance = known ? vrfm::wasserstein1(exec, column_of(exec, chance, j), of_b) / unit : NAN;
+    m.chance =
+        known ? vrfm::wasserstein1(exec, column_of(exec, chance_columns, j), of_b) / unit : NAN;
     e.marginals.push_back(m);
   }
-  e.energy_distance = vrfm::energy_distance(exec, a, b, vrfm::EnergyEstimate::unbiased);
-  e.energy_chance =
-      known ? vrfm::energy_distance(exec, chance, b, vrfm::EnergyEstimate::unbiased) : NAN;
-  const auto classifier = vrfm::classifier_two_sample(exec, a, b, {.seed = o.seed});
+  const Sets sets = is_field ? sets_of_fields(exec, field, a, b, chance) : Sets{a, b, chance};
+  e.energy_distance =
+      vrfm::energy_distance(exec, sets.drawn, sets.held_out, vrfm::EnergyEstimate::unbiased);
+  e.energy_chance = known ? vrfm::energy_distance(exec, sets.chance, sets.held_out,
+                                                  vrfm::EnergyEstimate::unbiased)
+                          : NAN;
+  const auto classifier =
+      vrfm::classifier_two_sample(exec, sets.drawn, sets.held_out, {.seed = o.seed});
   e.classifier_accuracy = classifier.accuracy;
   e.classifier_error = classifier.standard_error;
   e.classifier_p_value = classifier.p_value;
+  for (int c = 0; is_field && c < field.channels; ++c) {
+    e.spectra.push_back(compare_spectra(exec, field, c, a, b));
+  }
   if (columns > 1 && model.scales.x1.constant().empty()) {
-    const auto difference = vrfm::correlation_difference(exec, a, b);
+    const auto difference = vrfm::correlation_difference(exec, a_columns, b_columns);
     e.correlation = difference.difference;
-    e.correlated = model.shape.columns[static_cast<std::size_t>(difference.row)] + " and " +
-                   model.shape.columns[static_cast<std::size_t>(difference.column)];
+    e.correlated = e.marginals[static_cast<std::size_t>(difference.row)].name + " and " +
+                   e.marginals[static_cast<std::size_t>(difference.column)].name;
   }
   if (model.settings.latent > 0 && count > 16) {
     e.latent = use_of_latent(exec, model, b, held_out.condition, o);
@@ -324,6 +354,15 @@ void evaluate(const EvaluateOptions& given, const std::string& command_line) {
     if (columns > 12) break;
     common::say("  %-16s Wasserstein-1 %.4f of the deviation (training rows: %.4f)", m.name.c_str(),
                 m.distance, m.chance);
+  }
+  for (const Spectrum& spectrum : e.spectra) {
+    std::string text;
+    for (const auto& band : spectrum.bands) {
+      text += (text.empty() ? "" : ", ") + band.name + ": " + decimal(band.ratio.value, 3) +
+              " +- " + decimal(band.ratio.standard_error, 3);
+    }
+    common::say("  channel %d: power of drawn over held-out fields at waves %s", spectrum.channel,
+                text.c_str());
   }
   if (e.latent) common::say("z: %s", e.latent->words.c_str());
   if (e.calibration) {

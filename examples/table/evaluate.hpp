@@ -13,8 +13,8 @@ namespace table {
 
 struct EvaluateOptions {
   std::string load, output, data;
-  std::size_t count = 5000;  ///< rows, at most
-  std::size_t members = 32;  ///< of each ensemble
+  std::size_t count = 0;    ///< rows, at most; 0: by the data
+  std::size_t members = 0;  ///< of each ensemble; 0: by the data
   std::uint32_t seed = 1;
   bool overwrite = false;
   SolverOptions solver;

@@ -12,6 +12,7 @@
 #include <vrfm/metrics/estimate.hpp>
 
 #include <examples/common/setting.hpp>
+#include <examples/table/fields.hpp>
 
 namespace table {
 
@@ -21,6 +22,17 @@ struct Marginal {
   double mean_held_out = 0, mean_drawn = 0, deviation_held_out = 0, deviation_drawn = 0;
   double distance = 0;  ///< Wasserstein-1 over the held-out deviation, of standardised columns
   double chance = 0;    ///< the same of as many training rows; NaN where they cannot be read
+};
+
+/// Of a channel of standardised fields.
+struct Spectrum {
+  struct Band {
+    std::string name;
+    vrfm::Estimate ratio;  ///< of drawn power over held-out power
+  };
+  int channel = 0;
+  std::vector<vrfm::Estimate> drawn, held_out;  ///< power per mode at 1, 2, ... waves
+  std::vector<Band> bands;
 };
 
 /// Of ensembles, one for each of some held-out rows' conditions; columns are standardised.
@@ -42,9 +54,12 @@ struct LatentUse {
 struct Evaluation {
   std::string model, run, data;
   std::size_t held_out = 0, drawn = 0;
-  std::vector<Marginal> marginals;
-  double energy_distance = 0;  ///< squared, unbiased, of standardised columns
-  double energy_chance = 0;    ///< the same of training rows
+  std::vector<Marginal> marginals;  ///< of columns, or of channels
+  FieldShape field;                 ///< of rows that are fields
+  std::vector<Spectrum> spectra;    ///< of each channel
+  double energy_distance =
+      0;                     ///< squared, unbiased, of standardised columns, or features of fields
+  double energy_chance = 0;  ///< the same of training rows
   double classifier_accuracy = 0, classifier_error = 0, classifier_p_value = 0;
   vrfm::Estimate correlation;  ///< the largest difference; of one column: nothing
   std::string correlated;      ///< the two columns

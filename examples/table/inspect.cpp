@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <examples/table/arrays.hpp>
+#include <examples/table/dataset.hpp>
 
 namespace table {
 namespace {
@@ -76,7 +76,14 @@ void inspect(const std::string& text) {
   const auto reader = vrfm::open_rows(name.file, name.array);
   constexpr std::size_t block = 4096, most_columns = 40;
   const std::size_t columns = reader->columns();
-  std::vector<ColumnSummary> summaries(columns);
+  const FieldShape field = field_shape(*reader, columns, {}, "auto");
+  const bool is_field = field.is_field();
+  const auto names = is_field ? channel_names(field.channels) : column_names(*reader);
+  const std::size_t points = columns / names.size();
+  const auto summary_of = [&](std::size_t j) {
+    return !is_field ? j : field.channels_first ? j / points : j % names.size();
+  };
+  std::vector<ColumnSummary> summaries(names.size());
   std::vector<double> numbers;
   std::size_t incomplete = 0;
   for (std::size_t first = 0; first < reader->rows(); first += block) {
@@ -85,24 +92,29 @@ void inspect(const std::string& text) {
     for (std::size_t i = 0; i < numbers.size(); i += columns) {
       bool complete = true;
       for (std::size_t j = 0; j < columns; ++j) {
-        summaries[j].add(numbers[i + j]);
+        summaries[summary_of(j)].add(numbers[i + j]);
         complete = complete && std::isfinite(numbers[i + j]);
       }
       if (!complete) ++incomplete;
     }
   }
-  std::printf("\n%zu rows of %zu columns", reader->rows(), columns);
+  if (is_field) {
+    std::printf("\n%zu fields of %s (train --grid and --channels say it otherwise)", reader->rows(),
+                field_text(field).c_str());
+  } else {
+    std::printf("\n%zu rows of %zu columns", reader->rows(), columns);
+  }
   if (incomplete > 0)
     std::printf(", %zu of them with a NaN or an infinity (--drop-nan)", incomplete);
-  std::printf("\n  %-20s %12s %12s %12s %12s %8s\n", "column", "least", "mean", "deviation", "most",
-              "missing");
-  const auto names = column_names(*reader);
-  for (std::size_t j = 0; j < std::min(columns, most_columns); ++j) {
+  std::printf("\n  %-20s %12s %12s %12s %12s %8s\n", is_field ? "channel" : "column", "least",
+              "mean", "deviation", "most", "missing");
+  for (std::size_t j = 0; j < std::min(names.size(), most_columns); ++j) {
     const ColumnSummary& s = summaries[j];
     std::printf("  %-20s %12.5g %12.5g %12.5g %12.5g %8zu  %s\n", names[j].c_str(), s.least, s.mean,
                 s.count > 0 ? s.deviation() : 0.0, s.most, s.missing, s.advice().c_str());
   }
-  if (columns > most_columns) std::printf("  ... and %zu columns more\n", columns - most_columns);
+  if (names.size() > most_columns)
+    std::printf("  ... and %zu columns more\n", names.size() - most_columns);
 }
 
 }  // namespace table

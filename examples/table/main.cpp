@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// vrfm_table: flows on tables of one's own, from a file to new rows in the same format.
+// vrfm_table: flows on tables and fields of one's own, from a file to new rows in the same format.
 #include <string>
 
 #include <examples/common/program.hpp>
@@ -14,18 +14,32 @@ namespace {
 using namespace table;
 
 CLI::App* add_train(CLI::App& app, TrainOptions& o) {
-  CLI::App* const c = app.add_subcommand("train", "Train a flow on rows of a file");
+  CLI::App* const c = app.add_subcommand("train", "Train a flow on rows or fields of a file");
   c->add_option("-d,--data", o.data.data,
                 "rows: FILE, or FILE:ARRAY (.csv, .npy, .npz, .safetensors, .h5)")
       ->required();
   c->add_option(
        "--columns", o.data.columns,
-       "columns to learn, names, numbers from 0 or ranges, a,b,5-9; all that no other option "
-       "names, if not given")
+       "columns, or channels of fields, to learn, names, numbers from 0 or ranges, a,b,5-9; all "
+       "that no other option names, if not given")
       ->delimiter(',');
   c->add_option("--condition", o.data.condition,
                 "columns that the others are given: of the data, or all of FILE[:ARRAY] or :ARRAY")
       ->delimiter(',');
+  c->add_option(
+       "--grid", o.data.grid,
+       "extents of rows that are fields, such as 32,32 [all but the channels' of the array]")
+      ->delimiter(',')
+      ->expected(1, 3)
+      ->check(whole_option(1, 1 << 20));
+  c->add_option("--channels", o.data.channels,
+                "where they are in an array of fields, first or last; auto: the shorter of the two")
+      ->check(CLI::IsMember({"auto", "first", "last"}))
+      ->capture_default_str();
+  c->add_option(
+      "--field", o.data.field,
+      "FILE[:ARRAY] or :ARRAY of fields that the others are given, on the same grid, or on "
+      "one whose extents divide it");
   c->add_option("--label", o.data.label, "column of a class, whole numbers from 0, that is given");
   c->add_option("--weight", o.data.weight, "column of weights, by which rows are drawn");
   c->add_option("--ids", o.data.ids,
@@ -57,7 +71,8 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   auto* const resume = c->add_flag("--resume", o.resume, "continue from the run's checkpoint");
   c->add_flag("--overwrite", o.overwrite, "replace the run in the folder")->excludes(resume);
-  c->add_flag("--dry-run", o.dry_run, "say what would be done, and end");
+  c->add_flag("--dry-run", o.dry_run,
+              "say what would be done, and how long it would take, and end");
   TableSettings::each(o.settings, AddSettings{c, "Model and training"});
   c->set_config("--config", "", "TOML file of options, by their long names");
   return c;
@@ -79,6 +94,8 @@ void add_condition(CLI::App* c, UseOptions& o) {
   c->add_option("--condition-file", o.condition_file,
                 "FILE or FILE:ARRAY of conditions, one a row, used round and round")
       ->excludes(given);
+  c->add_option("--field-file", o.field_file,
+                "FILE or FILE:ARRAY of fields, of a model with --field, used round and round");
   c->add_option("--label", o.label, "class of all rows")->default_str("");
 }
 void add_guidance(CLI::App* c, UseOptions& o) {
@@ -96,13 +113,17 @@ void add_draws(CLI::App* c, UseOptions& o) {
   c->add_option("--draws", o.draws, "draws of z that a density is the mean of")
       ->check(count_option())
       ->capture_default_str();
+  c->add_option("--probes", o.probes,
+                "of an estimated divergence, 0: it is exact; -1: exact up to 64 columns, else 4")
+      ->check(whole_option(-1, 10'000))
+      ->capture_default_str();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const common::Program program("vrfm_table", argc, argv);
-  CLI::App app("Flows on rows of one's own: a table in, new rows of the same kind out.");
+  CLI::App app("Flows on rows and fields of one's own: a table in, new rows of the same kind out.");
   app.footer(shared_footer);
   app.require_subcommand(1);
   TrainOptions training;
@@ -124,6 +145,7 @@ int main(int argc, char** argv) {
   add_guidance(samples, use);
   add_solver(samples, use.solver);
   add_seed(samples, use);
+  samples->add_option("--png", use.png, "a picture of the first 64 fields");
 
   CLI::App* const densities = add("density", "Log densities of rows, in nats and the data's units");
   add_load(densities, use);

@@ -15,20 +15,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vrfm/data/mixture.hpp>
 #include <vrfm/data/standardization_file.hpp>
-#include <vrfm/sampling/aggregated_posterior.hpp>
+#include <vrfm/data/standardized.hpp>
 #include <vrfm/training/weights.hpp>
 
-#include <examples/table/settings.hpp>
+#include <examples/table/flow.hpp>
 
 namespace table {
-
-using Exec = Kokkos::DefaultExecutionSpace;
-using Networks = vrfm::ResidualMlpNetworks<>;
-using FlowType = vrfm::Flow<float, Exec, Networks>;
-using Codes = vrfm::Encoding<float, Exec>;
-using Rows = vrfm::Table<float, Exec>;
 
 /// Numbers of the host, row by row, on the device.
 inline Rows to_rows(const Exec& exec, std::span<const float> numbers, std::size_t columns) {
@@ -40,7 +33,7 @@ inline Rows to_rows(const Exec& exec, std::span<const float> numbers, std::size_
 }
 
 struct Model {
-  FlowType flow;
+  std::unique_ptr<TableFlow> flow;
   TableSettings settings;
   RowShape shape;
   vrfm::RowScales scales;
@@ -61,6 +54,8 @@ inline constexpr const char* columns_key = "table.columns";
 inline constexpr const char* condition_key = "table.condition";
 inline constexpr const char* classes_key = "table.classes";
 inline constexpr const char* data_key = "table.data";
+inline constexpr const char* field_key = "table.field";
+inline constexpr const char* array_key = "table.array";
 
 inline std::string data_text(const DataOptions& o) {
   const nlohmann::ordered_json json{{"data", o.data},
@@ -70,6 +65,9 @@ inline std::string data_text(const DataOptions& o) {
                                     {"label", o.label},
                                     {"weight", o.weight},
                                     {"ids", o.ids},
+                                    {"field", o.field},
+                                    {"grid", o.grid},
+                                    {"channels", o.channels},
                                     {"validation", o.validation},
                                     {"drop_nan", o.drop_nan}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -78,14 +76,59 @@ inline std::string data_text(const DataOptions& o) {
 inline DataOptions data_of(const std::string& text, const std::string& file) {
   try {
     const auto json = nlohmann::json::parse(text);
-    return {json.at("data"),        json.at("columns"),    json.at("condition"),
-            json.at("standardize"), json.at("label"),      json.at("weight"),
-            json.at("ids"),         json.at("validation"), json.at("drop_nan")};
+    DataOptions o;
+    o.data = json.at("data");
+    o.columns = json.at("columns");
+    o.condition = json.at("condition");
+    o.standardize = json.at("standardize");
+    o.label = json.at("label");
+    o.weight = json.at("weight");
+    o.ids = json.at("ids");
+    o.field = json.value("field", o.field);  // files of earlier versions have none
+    o.grid = json.value("grid", o.grid);
+    o.channels = json.value("channels", o.channels);
+    o.validation = json.at("validation");
+    o.drop_nan = json.at("drop_nan");
+    return o;
   } catch (const nlohmann::json::exception&) {
     throw std::runtime_error(file + ": '" + data_key +
                              "': expected the options of the data, found '" + text + "'");
   }
 }
+
+inline std::string field_json(const RowShape& shape) {
+  const FieldShape& x1 = shape.x1;
+  return nlohmann::ordered_json{{"grid", x1.grid},
+                                {"channels", x1.channels},
+                                {"channels_first", x1.channels_first},
+                                {"channel_axis", x1.channel_axis},
+                                {"flat", x1.flat},
+                                {"condition_channels", shape.field_channels}}
+      .dump();
+}
+
+/// Throws std::runtime_error that names the file.
+inline void read_field(const std::string& text, const std::string& file, RowShape& shape) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    shape.x1 = {json.at("grid"), json.at("channels"), json.at("channels_first"),
+                json.at("channel_axis"), json.at("flat")};
+    shape.field_channels = json.at("condition_channels");
+    int numbers = 1;
+    bool right = !shape.x1.grid.empty() && shape.field_channels >= 0 &&
+                 static_cast<std::size_t>(shape.x1.channels) == shape.columns.size();
+    for (const int extent : shape.x1.grid) {
+      right = right && extent > 0 && extent <= (1 << 28) / numbers;
+      if (right) numbers *= extent;
+    }
+    if (right) return;
+  } catch (const nlohmann::json::exception&) {
+  }
+  throw std::runtime_error(file + ": '" + field_key + "': expected the shape of fields of " +
+                           std::to_string(shape.columns.size()) + " channels, found '" + text +
+                           "'");
+}
+
 inline constexpr const char* codes_key[] = {"data.codes.mean", "data.codes.log_variance"};
 
 inline std::string list_text(const std::vector<std::string>& names) {
@@ -113,6 +156,8 @@ inline void note_shape(const RowShape& shape, const DataOptions& data, vrfm::Set
   record[detail::condition_key] = detail::list_text(shape.condition);
   record[detail::classes_key] = std::to_string(shape.classes);
   record[detail::data_key] = detail::data_text(data);
+  if (shape.x1.is_field()) record[detail::field_key] = detail::field_json(shape);
+  if (!shape.array.empty()) record[detail::array_key] = shape.array;
 }
 
 /// Writes a flow, whose record note_shape has seen.
@@ -123,6 +168,7 @@ void save_model(const std::filesystem::path& path, const AnyFlow& flow,
   std::vector<vrfm::StandardizationRecord> records;
   records.emplace_back("x1", scales.x1);
   if (scales.vector.columns() > 0) records.emplace_back("vector", scales.vector);
+  if (scales.field.columns() > 0) records.emplace_back("field", scales.field);
   std::vector<vrfm::Tensor> tensors;
   for (const auto& each : records) {
     each.note(metadata);
@@ -154,14 +200,18 @@ inline Model load_model(const Exec& exec, const std::filesystem::path& load) {
     return entry == file.metadata().end() ? std::string() : entry->second;
   };
   from_text(text_of(detail::classes_key), shape.classes);
-  Model model{
-      FlowType(exec, settings.flow(shape), 0),
-      settings,
-      shape,
-      {vrfm::read_standardization(file, "x1"), vrfm::read_standardization(file, "vector"), {}},
-      {},
-      detail::data_of(text_of(detail::data_key), file.name())};
-  vrfm::load_weights(path, model.flow);
+  if (const std::string field = text_of(detail::field_key); !field.empty()) {
+    detail::read_field(field, file.name(), shape);
+  }
+  shape.array = text_of(detail::array_key);
+  Model model{make_flow(exec, settings, shape),
+              settings,
+              shape,
+              {vrfm::read_standardization(file, "x1"), vrfm::read_standardization(file, "vector"),
+               vrfm::read_standardization(file, "field")},
+              {},
+              detail::data_of(text_of(detail::data_key), file.name())};
+  model.flow->load(path);
   if (!keeps_codes(settings, shape)) return model;
   for (const int k : {0, 1}) {
     const vrfm::Tensor& tensor = file.at(detail::codes_key[k]);
@@ -173,10 +223,6 @@ inline Model load_model(const Exec& exec, const std::filesystem::path& load) {
     (k == 0 ? model.codes.mean : model.codes.log_variance) = to_rows(exec, values, tensor.shape[1]);
   }
   return model;
-}
-
-inline auto source_of(const Exec& exec, const FlowType& flow) {
-  return vrfm::standard_normal<float>(exec, flow.dimension());
 }
 
 }  // namespace table

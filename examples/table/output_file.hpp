@@ -26,9 +26,19 @@ namespace table {
 struct OutputArray {
   std::string name;
   std::vector<std::string> columns;
-  std::vector<double> values;  ///< [rows][columns]
+  std::vector<double> values;             ///< [rows][columns]
+  std::vector<std::size_t> extents = {};  ///< of a row that is a field
 
   std::size_t rows() const { return values.size() / columns.size(); }
+  /// Of a row in files that keep them.
+  std::vector<std::size_t> row_shape() const {
+    return extents.empty() ? std::vector<std::size_t>{columns.size()} : extents;
+  }
+  std::vector<std::size_t> shape() const {
+    std::vector<std::size_t> shape = row_shape();
+    shape.insert(shape.begin(), rows());
+    return shape;
+  }
 };
 
 namespace detail {
@@ -61,7 +71,8 @@ inline void check_output(const std::string& path) {
 #endif
 }
 
-/// Writes arrays of as many rows each. In .csv and .npy their columns stand side by side. Numbers are float32. The file appears complete or not at all.
+/// Writes arrays of as many rows each. In .csv and .npy the columns of several stand side by side; .csv has no extents
+/// of rows. Numbers are float32. The file appears complete or not at all.
 inline void write_output(const std::filesystem::path& path,
                          const std::vector<OutputArray>& arrays) {
   const std::string format = detail::format_of(path);
@@ -83,15 +94,17 @@ inline void write_output(const std::filesystem::path& path,
     }
     if (format == ".csv") return vrfm::write_csv(path, columns, values);
     const std::vector<float> numbers(values.begin(), values.end());
-    return vrfm::write_npy(path, {rows, columns.size()}, numbers);
+    return vrfm::write_npy(path,
+                           arrays.size() == 1 ? arrays.front().shape()
+                                              : std::vector<std::size_t>{rows, columns.size()},
+                           numbers);
   }
   if (format == ".npz") {
     std::vector<std::vector<float>> numbers;
     for (const auto& array : arrays) numbers.emplace_back(array.values.begin(), array.values.end());
     std::vector<vrfm::Tensor> tensors;
     for (std::size_t k = 0; k < arrays.size(); ++k) {
-      tensors.push_back(vrfm::make_tensor(
-          arrays[k].name, {arrays[k].rows(), arrays[k].columns.size()}, numbers[k]));
+      tensors.push_back(vrfm::make_tensor(arrays[k].name, arrays[k].shape(), numbers[k]));
     }
     return vrfm::write_npz(path, tensors);
   }
@@ -99,7 +112,7 @@ inline void write_output(const std::filesystem::path& path,
   vrfm::Hdf5Writer writer(path);
   for (const auto& array : arrays) {
     const std::vector<float> numbers(array.values.begin(), array.values.end());
-    writer.add<float>(array.name, {array.columns.size()});
+    writer.add<float>(array.name, array.row_shape());
     writer.append(array.name, std::span<const float>(numbers));
   }
   writer.commit();

@@ -16,7 +16,9 @@
 #include <examples/common/figures/draw.hpp>
 #include <examples/common/report/format.hpp>
 #include <examples/common/report/page.hpp>
+#include <examples/common/report/picture.hpp>
 #include <examples/table/evaluation.hpp>
+#include <examples/table/pictures.hpp>
 
 namespace table {
 
@@ -101,10 +103,9 @@ inline FigurePlan marginals_figure(const Evaluation& e) {
                      held_out_colour + "'",
                  "$" + name + "d using 1:2 with histeps lw 1.8 lc rgb '" + drawn_colour + "'"});
   }
-  script.legend(
-      {std::string("with boxes fs solid 0.35 noborder lc rgb '") + held_out_colour +
-           "' title 'held-out rows'",
-       std::string("with lines lw 1.8 lc rgb '") + drawn_colour + "' title 'drawn rows'"});
+  script.legend({std::string("with boxes fs solid 0.35 noborder lc rgb '") + held_out_colour +
+                     "' title 'held out'",
+                 std::string("with lines lw 1.8 lc rgb '") + drawn_colour + "' title 'drawn'"});
   plan.script = script.finish();
   return plan;
 }
@@ -152,6 +153,85 @@ inline FigurePlan pairs_figure(const Evaluation& e) {
   return plan;
 }
 
+/// Of the first three channels: power per mode, and drawn over held-out power.
+inline FigurePlan spectra_figure(const Evaluation& e) {
+  const std::size_t shown = std::min<std::size_t>(3, e.spectra.size());
+  FigurePlan plan;
+  plan.name = "spectra";
+  plan.title = "Power spectra";
+  plan.caption =
+      "Power of a wave, averaged over directions, of standardised fields whose edges count as "
+      "periodic, with standard errors; below, that of drawn fields over that of held-out ones.";
+  const double pitch = 400;
+  plan.width = static_cast<int>(pitch) * static_cast<int>(shown);
+  plan.height = 560;
+  Script script(plan.width, plan.height);
+  for (std::size_t k = 0; k < shown; ++k) {
+    const Spectrum& spectrum = e.spectra[k];
+    const double left = pitch * static_cast<double>(k) + 84;
+    const auto last = static_cast<double>(spectrum.drawn.size());
+    const std::string name = "s" + std::to_string(k);
+    const auto block = [&](const std::string& suffix, const auto& estimate_of) {
+      script.begin_data(name + suffix);
+      for (std::size_t s = 0; s < spectrum.drawn.size(); ++s) {
+        const vrfm::Estimate estimate = estimate_of(s);
+        script.row(static_cast<double>(s + 1), estimate.value, estimate.standard_error);
+      }
+      script.end_data();
+    };
+    block("h", [&](std::size_t s) { return spectrum.held_out[s]; });
+    block("d", [&](std::size_t s) { return spectrum.drawn[s]; });
+    block("r", [&](std::size_t s) {
+      const vrfm::Estimate &a = spectrum.drawn[s], &b = spectrum.held_out[s];
+      const double ratio = a.value / b.value;
+      return vrfm::Estimate{
+          ratio, ratio * std::hypot(a.standard_error / a.value, b.standard_error / b.value)};
+    });
+    const auto begin = [&](double top, double height, const std::string& title, const char* y) {
+      script.panel({left, top, pitch - 110, height}, title);
+      script.axes("waves along the longest axis", y);
+      script.line("set logscale x");
+      script.x_range(0.9, 1.1 * last);
+    };
+    begin(34, 240, escape(e.marginals[k].name, Markup::gnuplot), "power of a wave");
+    script.line("set logscale y; set format y '10^{%T}'");
+    script.plot({"$" + name + "h using 1:2:3 with yerrorlines pt 7 ps 0.5 lw 1.5 lc rgb '" +
+                     held_out_colour + "'",
+                 "$" + name + "d using 1:2:3 with yerrorlines pt 6 ps 0.7 lw 1.5 lc rgb '" +
+                     drawn_colour + "'"});
+    begin(334, 150, "", "drawn over held out");
+    script.y_range(0.5, 1.5);
+    script.plot({"$" + name + "r using 1:2:3 with yerrorlines pt 6 ps 0.7 lw 1.5 lc rgb '" +
+                     drawn_colour + "'",
+                 std::string("1 with lines lw 1.5 dt 2 lc rgb '") + held_out_colour + "'"});
+  }
+  script.legend(
+      {std::string("with lines lw 1.8 lc rgb '") + held_out_colour + "' title 'held-out fields'",
+       std::string("with lines lw 1.8 lc rgb '") + drawn_colour + "' title 'drawn fields'"});
+  plan.script = script.finish();
+  return plan;
+}
+
+/// Held-out fields above drawn ones, of the first three channels, in files beside the other figures.
+inline std::string pictures_section(const std::filesystem::path& folder, const Evaluation& e) {
+  std::string html = "<h2>Fields</h2>\n";
+  const auto width = static_cast<std::size_t>(e.field.grid.back());
+  const std::size_t columns = std::clamp<std::size_t>(768 / width, 4, 8);
+  for (std::size_t c = 0; c < std::min<std::size_t>(3, e.marginals.size()); ++c) {
+    const auto range = colour_range(e.field, e.held_out_rows, c);
+    for (const bool drawn : {false, true}) {
+      const std::string which = drawn ? "Drawn" : "Held-out";
+      html += show(folder, {.name = (drawn ? "drawn-" : "held-out-") + std::to_string(c),
+                            .title = which + " fields, " + e.marginals[c].name,
+                            .caption = "Colours from " + decimal(range.low, 3) + " to " +
+                                       decimal(range.high, 3) + ".",
+                            .image = field_grid(e.field, drawn ? e.drawn_rows : e.held_out_rows, c,
+                                                range, 3 * columns, columns)});
+    }
+  }
+  return html;
+}
+
 inline FigurePlan ranks_figure(const Calibration& c) {
   FigurePlan plan;
   plan.name = "ranks";
@@ -189,24 +269,39 @@ inline std::string with_error(const vrfm::Estimate& estimate, int digits = 3) {
 
 inline std::string result_section(const Evaluation& e) {
   std::string html =
-      "<div class=\"result\"><p>A classifier tells drawn rows from held-out ones in <strong>" +
+      std::string("<div class=\"result\"><p>A classifier tells drawn ") +
+      (e.field.is_field() ? "fields" : "rows") + " from held-out ones in <strong>" +
       decimal(100 * e.classifier_accuracy, 1) + " ± " + decimal(100 * e.classifier_error, 1) +
-      " %</strong> of the cases; 50 % is chance. The energy distance of standardised columns is "
-      "<strong>" +
-      decimal(e.energy_distance, 4) + "</strong>; that of as many training rows, by chance, is " +
+      " %</strong> of the cases; 50 % is chance. The energy distance of standardised " +
+      (e.field.is_field() ? "features (of each channel the mean, and ln of the power in bands of "
+                            "waves, which the classifier sees, too)"
+                          : "columns") +
+      " is <strong>" + decimal(e.energy_distance, 4) +
+      "</strong>; that of as many rows of the training, by chance, is " +
       decimal(e.energy_chance, 4) + ".</p>";
+  for (const Spectrum& spectrum : e.spectra) {
+    html += "<p>Power of drawn over held-out fields, " +
+            escape(e.marginals[static_cast<std::size_t>(spectrum.channel)].name, Markup::html) +
+            ":";
+    for (std::size_t k = 0; k < spectrum.bands.size(); ++k) {
+      html += (k == 0 ? " " : "; ") + spectrum.bands[k].name + " waves <strong>" +
+              with_error(spectrum.bands[k].ratio) + "</strong>";
+    }
+    html += ".</p>";
+  }
   if (e.calibration) {
     const Calibration& c = *e.calibration;
-    html += "<p>Given the condition, the truth is inside the central 50 % of " +
-            std::to_string(c.members) + " members in <strong>" +
-            decimal(100 * c.inside_50.value, 1) + " ± " +
-            decimal(100 * c.inside_50.standard_error, 1) +
-            " %</strong> of the cases, and inside 90 % in <strong>" +
-            decimal(100 * c.inside_90.value, 1) + " ± " +
-            decimal(100 * c.inside_90.standard_error, 1) + " %</strong>. Spread over error is " +
-            with_error(c.ratio) + " (1 is right), CRPS " + with_error(c.crps, 4) +
-            ", energy score " + with_error(c.energy_score, 4) + ", of standardised columns, over " +
-            grouped(static_cast<long long>(c.cases)) + " cases.</p>";
+    html +=
+        "<p>Given the condition, the truth is inside the central 50 % of " +
+        std::to_string(c.members) + " members in <strong>" + decimal(100 * c.inside_50.value, 1) +
+        " ± " + decimal(100 * c.inside_50.standard_error, 1) +
+        " %</strong> of the cases, and inside 90 % in <strong>" +
+        decimal(100 * c.inside_90.value, 1) + " ± " + decimal(100 * c.inside_90.standard_error, 1) +
+        " %</strong>. Spread over error is " + with_error(c.ratio) + " (1 is right), CRPS " +
+        with_error(c.crps, 4) + ", energy score " + with_error(c.energy_score, 4) +
+        (e.field.is_field() ? ", of each field's mean and some of its points, standardised, over "
+                            : ", of standardised columns, over ") +
+        grouped(static_cast<long long>(c.cases)) + " cases.</p>";
   }
   if (e.latent) {
     html += "<p>z: " + escape(e.latent->words, Markup::html) + ". Nats of each dimension:";
@@ -240,18 +335,22 @@ inline std::string marginals_table(const Evaluation& e) {
 
 inline void write_report(const std::filesystem::path& output, const Evaluation& e) {
   std::vector<FigurePlan> plans{marginals_figure(e)};
+  if (!e.spectra.empty()) plans.push_back(spectra_figure(e));
   if (e.marginals.size() > 1) plans.push_back(pairs_figure(e));
   if (e.calibration) plans.push_back(ranks_figure(*e.calibration));
   const auto figures = draw_plans(plans, output / "figures");
   for (const auto& notice : figures.notices) std::fprintf(stderr, "notice: %s\n", notice.c_str());
-  const std::string body = "<p>" + grouped(static_cast<long long>(e.drawn)) +
-                           " rows drawn by the model " + escape(e.run, Markup::html) + " beside " +
-                           grouped(static_cast<long long>(e.held_out)) + " rows of " +
-                           escape(e.data, Markup::html) + " that it was not trained on.</p>\n" +
-                           result_section(e) + figure_section(figures) + marginals_table(e) +
-                           settings_table(e.settings) + command_section(e.command_line);
+  const bool is_field = e.field.is_field();
+  const std::string rows = is_field ? " fields" : " rows";
+  const std::string body =
+      "<p>" + grouped(static_cast<long long>(e.drawn)) + rows + " drawn by the model " +
+      escape(e.run, Markup::html) + " beside " + grouped(static_cast<long long>(e.held_out)) +
+      rows + " of " + escape(e.data, Markup::html) + " that it was not trained on.</p>\n" +
+      result_section(e) + (is_field ? pictures_section(output / "figures", e) : std::string()) +
+      figure_section(figures) + marginals_table(e) + settings_table(e.settings) +
+      command_section(e.command_line);
   vrfm::write_file_atomically(output / "report.html",
-                              report_page("Drawn rows beside held-out rows", body));
+                              report_page("Drawn" + rows + " beside held-out" + rows, body));
 }
 
 }  // namespace table

@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <examples/table/train.hpp>
 
-#include <cstdio>
+#include <memory>
+#include <optional>
+#include <stdexcept>
 
 #include <nlohmann/json.hpp>
 
+#include <examples/common/output_folder.hpp>
+#include <examples/table/flow.hpp>
+
 namespace table {
+
+struct MlpKind;
+struct UnetKind;
+
+// Each kind's are in source files of their own.
+template <class Kind>
+void train_rfm(const TrainingData& data);
+template <class Kind>
+void train_vrfm(const TrainingData& data);
+
 namespace {
 
 /// run.json: the command and all that it came to.
@@ -17,6 +32,8 @@ void write_record(const TrainOptions& o, const TableSettings& settings, const Da
                                 {"columns", set.shape().columns},
                                 {"condition", set.shape().condition},
                                 {"classes", set.shape().classes},
+                                {"grid", set.shape().x1.grid},
+                                {"field", o.data.field},
                                 {"iterations", o.iterations}};
   for (const auto& [name, value] : texts(settings)) record["settings"][name] = value;
   vrfm::write_file_atomically(
@@ -24,18 +41,33 @@ void write_record(const TrainOptions& o, const TableSettings& settings, const Da
       record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
 }
 
+/// Windows of a million rows, or of 2^28 numbers.
+vrfm::RowWindowsOptions window_of(std::size_t columns) {
+  vrfm::RowWindowsOptions options;
+  options.window_rows = std::clamp<std::size_t>((1 << 28) / columns, 16, options.window_rows);
+  options.block_rows = std::min(options.block_rows, options.window_rows / 16);
+  return options;
+}
+
 void describe(const TrainOptions& o, const TableSettings& settings, const DataSet& set) {
-  const FlowType flow(Exec(), settings.flow(set.shape()), 0);
-  say("%zu rows of %zu columns (%s)%s", set.rows(), set.shape().columns.size(),
-      detail::listed(set.shape().columns).c_str(),
-      set.shape().condition.empty() ? ""
-                                    : (" given " + detail::listed(set.shape().condition)).c_str());
-  if (set.shape().classes > 0) say("%d classes", set.shape().classes);
+  const RowShape& shape = set.shape();
+  const std::string given =
+      shape.condition.empty() ? "" : " given " + detail::listed(shape.condition);
+  if (shape.x1.is_field()) {
+    say("%zu fields of %s%s (--grid, --channels)", set.rows(), field_text(shape.x1).c_str(),
+        given.c_str());
+    if (shape.field_channels > 0) say("given fields of %d channels", shape.field_channels);
+  } else {
+    say("%zu rows of %zu columns (%s)%s", set.rows(), shape.columns.size(),
+        detail::listed(shape.columns).c_str(), given.c_str());
+  }
+  if (shape.classes > 0) say("%d classes", shape.classes);
   for (const auto& row : rows_of(settings)) say("  --%s %s", row.name.c_str(), row.value.c_str());
   say("  --iterations %lld", static_cast<long long>(o.iterations));
-  say("%zu parameters; the rows take %.1f MB in memory, at most two windows of 1,000,000 of them",
-      flow.parameters().count(),
-      static_cast<double>(set.rows() * set.row_columns() * sizeof(float)) / 1e6);
+  say("%zu parameters; the rows take %.1f MB in memory, at most two windows of %zu of them",
+      make_flow(Exec(), settings, shape)->parameters(),
+      static_cast<double>(set.rows() * set.row_columns() * sizeof(float)) / 1e6,
+      window_of(set.row_columns()).window_rows);
 }
 
 }  // namespace
@@ -50,21 +82,20 @@ void train(const TrainOptions& given, const std::string& command_line) {
                "--latent: a vrfm needs at least 1 dimension of z, got 0; --model rfm has none");
   if (o.validate_every == 0) o.validate_every = std::max<std::int64_t>(1, o.iterations / 20);
   describe(o, settings, set);
-  if (o.dry_run) return;
-
-  common::OutputFolder output(o.output);
-  if (!o.resume) {
+  std::optional<OutputFolder> output;
+  if (!o.dry_run) output.emplace(o.output);
+  if (output && !o.resume) {
     const std::vector<std::string> results{"weights.safetensors", "checkpoint.safetensors"};
     if (o.overwrite) {
-      output.remove(results);
-      output.remove({"held_out.csv", "losses.npz", "best.safetensors", "run.json"});
+      output->remove(results);
+      output->remove({"held_out.csv", "losses.npz", "best.safetensors", "run.json"});
     } else {
-      output.refuse_results(results, "--resume continues, --overwrite replaces them");
+      output->refuse_results(results, "--resume continues, --overwrite replaces them");
     }
   }
   const vrfm::RowSource rows = set.source(vrfm::SplitPart::training, settings.seed);
   vrfm::RowScalesFit fit(rows.layout(), rows.rows(), set.scales());
-  vrfm::RowWindows<float> training(rows, {}, [&](const float* row) {
+  vrfm::RowWindows<float> training(rows, window_of(rows.row_columns()), [&](const float* row) {
     try {
       fit.add(row);
     } catch (const std::runtime_error& error) {
@@ -78,16 +109,22 @@ void train(const TrainOptions& given, const std::string& command_line) {
         training.first_dropped().c_str());
   }
   for (const int k : scales.x1.constant()) {
-    say("note: column '%s' is constant", set.shape().columns[static_cast<std::size_t>(k)].c_str());
+    say("note: %s '%s' is constant", set.shape().x1.is_field() ? "channel" : "column",
+        set.shape().columns[static_cast<std::size_t>(k)].c_str());
   }
   std::unique_ptr<vrfm::RowWindows<float>> validation;
   if (o.data.validation > 0) {
     validation = std::make_unique<vrfm::RowWindows<float>>(
-        set.source(vrfm::SplitPart::validation, settings.seed));
+        set.source(vrfm::SplitPart::validation, settings.seed), window_of(rows.row_columns()));
   }
-  if (is_root()) write_record(o, settings, set, command_line);
+  if (output && is_root()) write_record(o, settings, set, command_line);
   const TrainingData data{o, settings, set, scales, training, validation.get(), stop};
-  settings.model == "rfm" ? train_rfm(data) : train_vrfm(data);
+  const bool rfm = settings.model == "rfm";
+  if (settings.network == "unet") {
+    rfm ? train_rfm<UnetKind>(data) : train_vrfm<UnetKind>(data);
+  } else {
+    rfm ? train_rfm<MlpKind>(data) : train_vrfm<MlpKind>(data);
+  }
 }
 
 }  // namespace table

@@ -5,31 +5,69 @@
 #include <cstdio>
 #include <limits>
 
+#include <vrfm/sampling/aggregated_posterior.hpp>
+
 #include <examples/common/ranks.hpp>
+#include <examples/table/pictures.hpp>
 
 namespace table {
 namespace {
 
-using Conditions = vrfm::ConditionTables<float, Exec>;
-
 /// Rows of x1, standardised.
 Rows standardised_rows(const Exec& exec, const Model& model, const UseOptions& o) {
-  const Rows rows = read_rows(exec, o.data, model.shape.columns, "--data");
+  const Rows rows = read_fields(exec, o.data, model.shape, "--data");
   model.scales.x1.standardize(exec, rows);
   return rows;
 }
 
+/// Rows in the data's units, as the data are in their file, under the name that they have there.
 void write_rows(const Exec& exec, const UseOptions& o, const Model& model, const Rows& rows) {
-  model.scales.x1.restore(exec, rows);
-  write_output(o.output, {{"samples", model.shape.columns, to_doubles(exec, rows)}});
-  common::say("%zu rows of %zu columns: %s", rows.extent(0), rows.extent(1), o.output.c_str());
+  const RowShape& shape = model.shape;
+  const std::string name = shape.array.empty() ? "samples" : shape.array;
+  OutputArray out{name, shape.columns, in_file_order(shape.x1, to_doubles(exec, rows))};
+  if (shape.x1.is_field()) {
+    out.columns = channel_names(shape.dimension());
+    for (const int extent : shape.x1.row()) out.extents.push_back(static_cast<std::size_t>(extent));
+  }
+  write_output(o.output, {out});
+  if (shape.x1.is_field()) {
+    common::say("%zu fields of %s: %s", rows.extent(0), field_text(shape.x1).c_str(),
+                o.output.c_str());
+  } else {
+    common::say("%zu rows of %zu columns: %s", rows.extent(0), rows.extent(1), o.output.c_str());
+  }
+  if (!o.png.empty()) write_pictures(o.png, shape, to_doubles(exec, rows));
 }
 
 /// z of each row: of the codes, or nothing where it is drawn from the prior.
-vrfm::Table<const float, Exec> latents_of(const Exec& exec, const Model& model, std::size_t count,
-                                          std::uint32_t seed, std::uint64_t first) {
+Rows latents_of(const Exec& exec, const Model& model, std::size_t count, std::uint32_t seed,
+                std::uint64_t first) {
   if (!model.aggregated()) return {};
   return vrfm::draw_latents(exec, model.codes, count, seed, first);
+}
+
+void expect_latent(const Model& model, const char* command) {
+  vrfm::expect(model.settings.latent > 0, command, " needs a model with z (--model vrfm), got ",
+               model.settings.model);
+}
+
+Rows condition_field(const Exec& exec, const Model& model, const std::string& array) {
+  const RowShape& shape = model.shape;
+  vrfm::expect(array.empty() == (shape.field_channels == 0),
+               array.empty()
+                   ? "--field-file: this model is given fields: expected their file, got none"
+                   : "--field-file has no effect: this model is given no fields");
+  if (array.empty()) return {};
+  Arrays arrays;
+  const vrfm::RowReader& reader = arrays.open(array_name(array, "--field-file"));
+  const FieldShape found = shape_like(reader, shape.x1, true, "--field-file");
+  vrfm::expect(found.channels == shape.field_channels, "--field-file: expected fields of ",
+               shape.field_channels, " channels, found ", found.channels, " in ", reader.name());
+  vrfm::RowRoles roles;
+  roles.x1 = {{&reader, field_columns(found, shape.x1.grid, all_channels(found))}};
+  const Rows field = vrfm::pack<float>(exec, vrfm::RowSource(roles)).rows;
+  if (model.scales.field.columns() > 0) model.scales.field.standardize(exec, field);
+  return field;
 }
 
 std::vector<std::string> latent_names(const char* prefix, int latent) {
@@ -55,6 +93,22 @@ Rows read_rows(const Exec& exec, const std::string& array, const std::vector<std
   return vrfm::pack<float>(exec, vrfm::RowSource(roles)).rows;
 }
 
+Rows read_fields(const Exec& exec, const std::string& array, const RowShape& shape,
+                 const std::string& option) {
+  if (!shape.x1.is_field()) return read_rows(exec, array, shape.columns, option);
+  Arrays arrays;
+  const vrfm::RowReader& reader = arrays.open(array_name(array, option));
+  const FieldShape found = shape_like(reader, shape.x1, false, option);
+  std::vector<std::size_t> channels = all_channels(found);
+  if (found.channels != shape.x1.channels) {
+    channels = places_of(channel_names(found.channels), shape.columns,
+                         "the channels of " + reader.name(), option);
+  }
+  vrfm::RowRoles roles;
+  roles.x1 = {{&reader, field_columns(found, shape.x1.grid, channels)}};
+  return vrfm::pack<float>(exec, vrfm::RowSource(roles)).rows;
+}
+
 Conditions condition_of(const Exec& exec, const Model& model, const UseOptions& o) {
   Conditions tables;
   const RowShape& shape = model.shape;
@@ -68,6 +122,7 @@ Conditions condition_of(const Exec& exec, const Model& model, const UseOptions& 
     Kokkos::deep_copy(label, o.label);
     tables.labels = label;
   }
+  tables.field = condition_field(exec, model, o.field_file);
   vrfm::expect(!shape.condition.empty() || (o.condition.empty() && o.condition_file.empty()),
                "--condition has no effect: this model has no condition");
   if (shape.condition.empty()) return tables;
@@ -102,15 +157,13 @@ Conditions condition_of(const Exec& exec, const Model& model, const UseOptions& 
 
 Rows draw_rows(const Exec& exec, const Model& model, std::size_t count, std::uint32_t seed,
                const Conditions& condition, const SolverOptions& solver, double guidance) {
-  const auto field =
-      vrfm::velocity_of(model.flow, {.latents = latents_of(exec, model, count, seed, 0),
-                                     .condition = condition,
-                                     .guidance = guidance});
-  Rows rows;
-  with_solver(solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
-    rows = vrfm::sample(exec, field, source_of(exec, model.flow), method,
-                        {.count = count, .grid = grid, .seed = seed});
-  });
+  const Rows rows =
+      model.flow->noise(count, seed, vrfm::purpose_of(vrfm::Use::sampling, vrfm::Purpose::source));
+  model.flow->move(rows, solver,
+                   {.latents = latents_of(exec, model, count, seed, 0),
+                    .condition = condition,
+                    .guidance = guidance,
+                    .seed = seed});
   model.scales.x1.restore(exec, rows);
   return rows;
 }
@@ -123,10 +176,13 @@ void add_tolerance(CLI::App* command, SolverOptions& o) {
 
 void add_solver(CLI::App* command, SolverOptions& o) {
   command
-      ->add_option("--solver", o.solver, "auto (rfm: dopri5; vrfm: midpoint), euler, midpoint, dopri5")
+      ->add_option("--solver", o.solver,
+                   "auto (rfm: dopri5; vrfm: midpoint), euler, midpoint, dopri5")
       ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
       ->capture_default_str();
-  command->add_option("--steps", o.steps, "steps of euler, and of midpoint, which has two evaluations a step")
+  command
+      ->add_option("--steps", o.steps,
+                   "steps of euler, and of midpoint, which has two evaluations a step")
       ->check(count_option())
       ->capture_default_str();
   add_tolerance(command, o);
@@ -135,35 +191,38 @@ void add_solver(CLI::App* command, SolverOptions& o) {
 void sample(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);
+  vrfm::expect(o.png.empty() || model.shape.x1.is_field(),
+               "--png has no effect: this model's rows are no fields");
   const Rows rows =
       draw_rows(exec, model, o.count, o.seed, condition_of(exec, model, o), o.solver, o.guidance);
-  write_output(o.output, {{"samples", model.shape.columns, to_doubles(exec, rows)}});
-  common::say("%zu rows of %zu columns: %s", rows.extent(0), rows.extent(1), o.output.c_str());
+  write_rows(exec, o, model, rows);
 }
 
 void density(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);
-  const Rows rows = read_rows(exec, o.data, model.shape.columns, "--data");
+  const Rows rows = read_fields(exec, o.data, model.shape, "--data");
   const auto slopes = vrfm::to_host(exec, model.scales.x1.log_slope(exec, rows));
   model.scales.x1.standardize(exec, rows);
   const auto condition = condition_of(exec, model, o);
   const std::size_t count = rows.extent(0);
   const int draws = model.settings.latent > 0 ? o.draws : 1;
+  // Each column costs an exact divergence one more derivative of the velocity.
+  constexpr int most_exact = 64, usual_probes = 4;
+  const int probes = o.probes >= 0                          ? o.probes
+                     : model.flow->dimension() > most_exact ? usual_probes
+                                                            : 0;
   // log of the mean over draws of z of the densities, by their largest.
   std::vector<std::vector<float>> all;
   for (int m = 0; m < draws; ++m) {
     const std::uint64_t first = static_cast<std::uint64_t>(m) * count;
-    const auto field = vrfm::velocity_of(
-        model.flow,
-        {.latents = latents_of(exec, model, count, o.seed, first), .condition = condition});
-    const auto found = vrfm::log_density(
-        exec, field, source_of(exec, model.flow), rows,
-        vrfm::DormandPrince{.absolute = o.solver.tolerance, .relative = o.solver.tolerance},
-        {.seed = o.seed, .first_id = first});
-    found.result.expect_finished();
-    const auto host = vrfm::to_host(exec, found.log_density);
-    all.emplace_back(host.data(), host.data() + count);
+    all.push_back(
+        model.flow->log_density(rows, {.latents = latents_of(exec, model, count, o.seed, first),
+                                       .condition = condition,
+                                       .seed = o.seed,
+                                       .first_id = first,
+                                       .probes = probes,
+                                       .tolerance = o.solver.tolerance}));
   }
   OutputArray out{"log_density", {"log_density"}, {}};
   double sum = 0;
@@ -177,16 +236,20 @@ void density(const UseOptions& o) {
   write_output(o.output, {out});
   common::say("mean log density %.4f nats of %zu rows, in the units of the data: %s",
               sum / static_cast<double>(count), count, o.output.c_str());
+  if (probes > 0) {
+    common::say(
+        "note: divergences are estimated by %d random signs a column (Hutchinson), which "
+        "scatters log densities%s; --probes 0 is exact, at the cost of %d derivatives",
+        probes, draws > 1 ? " and biases their mean over z upwards" : "", model.flow->dimension());
+  }
 }
 
 void encode(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);
-  vrfm::expect(model.settings.latent > 0, "encode needs a model with z (--model vrfm), got ",
-               model.settings.model);
+  expect_latent(model, "encode");
   const Rows rows = standardised_rows(exec, model, o);
-  const auto codes = vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(rows),
-                                  {.condition = condition_of(exec, model, o), .seed = o.seed});
+  const auto codes = model.flow->encode(rows, condition_of(exec, model, o), o.seed);
   write_output(o.output,
                {{"mean", latent_names("mean", model.settings.latent), to_doubles(exec, codes.mean)},
                 {"log_variance", latent_names("log_variance", model.settings.latent),
@@ -197,29 +260,23 @@ void encode(const UseOptions& o) {
 void reconstruct(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);
-  vrfm::expect(model.settings.latent > 0, "reconstruct needs a model with z (--model vrfm), got ",
-               model.settings.model);
+  expect_latent(model, "reconstruct");
   const Rows rows = standardised_rows(exec, model, o);
-  const auto x0 = vrfm::draw_all<float>(exec, source_of(exec, model.flow),
-                                        static_cast<std::int64_t>(rows.extent(0)), o.seed,
-                                        vrfm::Purpose::source);
-  Rows again;
-  with_solver(o.solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
-    again = vrfm::reconstruct(model.flow, vrfm::Table<const float, Exec>(x0),
-                              vrfm::Table<const float, Exec>(rows), method,
-                              {.condition = condition_of(exec, model, o),
-                               .guidance = o.guidance,
-                               .grid = grid,
-                               .seed = o.seed});
-  });
-  write_rows(exec, o, model, again);
+  const auto condition = condition_of(exec, model, o);
+  const Rows x = model.flow->noise(rows.extent(0), o.seed, vrfm::Purpose::source);
+  model.flow->move(x, o.solver,
+                   {.latents = model.flow->encode(rows, condition, o.seed).z,
+                    .condition = condition,
+                    .guidance = o.guidance,
+                    .seed = o.seed});
+  model.scales.x1.restore(exec, x);
+  write_rows(exec, o, model, x);
 }
 
 void interpolate(const UseOptions& o) {
   const Exec exec;
   const Model model = load_model(exec, o.load);
-  vrfm::expect(model.settings.latent > 0, "interpolate needs a model with z (--model vrfm), got ",
-               model.settings.model);
+  expect_latent(model, "interpolate");
   vrfm::expect(o.count >= 2, "--count: expected at least 2 rows, got ", o.count);
   const Rows rows = standardised_rows(exec, model, o);
   for (const std::size_t row : o.between) {
@@ -227,9 +284,7 @@ void interpolate(const UseOptions& o) {
                  row);
   }
   const auto condition = condition_of(exec, model, o);
-  const auto codes =
-      vrfm::encode(model.flow, {}, vrfm::Table<const float, Exec>(rows), {.condition = condition});
-  const auto mean = vrfm::to_host(exec, codes.mean);
+  const auto mean = vrfm::to_host(exec, model.flow->encode(rows, condition, 0).mean);
   std::vector<float> z;
   for (std::size_t i = 0; i < o.count; ++i) {
     const float w = static_cast<float>(i) / static_cast<float>(o.count - 1);
@@ -238,20 +293,18 @@ void interpolate(const UseOptions& o) {
     }
   }
   // One x0 for all, so that z alone makes the difference.
-  const auto one = vrfm::to_host(exec, vrfm::draw_all<float>(exec, source_of(exec, model.flow), 1,
-                                                             o.seed, vrfm::Purpose::source));
+  const auto one = vrfm::to_host(exec, model.flow->noise(1, o.seed, vrfm::Purpose::source));
   std::vector<float> start;
   for (std::size_t i = 0; i < o.count; ++i) {
     start.insert(start.end(), one.data(), one.data() + one.size());
   }
   const Rows x = to_rows(exec, start, rows.extent(1));
-  const auto field = vrfm::velocity_of(
-      model.flow, {.latents = vrfm::Table<const float, Exec>(to_rows(exec, z, mean.extent(1))),
-                   .condition = condition,
-                   .guidance = o.guidance});
-  with_solver(o.solver, model.settings, [&](const auto& method, const vrfm::TimeGrid& grid) {
-    vrfm::integrate_all(exec, field, x, method, {.grid = grid, .seed = o.seed}).expect_finished();
-  });
+  model.flow->move(x, o.solver,
+                   {.latents = to_rows(exec, z, mean.extent(1)),
+                    .condition = condition,
+                    .guidance = o.guidance,
+                    .seed = o.seed});
+  model.scales.x1.restore(exec, x);
   write_rows(exec, o, model, x);
 }
 
