@@ -162,19 +162,23 @@ LatentUse use_of_latent(const Exec& exec, const Model& model, const Rows& standa
   return use;
 }
 
-/// What a two-sample test is of: rows, or features of fields, in units of their deviation.
+/// What a two-sample test is of: rows, or features of fields.
 struct Sets {
   Rows drawn, held_out, chance;
 };
 
+/// Features in units of their deviation in drawn and held-out fields together, because one that is constant in the data
+/// has none there.
 Sets sets_of_fields(const Exec& exec, const FieldShape& shape, const Rows& drawn,
                     const Rows& held_out, const Rows& chance) {
   Sets sets{features_of(exec, shape, drawn), features_of(exec, shape, held_out), {}};
   if (chance.extent(0) > 0) sets.chance = features_of(exec, shape, chance);
-  vrfm::StandardizationFit fit(static_cast<int>(sets.held_out.extent(1)), sets.held_out.extent(0),
-                               {});
-  const auto host = vrfm::to_host(exec, sets.held_out);
-  for (std::size_t i = 0; i < host.extent(0); ++i) fit.add(&host(i, 0));
+  vrfm::StandardizationFit fit(static_cast<int>(sets.held_out.extent(1)),
+                               sets.drawn.extent(0) + sets.held_out.extent(0), {});
+  for (const Rows& set : {sets.drawn, sets.held_out}) {
+    const auto host = vrfm::to_host(exec, set);
+    for (std::size_t i = 0; i < host.extent(0); ++i) fit.add(&host(i, 0));
+  }
   const auto scale = fit.finish();
   for (const Rows& set : {sets.drawn, sets.held_out, sets.chance}) {
     if (set.extent(0) > 0) scale.standardize(exec, set);

@@ -25,7 +25,7 @@ using Codes = vrfm::Encoding<float, Exec>;
 
 /// How trajectories are computed.
 struct SolverOptions {
-  std::string solver = "auto";  ///< auto: dopri5 of rfm, midpoint of vrfm
+  std::string solver = "auto";  ///< auto: TableSettings::solver
   int steps = 10;
   double tolerance = 1e-4;
 };

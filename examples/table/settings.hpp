@@ -41,7 +41,6 @@ struct TableSettings : StepSettings {
     visit("model", s.model,
           SettingRule{"rfm, or vrfm: with a latent variable z, for few steps",
                       CLI::IsMember({"rfm", "vrfm"})});
-    const bool mlp = s.network != "unet", unet = s.network != "mlp";
     visit("network", s.network,
           SettingRule{.help = "mlp, or unet: for fields; auto: by the data",
                       .check = CLI::IsMember({"auto", "mlp", "unet"}),
@@ -54,32 +53,32 @@ struct TableSettings : StepSettings {
     visit("blocks", s.blocks,
           SettingRule{"residual blocks, of a unet of each level; 0: by the data",
                       range_option(0, 16)});
-    const auto of_mlp = [&](const char* help, const CLI::Validator& check, bool latent = false) {
-      return SettingRule{
-          .help = std::string("mlp: ") + help, .check = check, .latent = latent, .unused = !mlp};
+    const auto only = [&](const std::string& kind, const std::string& help,
+                          const CLI::Validator& check, bool of_latent = false) {
+      return SettingRule{.help = kind + ": " + help,
+                         .check = check,
+                         .latent = of_latent,
+                         .unused = s.network != kind && s.network != "auto"};
     };
-    visit("width", s.width, of_mlp("of the velocity's layers; 0: by the data", chosen(0)));
+    visit("width", s.width, only("mlp", "of the velocity's layers; 0: by the data", chosen(0)));
     visit("features", s.features,
-          of_mlp("sinusoids of each column beside it; -1: by the data", chosen(-1)));
+          only("mlp", "sinusoids of each column beside it; -1: by the data", chosen(-1)));
     visit("posterior-width", s.posterior_width,
-          of_mlp("of the posterior's layers", count_option(), true));
+          only("mlp", "of the posterior's layers", count_option(), true));
     visit("posterior-blocks", s.posterior_blocks,
-          of_mlp("of the posterior", range_option(0, 16), true));
-    const auto of_unet = [&](const char* help, const CLI::Validator& check, bool latent = false) {
-      return SettingRule{
-          .help = std::string("unet: ") + help, .check = check, .latent = latent, .unused = !unet};
-    };
-    visit("base", s.base, of_unet("channels of the first level; 0: by the data", chosen(0)));
+          only("mlp", "of the posterior", range_option(0, 16), true));
+    visit("base", s.base, only("unet", "channels of the first level; 0: by the data", chosen(0)));
+    visit("multipliers", s.multipliers,
+          only("unet", "channels of each level, in units of the base; by the data",
+               range_option(1, 64)));
     visit(
-        "multipliers", s.multipliers,
-        of_unet("channels of each level, in units of the base; by the data", range_option(1, 64)));
-    visit("attention", s.attention,
-          of_unet("heights of fields with self-attention, 0: nowhere; by the data", chosen(0)));
+        "attention", s.attention,
+        only("unet", "heights of fields with self-attention, 0: nowhere; by the data", chosen(0)));
     visit("posterior-base", s.posterior_base,
-          of_unet("channels of the posterior's first level; 0: by the data", chosen(0), true));
-    visit(
-        "micro-batch", s.micro_batch,
-        of_unet("fields of a step at a time, which bounds the memory; 0: by the data", chosen(0)));
+          only("unet", "channels of the posterior's first level; 0: by the data", chosen(0), true));
+    visit("micro-batch", s.micro_batch,
+          only("unet", "fields of a step at a time, which bounds the memory; 0: by the data",
+               chosen(0)));
     visit("condition-dropout", s.condition_dropout,
           SettingRule{"share of rows whose condition is left out, for guidance", part_option()});
     each_of_step(s, "rows", visit);
@@ -98,9 +97,9 @@ struct TableSettings : StepSettings {
     refuse_unused_of(given);
   }
 
-  /// The usual one, a name of --solver: few steps are what z is for, but fields have waves of little power, which Euler
-  /// steps damp.
-  std::string solver() const { return model == "rfm" ? "dopri5" : "midpoint"; }
+  /// The usual one, a name of --solver. Of fields, waves of little power are what Euler steps leave out: 20 of them a
+  /// fifth, 20 of the midpoint rule a thousandth.
+  std::string solver() const { return network == "mlp" && model == "rfm" ? "dopri5" : "midpoint"; }
 
  private:
   void choose_network(const RowShape& shape) {
@@ -125,11 +124,12 @@ struct TableSettings : StepSettings {
     if (batch == 0) batch = rows < 10'000 ? 256 : rows < 200'000 ? 512 : 2048;
   }
 
-  /// Levels down to an extent of 4, at most 4 of them; attention where there are at most 64 points.
+  /// Levels down to an extent of 4, at most 4 of them, with twice the channels of the one above, up to four times the
+  /// first's; attention where there are at most 64 points.
   void choose_unet(const RowShape& shape, std::size_t rows) {
     const Extents& grid = shape.x1.grid;
     const int points = shape.points();
-    if (base == 0) base = 32;
+    if (base == 0) base = rows < 20'000 ? 16 : 32;
     if (blocks == 0) blocks = 1;
     const auto halved = [&](std::size_t level) {
       return std::all_of(grid.begin(), grid.end(),
@@ -137,7 +137,9 @@ struct TableSettings : StepSettings {
     };
     if (multipliers.empty()) {
       multipliers = {1};
-      while (multipliers.size() < 4 && halved(multipliers.size())) multipliers.push_back(2);
+      while (multipliers.size() < 4 && halved(multipliers.size())) {
+        multipliers.push_back(std::min(4, 2 * multipliers.back()));
+      }
     }
     if (attention.empty()) {
       for (std::size_t level = 0; level < multipliers.size(); ++level) {
@@ -145,7 +147,7 @@ struct TableSettings : StepSettings {
       }
       if (attention.empty()) attention = {0};
     }
-    if (posterior_base == 0) posterior_base = 16;
+    if (posterior_base == 0) posterior_base = std::max(1, base / 2);
     if (batch == 0) batch = rows < 10'000 ? 32 : 64;
     if (micro_batch == 0) micro_batch = std::clamp((1 << 14) / points, 1, batch);
   }

@@ -176,8 +176,9 @@ void add_tolerance(CLI::App* command, SolverOptions& o) {
 
 void add_solver(CLI::App* command, SolverOptions& o) {
   command
-      ->add_option("--solver", o.solver,
-                   "auto (rfm: dopri5; vrfm: midpoint), euler, midpoint, dopri5")
+      ->add_option(
+          "--solver", o.solver,
+          "auto (dopri5 of --model rfm on rows, otherwise midpoint), euler, midpoint, dopri5")
       ->check(CLI::IsMember({"auto", "euler", "midpoint", "dopri5"}))
       ->capture_default_str();
   command

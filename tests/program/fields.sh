@@ -86,6 +86,13 @@ awk 'BEGIN { for (j = 0; j < 32; ++j) printf "p%d,", j; print "k"
 train flat --data "$dir/flat.csv" --label k --grid 4,4 --model rfm --iterations 1
 grep -q "4 x 4 points, 2 channels" "$dir/err" || fail "no grid: $(cat "$dir/err")"
 
+# Signals of eight channels; volumes.
+train signals --data "$dir/plain.npy" --channels last --model rfm --iterations 1
+run sample --load "$dir/signals" --count 2 --steps 1 --output "$dir/signals.npy"
+shape "$dir/signals.npy" "2, 8, 8"
+train volumes --data "$dir/flat.csv" --label k --grid 2,4,4 --network unet --model rfm --iterations 1
+run sample --load "$dir/volumes" --label 1 --count 2 --steps 1 --output "$dir/volumes.csv"
+
 # Standardised by channel, and back: one deviation for all points of a channel.
 train mean --data "$dir/last.npy" --model rfm --iterations 1
 run sample --load "$dir/mean" --count 60 --solver euler --steps 1 --output "$dir/mean.npy"
@@ -106,8 +113,6 @@ run train --data "$dir/plain.npy" --dry-run --output "$dir/none" $brief
 grep -q "s a step, so" "$dir/err" || fail "a dry run tells no time: $(cat "$dir/err")"
 refused "expected the extents of a row" "$table" train --data "$dir/plain.npy" --grid 5,5 --output "$dir/none"
 refused "--network unet: expected fields" "$table" train --data "$dir/given.csv" --network unet --output "$dir/none"
-refused "--network unet: expected a grid of two extents" \
-  "$table" train --data "$dir/plain.npy" --channels last --network unet --output "$dir/none"
 refused "--field: an mlp takes no field" \
   "$table" train --data "$dir/plain.npy" --field "$dir/coarse.npy" --network mlp --output "$dir/none"
 refused "or on one whose extents divide these, found rows of 5 x 5" \
