@@ -251,7 +251,7 @@ Judgement train_on_fields(const Budget& budget) {
                                                                     .base = 16,
                                                                     .multipliers = {1},
                                                                     .blocks = 1,
-                                                                    .attention_heights = {4},
+                                                                    .attention_extents = {4},
                                                                     .head_channels = 16},
                                                            .field_channels = 1}},
                                              1);
