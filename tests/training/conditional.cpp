@@ -245,8 +245,7 @@ Pair train_both(bool labelled, const Budget& budget) {
 
 Judgement train_on_fields(const Budget& budget) {
   const Flow<float, Exec, UnetNetworks> flow(Exec{},
-                                             {.velocity = {.path = {.height = 4,
-                                                                    .width = 4,
+                                             {.velocity = {.path = {.grid = {4, 4},
                                                                     .channels = 1,
                                                                     .base = 16,
                                                                     .multipliers = {1},
