@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <string>
+#include <vector>
 
 #include <examples/common/ranks.hpp>
 #include <examples/science/draws.hpp>

@@ -6,13 +6,13 @@
 //   dE/du = E b (b u)^(a - 1) exp(-b u) / Gamma(a),   b = 1/2,   (a - 1) / b = ln(E / E_c) + 1/2,
 // E_c = 8 MeV as in tungsten. A layer with the mean energy m shows a Gamma number of mean m and variance m q: sums of
 // layers are Gamma numbers, too, and all together have the resolution sqrt(q / E), 10 % / sqrt(E / GeV) for q = 10 MeV.
-// What is below a threshold reads zero. Files have the layout of CaloChallenge (Krause et al. 2024): `incident_energies`
-// [n, 1] and `showers` [n, layers] in MeV; and `start_depths` [n, 1] in X0, which no model is shown.
+// What is below a threshold reads zero. Files have the layout of CaloChallenge's (Krause et al. 2024):
+// `incident_energies` [n, 1] and `showers` [n, layers] in MeV; and `start_depths` [n, 1] in X0, which no model sees.
 //
-// Networks learn rows [n, 1 + layers]: the response sum / E, and of each layer its energy over E, all positive: an empty
-// layer gets a log-uniform number from a tenth of the threshold to the threshold, which is empty again in the showers
-// that are made of rows. The response has a column of its own, to which these showers are scaled, because errors of the
-// layers would blur their sum.
+// Networks learn rows [n, 1 + layers]: the response sum / E, and of each layer its energy over E, all positive: an
+// empty layer gets a log-uniform number from a tenth of the threshold to the threshold, which is empty again in the
+// showers that are made of rows. The response has a column of its own, to which these showers are scaled, because
+// errors of the layers would blur their sum.
 #pragma once
 
 #include <cmath>

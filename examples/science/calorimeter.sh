@@ -6,8 +6,8 @@
 #
 #   calorimeter.sh PROGRAMS OUTPUT
 #
-# PROGRAMS: folder of vrfm_science and vrfm_table. From the environment: STEPS [1 2 4 20], COUNT [50000] showers to train
-# on, TEST [5000], TRAIN [--iterations 6000 --width 128 --batch 256], options of both trainings.
+# PROGRAMS: folder of vrfm_science and vrfm_table. From the environment: STEPS [1 2 4 20], COUNT [50000] showers to
+# train on, TEST [5000], TRAIN [--iterations 6000 --width 128 --batch 256], options of both trainings.
 set -u
 if [ $# -ne 2 ]; then
   sed -n '/^#  /s/^#   //p' "$0" >&2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The random numbers of one case (a shower, a trajectory), one after the other, from the library's counter-based stream:
-// case i has the same ones whatever is drawn for the others.
+// The random numbers of one case (a shower, a trajectory), one after the other, from the library's counter-based
+// stream: case i has the same ones whatever is drawn for the others.
 #pragma once
 
 #include <cmath>

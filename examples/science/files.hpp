@@ -8,7 +8,10 @@
 #include <charconv>
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <vrfm/core/check.hpp>

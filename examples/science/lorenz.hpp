@@ -6,8 +6,8 @@
 // later, which the measurement often leaves open between both wings of the attractor. Files have a row a case, all
 // independent: `x_now,y_now,z_now`, the measured `x_seen,z_seen`, and what comes, `x,y,z`.
 //
-// The judge knows the forecast distribution: Bayes' rule on an archive of states of the attractor, that is, states drawn
-// with weights exp(-|seen - measured|^2 / 2) and moved by the equations.
+// The judge knows the forecast distribution by Bayes' rule on an archive of states of the attractor: these are drawn
+// with weights exp(-|state - seen|^2 / 2), of x and z, and moved by the equations.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,8 @@ struct ForecastJudgeOptions {
   bool overwrite = false;
 };
 
-/// Writes cases; compares ensembles, of which row m N + i is member m of case i of N, with each other and with exact ones,
-/// which it writes as exact.npy. Both throw std::runtime_error and
+/// Writes cases; compares ensembles, of which row m N + i is member m of case i of N, with each other and with exact
+/// ones, which it writes as exact.npy. Both throw std::runtime_error and
 /// std::invalid_argument that name the file or the option.
 void generate_forecasts(const ForecastOptions& options);
 void judge_forecasts(const ForecastJudgeOptions& options);

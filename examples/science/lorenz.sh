@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# Forecasts from nothing to a judgement: generates cases, trains rfm and vrfm, draws ensembles of test cases with 1, 2, 4
-# and 20 evaluations, and compares. What is there already is not done again.
+# Forecasts from nothing to a judgement: generates cases, trains rfm and vrfm, draws ensembles of test cases with 1, 2,
+# 4 and 20 evaluations, and compares. What is there already is not done again.
 #
 #   lorenz.sh PROGRAMS OUTPUT
 #
@@ -32,8 +32,9 @@ for model in rfm vrfm; do
   for steps in ${STEPS:-1 2 4 20}; do
     # Conditions are taken round and round: row m CASES + i is member m of case i.
     [ -e "$output/$model-$steps.npy" ] ||
-      "$table" sample --load "$output/$model" --solver euler --steps "$steps" --count $((${CASES:-1000} * ${MEMBERS:-50})) \
-        --condition-file "$output/test.csv" --output "$output/$model-$steps.npy" || exit 1
+      "$table" sample --load "$output/$model" --solver euler --steps "$steps" \
+        --count $((${CASES:-1000} * ${MEMBERS:-50})) --condition-file "$output/test.csv" \
+        --output "$output/$model-$steps.npy" || exit 1
     set -- "$@" "$output/$model-$steps.npy"
   done
 done

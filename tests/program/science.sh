@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# vrfm_science: what it generates has the means and deviations that formulas say, its judges know what is right from what
-# is wrong, both whole runs come to a judgement, and what is refused.
+# vrfm_science: what it generates has the means and deviations that formulas say, its judges know what is right from
+# what is wrong, both whole runs come to a judgement, and what is refused.
 # Usage: science.sh VRFM_SCIENCE VRFM_TABLE FOLDER_OF_THE_SCRIPTS
 . "$(dirname "$0")/common.sh"
 science=$1 table=$2 scripts=$3
@@ -40,8 +40,7 @@ awk '
 inspect "$dir/showers.npz:start_depths"
 awk '$1 == "start_depths" && NF > 5 && ($3 < 1.286 - 0.1 || $3 > 1.286 + 0.1) { exit 1 }' "$dir/out" || fail "starts: $(cat "$dir/out")"
 
-# Rows become the showers that they are of; those of another seed are as good as the truth, those of half the energy
-# are told.
+# True showers of another seed are judged as good as the truth, those of an untrained model are not.
 calorimeter generate --count 2000 --output "$dir/train.npz"
 calorimeter generate --count 2000 --seed 2 --output "$dir/truth.npz"
 calorimeter rows --data "$dir/train.npz" --output "$dir/rows.npz"
@@ -63,7 +62,7 @@ for file in table.md calorimeter.png; do
 done
 
 # Lorenz' system: the means of d(x^2)/dt and dz/dt over the attractor, x y - x^2 and x y - 8/3 z, are within 3.5 standard
-# errors of 0, which states whose turns are in phase fail; what comes is what the equations say, in other steps.
+# errors of 0, where states whose turns are in phase fail; what comes is what the equations say, in other steps.
 lorenz generate --count 20000 --output "$dir/cases.csv"
 awk -F, '
   function velocity(k, x, y, z) { dx[k] = 10 * (y - x); dy[k] = x * (28 - z) - y; dz[k] = x * y - 8 / 3 * z }
