@@ -113,8 +113,9 @@ void add_draws(CLI::App* c, UseOptions& o) {
   c->add_option("--draws", o.draws, "draws of z that a density is the mean of")
       ->check(count_option())
       ->capture_default_str();
-  c->add_option("--probes", o.probes,
-                "of an estimated divergence, 0: it is exact; -1: exact up to 64 columns, else 4")
+  c->add_option(
+       "--probes", o.probes,
+       "of an estimated divergence, 0: it is exact; -1: 4 of fields of more than 64 numbers")
       ->check(whole_option(-1, 10'000))
       ->capture_default_str();
 }

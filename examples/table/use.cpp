@@ -208,11 +208,10 @@ void density(const UseOptions& o) {
   const auto condition = condition_of(exec, model, o);
   const std::size_t count = rows.extent(0);
   const int draws = model.settings.latent > 0 ? o.draws : 1;
-  // Each column costs an exact divergence one more derivative of the velocity.
+  // Each number of a row costs an exact divergence one more derivative of the velocity.
   constexpr int most_exact = 64, usual_probes = 4;
-  const int probes = o.probes >= 0                          ? o.probes
-                     : model.flow->dimension() > most_exact ? usual_probes
-                                                            : 0;
+  const bool dear = model.settings.network == "unet" && model.flow->dimension() > most_exact;
+  const int probes = o.probes >= 0 ? o.probes : dear ? usual_probes : 0;
   // log of the mean over draws of z of the densities, by their largest.
   std::vector<std::vector<float>> all;
   for (int m = 0; m < draws; ++m) {
@@ -239,7 +238,7 @@ void density(const UseOptions& o) {
               sum / static_cast<double>(count), count, o.output.c_str());
   if (probes > 0) {
     common::say(
-        "note: divergences are estimated by %d random signs a column (Hutchinson), which "
+        "note: divergences are estimated by %d draws of random signs (Hutchinson), which "
         "scatters log densities%s; --probes 0 is exact, at the cost of %d derivatives",
         probes, draws > 1 ? " and biases their mean over z upwards" : "", model.flow->dimension());
   }

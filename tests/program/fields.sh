@@ -62,7 +62,7 @@ shape "$dir/reconstructed.npy" "5, 8, 8"
 run interpolate --load "$dir/plain" --data "$dir/new.npy" --between 0,4 --count 3 --steps 2 --output "$dir/between.npy"
 shape "$dir/between.npy" "3, 8, 8"
 run density --load "$dir/plain" --data "$dir/new.npy" --draws 1 --probes 1 --tolerance 1e-1 --output "$dir/density.csv"
-grep -q "estimated by 1 random" "$dir/err" || fail "nothing of the estimate: $(cat "$dir/err")"
+grep -q "estimated by 1 draw" "$dir/err" || fail "nothing of the estimate: $(cat "$dir/err")"
 run evaluate --load "$dir/plain" --data "$dir/plain.npy" --steps 2
 for file in metrics.json report.html figures/spectra.png figures/drawn-0.png; do
   [ -s "$dir/plain/evaluation/$file" ] || fail "evaluate wrote no $file"
