@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <vrfm/io/csv.hpp>
 #include <vrfm/io/npz.hpp>
 #include <vrfm/training/step_log.hpp>
 
@@ -92,6 +93,18 @@ class LossLog {
       arrays.push_back(vrfm::make_tensor(name, {values.size()}, values));
     }
     vrfm::write_npz(path, arrays);
+  }
+
+  /// Writes the same as a table whose first column, from 1 on, is the step.
+  void write_csv(const std::filesystem::path& path) const {
+    std::vector<std::string> names{"step"};
+    std::vector<double> rows;
+    for (const auto& column : columns_) names.push_back(column.name);
+    for (std::size_t s = 0; s < steps(); ++s) {
+      rows.push_back(static_cast<double>(s + 1));
+      for (const auto& column : columns_) rows.push_back(column.values[s]);
+    }
+    vrfm::write_csv(path, names, rows);
   }
 
   /// The archive `path`, or the array that an earlier version wrote in its place, if there is one.

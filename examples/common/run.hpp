@@ -23,6 +23,7 @@
 #include <vrfm/training/progress.hpp>
 #include <vrfm/training/stop_signal.hpp>
 
+#include <examples/common/event_file.hpp>
 #include <examples/common/loss_log.hpp>
 #include <examples/common/ranks.hpp>
 
@@ -118,7 +119,8 @@ struct RunOptions {
   bool resume = false;            ///< continue from the newest checkpoint
   vrfm::Settings settings;        ///< what checkpoints compare and weights tell
   std::filesystem::path losses;   ///< the archive of a LossLog
-  std::filesystem::path weights;  ///< file of the weights at the end,
+  std::filesystem::path events = {};  ///< folder of an EventFile; empty: none
+  std::filesystem::path weights;      ///< file of the weights at the end,
   std::filesystem::path average =
       {};  ///< and of their moving average; empty: it is all that is kept
   std::function<void()> before_writing = {};  ///< called before each checkpoint
@@ -205,6 +207,7 @@ class TrainingRun {
         actions.begin(),
         {vrfm::PeriodicAction{options_.compare_every, [this] { vrfm::check_replicas(trainer_); }},
          vrfm::PeriodicAction{options_.checkpoint_every, [this] { save(); }}});
+    if (is_root() && !options_.events.empty()) events_.emplace(options_.events, first_step_ + 1);
     const Kokkos::Timer timer;
     const auto enough = [&] { return options_.enough && options_.enough(); };
     const bool all_steps = vrfm::long_run(
@@ -212,6 +215,7 @@ class TrainingRun {
         [&](const vrfm::TrainingReport& report) {
           losses_.add(report.losses);
           if (is_root()) progress(report);
+          if (events_) add_event(report);
         },
         actions, [&] { return stop.received() || enough(); }, options_.report_every);
     const bool done = all_steps || enough();
@@ -240,6 +244,10 @@ class TrainingRun {
   }
 
   const LossLog& losses() const { return losses_; }
+  /// Adds numbers of the last step, of other names than the training's, to the events, if there are any.
+  void note(const std::vector<std::pair<std::string, double>>& numbers) {
+    if (events_) events_->add(trainer_.step(), numbers);
+  }
   /// Of this start; NaN if the training was done before.
   double seconds() const {
     return trainer_.step() > first_step_ ? seconds_ : std::numeric_limits<double>::quiet_NaN();
@@ -251,6 +259,14 @@ class TrainingRun {
   FlowType trained() const { return averaged() ? flow_.with_values(trainer_.average()) : flow_; }
 
  private:
+  void add_event(const vrfm::TrainingReport& report) {
+    std::vector<std::pair<std::string, double>> numbers;
+    for (std::size_t k = 0; k < report.terms.size(); ++k) {
+      numbers.emplace_back(std::string("training/") + report.terms[k], report.means[k]);
+    }
+    events_->add(report.step, numbers);
+  }
+
   bool averaged() const { return trainer_.options().ema_decay > 0; }
 
   void resume(std::span<const char* const> terms) {
@@ -293,6 +309,7 @@ class TrainingRun {
   Checkpoints checkpoints_;
   RunOptions options_;
   LossLog losses_;
+  std::optional<EventFile> events_;
   std::int64_t first_step_ = 0, saved_step_ = -1;
   std::filesystem::path saved_;
   double seconds_ = 0;

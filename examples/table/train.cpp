@@ -88,7 +88,8 @@ void train(const TrainOptions& given, const std::string& command_line) {
     const std::vector<std::string> results{"weights.safetensors", "checkpoint.safetensors"};
     if (o.overwrite) {
       output->remove(results);
-      output->remove({"held_out.csv", "losses.npz", "best.safetensors", "run.json"});
+      output->remove({"held_out.csv", "losses.npz", "losses.csv", "best.safetensors", "run.json"});
+      output->remove_files("events", {".vrfm"});
     } else {
       output->refuse_results(results, "--resume continues, --overwrite replaces them");
     }

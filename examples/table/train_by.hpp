@@ -127,6 +127,7 @@ void train_flow(const TrainingData& data, const AnyFlow& flow, const Objective& 
        .resume = o.resume,
        .settings = stored,
        .losses = output / "losses.npz",
+       .events = output / "events",
        .weights = output / "weights.safetensors",
        .enough = [&log, patience] { return log && patience > 0 && log->since_best() >= patience; }},
       Objective::terms);
@@ -145,9 +146,14 @@ void train_flow(const TrainingData& data, const AnyFlow& flow, const Objective& 
       vrfm::save_weights(best_file, averages, stored);
     }
     std::string of_latent;
+    run.note({{"held-out/velocity", loss}});
     if constexpr (has_latent) {
       kl = losses.mean("kl");
-      if (is_root()) of_latent = latent_text(kl, watch.active(averages), data.settings.latent);
+      if (is_root()) {
+        const int active = watch.active(averages);
+        of_latent = latent_text(kl, active, data.settings.latent);
+        run.note({{"held-out/kl", kl}, {"held-out/active dimensions", active}});
+      }
     }
     say("%s  step %lld: held-out loss %.5f%s%s", data.settings.model.c_str(),
         static_cast<long long>(trainer.step()), loss, of_latent.c_str(),
@@ -165,6 +171,7 @@ void train_flow(const TrainingData& data, const AnyFlow& flow, const Objective& 
                     warn_of_latent(data.settings, watch.active(kept), kl);
                   }
                   save_model(output / "weights.safetensors", kept, record, data.scales, codes);
+                  run.losses().write_csv(output / "losses.csv");
                 });
   if (!done || !is_root()) return;
   if (log->since_best() >= patience && patience > 0 && trainer.step() < o.iterations) {

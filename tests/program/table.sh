@@ -31,9 +31,15 @@ train two --columns a,b,c --iterations 20 --model vrfm --rate 2 --resume
 cmp -s "$dir/one/weights.safetensors" "$dir/two/weights.safetensors" || fail "another model after --resume"
 train two --columns a,b,c --iterations 20 --model vrfm --rate 2 --resume
 cmp -s "$dir/one/weights.safetensors" "$dir/two/weights.safetensors" || fail "another model after --resume of what was done"
-for file in run.json held_out.csv losses.npz; do
+for file in run.json held_out.csv losses.npz losses.csv; do
   [ -s "$dir/one/$file" ] || fail "train wrote no $file"
 done
+[ "$(lines "$dir/two/losses.csv")" -eq 21 ] || fail "not the losses of 20 steps"
+cmp -s "$dir/one/losses.csv" "$dir/two/losses.csv" || fail "other losses after --resume"
+ls "$dir"/two/events/events.out.tfevents.* >"$dir/events"
+[ "$(lines "$dir/events")" -eq 3 ] || fail "not a file of events for each of three starts"
+grep -q "brain.Event:2" "$dir"/one/events/* || fail "no events for TensorBoard"
+grep -q "held-out/active dimensions" "$dir"/one/events/* || fail "no event of what z does"
 
 run sample --load "$dir/one" --count 50 --output "$dir/new.csv"
 [ "$(head -n 1 "$dir/new.csv")" = "a,b,c" ] || fail "columns: $(head -n 1 "$dir/new.csv")"
