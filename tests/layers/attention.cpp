@@ -104,7 +104,8 @@ TEMPLATE_LIST_TEST_CASE("attention of several blocks of queries", "[layers]", Sp
   CHECK(difference(actual.dy, expected.dy, tolerance * largest(expected.dy)) == "");
 }
 
-TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]", SpacesTimesReals) {
+TEMPLATE_LIST_TEST_CASE("attention in batches is attention in tiles", "[layers]",
+                        SpacesTimesReals) {
   using T = typename TestType::Real;
   using Exec = typename TestType::Exec;
   const int samples = 5, pixels = 70, depth = 3, heads = 2, rows = samples * pixels;

@@ -197,7 +197,8 @@ TEMPLATE_LIST_TEST_CASE("teams multiply bfloat16 matrices tile by tile", "[linal
   check_matrices<Op::transpose, Op::none, TestType, BFloat16, BFloat16>(numbers);
 }
 
-TEMPLATE_LIST_TEST_CASE("teams multiply patches tile by tile", "[linalg][device]", SpacesTimesReals) {
+TEMPLATE_LIST_TEST_CASE("teams multiply patches tile by tile", "[linalg][device]",
+                        SpacesTimesReals) {
   using Exec = typename TestType::Exec;
   using T = typename TestType::Real;
   check_patches<Exec, T>(2, {9, 7, 3, 2, 1}, 5, false, 70);
