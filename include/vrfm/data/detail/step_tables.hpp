@@ -21,9 +21,8 @@ struct SampleColumns {
   T *x0, *x1, *z, *vector, *field;
   std::conditional_t<std::is_const_v<T>, const std::int32_t, std::int32_t>* labels;
 
-  KOKKOS_INLINE_FUNCTION operator SampleColumns<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  /// The same, to be read.
+  KOKKOS_INLINE_FUNCTION SampleColumns<const T> read_only() const {
     return {x0, x1, z, vector, field, labels};
   }
 };
@@ -100,7 +99,7 @@ class StepTables {
   /// Writes sample number `sample` of the step.
   KOKKOS_FUNCTION void draw(std::uint64_t sample, const Slot<T>& slot) const {
     const SampleColumns<T> to{slot.x0, slot.x1, slot.z, slot.vector, slot.field, slot.label};
-    copy_sample<T>(columns_of(numbers_.data(), labels_.data()), sample, to, 0, shape_);
+    copy_sample(columns_of(numbers_.data(), labels_.data()).read_only(), sample, to, 0, shape_);
   }
   /// Its x1 alone.
   KOKKOS_FUNCTION void draw(std::uint64_t sample, T* x) const {
