@@ -8,9 +8,9 @@
 #include <vector>
 
 #include <examples/common/ranks.hpp>
+#include <examples/common/rows_file.hpp>
 #include <examples/science/draws.hpp>
 #include <examples/science/shower_features.hpp>
-#include <examples/table/output_file.hpp>
 
 namespace science {
 namespace {
@@ -45,9 +45,9 @@ void generate_showers(const ShowerOptions& o) {
       showers.push_back(seen < threshold ? 0 : seen);
     }
   }
-  table::write_output(o.output, {{"incident_energies", {"energy"}, energies},
-                                 {"showers", numbered(o.layers), showers},
-                                 {"start_depths", {"start"}, starts}});
+  common::write_output(o.output, {{"incident_energies", {"energy"}, energies},
+                                  {"showers", numbered(o.layers), showers},
+                                  {"start_depths", {"start"}, starts}});
   common::say("%zu showers of %zu layers: %s", o.count, o.layers, o.output.c_str());
 }
 
@@ -67,8 +67,8 @@ void rows_of_showers(const ShowerRowsOptions& o) {
   }
   std::vector<std::string> names = numbered(showers.columns);
   names.insert(names.begin(), "response");
-  table::write_output(o.output,
-                      {{"rows", names, rows}, {"incident_energies", {"energy"}, energies.values}});
+  common::write_output(o.output,
+                       {{"rows", names, rows}, {"incident_energies", {"energy"}, energies.values}});
   common::say("%zu rows of %zu columns: %s", showers.rows, names.size(), o.output.c_str());
 }
 
@@ -88,8 +88,8 @@ void showers_of_rows(const ShowerRowsOptions& o) {
       showers.push_back(cut(scale * cut(rows(i, j) * energies(i, 0))));
     }
   }
-  table::write_output(o.output, {{"incident_energies", {"energy"}, energies.values},
-                                 {"showers", numbered(layers), showers}});
+  common::write_output(o.output, {{"incident_energies", {"energy"}, energies.values},
+                                  {"showers", numbered(layers), showers}});
   common::say("%zu showers of %zu layers: %s", rows.rows, layers, o.output.c_str());
 }
 

@@ -11,11 +11,11 @@
 #include <vrfm/metrics/ensemble_score.hpp>
 #include <vrfm/sampling/sample.hpp>
 
+#include <examples/common/rows_file.hpp>
 #include <examples/science/draws.hpp>
 #include <examples/science/files.hpp>
 #include <examples/science/forecast_figure.hpp>
 #include <examples/science/results.hpp>
-#include <examples/table/output_file.hpp>
 
 namespace science {
 namespace {
@@ -134,7 +134,7 @@ void generate_forecasts(const ForecastOptions& o) {
   columns.insert(columns.end(), seen_columns.begin(), seen_columns.end());
   columns.insert(columns.end(), truth_columns.begin(), truth_columns.end());
   // Numbers as float, as they are learned, in the fewest digits.
-  table::write_output(o.output, {{"cases", columns, values}});
+  common::write_output(o.output, {{"cases", columns, values}});
   common::say("%zu cases: %s", o.count, o.output.c_str());
 }
 
@@ -178,7 +178,7 @@ void judge_forecasts(const ForecastJudgeOptions& o) {
   }
   add("exact forecasts", "", result.exact_score);
   result.drawn = std::move(forecasts);
-  table::write_output(output / "exact.npy", {{"forecasts", truth_columns, result.exact.values}});
+  common::write_output(output / "exact.npy", {{"forecasts", truth_columns, result.exact.values}});
   finish(output, table.text(), {forecast_figure(result)});
 }
 

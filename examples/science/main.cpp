@@ -4,9 +4,9 @@
 // what a model of vrfm_table has drawn. calorimeter.sh and lorenz.sh beside this file are whole runs.
 #include <examples/common/options.hpp>
 #include <examples/common/program.hpp>
+#include <examples/common/rows_file.hpp>
 #include <examples/science/calorimeter.hpp>
 #include <examples/science/lorenz.hpp>
-#include <examples/table/output_file.hpp>
 
 namespace {
 
@@ -30,8 +30,8 @@ void add_seed(CLI::App* c, std::uint32_t& seed) {
 
 /// Where arrays have names.
 void check_arrays(const std::string& path) {
-  table::check_output(path);
-  const std::string format = table::detail::format_of(path);
+  common::check_output(path);
+  const std::string format = common::format_of(path);
   vrfm::expect(format == ".h5" || format == ".npz",
                "--output: expected a file of several arrays, *.h5 or *.npz, found '", path, "'");
 }
@@ -126,7 +126,7 @@ struct LorenzSystem {
   }
 
   void complete() const {
-    if (*generates) table::check_output(generate.output);
+    if (*generates) common::check_output(generate.output);
   }
   void run() const {
     if (*generates) generate_forecasts(generate);

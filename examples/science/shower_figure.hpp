@@ -116,10 +116,9 @@ inline FigurePlan shower_figure(const ShowerResults& r) {
 
   std::vector<std::string> entries;
   entries.push_back("with lines ls 1 title 'other showers of the truth'");
-  for (const char* truth : {"7 lc rgb '#3b414a' title 'truth: mean of the share",
-                            "6 lc rgb '#3b414a' title 'truth: its deviation"}) {
-    entries.push_back(std::string("with points pt ") + truth + "'");
-  }
+  const std::string of_truth = " lc rgb " + common::literal(truth_colour) + " title ";
+  entries.push_back("with points pt 7" + of_truth + "'truth: mean of the share'");
+  entries.push_back("with points pt 6" + of_truth + "'truth: its deviation'");
   for (std::size_t k = 0; k < r.files.size(); ++k) {
     const auto& shown = detail::shown_evaluations;
     const auto at = std::find(shown.begin(), shown.end(), r.files[k].evaluations);

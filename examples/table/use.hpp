@@ -10,8 +10,8 @@
 
 #include <vrfm/core/copy.hpp>
 
+#include <examples/common/rows_file.hpp>
 #include <examples/table/model.hpp>
-#include <examples/table/output_file.hpp>
 
 namespace CLI {
 class App;

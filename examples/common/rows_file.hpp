@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <vrfm/core/check.hpp>
 #include <vrfm/io/csv.hpp>
 #include <vrfm/io/npy.hpp>
 #include <vrfm/io/npz.hpp>
@@ -20,7 +21,7 @@
 #include <vrfm/io/hdf5_writer.hpp>
 #endif
 
-namespace table {
+namespace common {
 
 /// A named array of rows.
 struct OutputArray {
@@ -41,12 +42,13 @@ struct OutputArray {
   }
 };
 
-namespace detail {
-
+/// The ending, ".h5" of both that HDF5 has.
 inline std::string format_of(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
   return extension == ".hdf5" ? ".h5" : extension;
 }
+
+namespace detail {
 
 /// The number with the fewest digits that is this float, so that a text shows no more than there is.
 inline double shortest(float value) {
@@ -61,7 +63,7 @@ inline double shortest(float value) {
 
 /// Throws std::invalid_argument for a name whose format is unknown, or not in this program.
 inline void check_output(const std::string& path) {
-  const std::string format = detail::format_of(path);
+  const std::string format = format_of(path);
   const std::set<std::string> formats{".csv", ".npy", ".npz", ".h5"};
   vrfm::expect(formats.contains(format),
                "--output: expected a file *.csv, *.npy, *.npz or *.h5, found '", path, "'");
@@ -75,7 +77,7 @@ inline void check_output(const std::string& path) {
 /// of rows. Numbers are float32. The file appears complete or not at all.
 inline void write_output(const std::filesystem::path& path,
                          const std::vector<OutputArray>& arrays) {
-  const std::string format = detail::format_of(path);
+  const std::string format = format_of(path);
   if (format == ".csv" || format == ".npy") {
     const std::size_t rows = arrays.front().rows();
     std::vector<std::string> columns;
@@ -119,4 +121,4 @@ inline void write_output(const std::filesystem::path& path,
 #endif
 }
 
-}  // namespace table
+}  // namespace common
